@@ -1,0 +1,210 @@
+"""The exceptions of Wardian.
+
+Every error is a `WardianError` and, where one fits, also the builtin a caller would catch:
+
+    WardianError
+    ├── PackError                       packing failed; the target is as it was
+    │   ├── PlanError                   modules that are denied, missing or without source
+    │   ├── UnpicklableError            (TypeError) an object inside the model cannot be pickled
+    │   └── ProofError                  the finished case does not do what the object does
+    ├── CaseError                       a file cannot be used
+    │   ├── NotACaseError               (ValueError) it is another kind of file
+    │   ├── UnsupportedFormatError      (ValueError) it was written by a newer Wardian
+    │   ├── CorruptCaseError            (ValueError) it is damaged or was altered
+    │   └── ClosedCaseError             (ValueError) it was closed
+    ├── EnvironmentMismatchError        (ImportError) the environment lacks what the case needs
+    ├── ModuleNotInCaseError            (ModuleNotFoundError) packed code asks for a module that is neither packed nor declared
+    ├── EntryNotFoundError              (KeyError) no entry point of that name
+    └── CheckError                      a self-test of the case gives another result
+
+Facts are attributes, the words are in `__str__`; every error survives pickling, because errors cross
+process boundaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "CaseError",
+    "CheckError",
+    "ClosedCaseError",
+    "CorruptCaseError",
+    "EntryNotFoundError",
+    "EnvironmentMismatchError",
+    "ModuleNotInCaseError",
+    "NotACaseError",
+    "PackError",
+    "PlanError",
+    "Problem",
+    "ProofError",
+    "UnpicklableError",
+    "UnsupportedFormatError",
+    "WardianError",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, with its place and the way out."""
+
+    what: str
+    """What is wrong, as a sentence without a full stop."""
+    fix: str
+    """The line of code or the command that settles it; empty if there is none."""
+    module: str | None = None
+    """Dotted name of the module concerned."""
+    chain: tuple[str, ...] = ()
+    """How the object leads there: one line per step, with file and line number."""
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        lines += [f"    {'' if i == 0 else '-> '}{step}" for i, step in enumerate(self.chain)]
+        if self.fix:
+            lines.append(f"    fix: {self.fix}")
+        return "\n".join(lines)
+
+
+class WardianError(Exception):
+    """Root of all errors that Wardian raises on purpose.
+
+    Subclasses take their facts as keyword arguments and keep them as attributes.
+    """
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self._facts = facts
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default passes only `args` and would lose the facts.
+        return _rebuild, (type(self), self.message, self._facts)
+
+
+def _rebuild(cls: type[WardianError], message: str, facts: dict[str, Any]) -> WardianError:
+    return cls(message, **facts)
+
+
+def _listing(problems: Sequence[Problem]) -> str:
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    return f"{count}:\n" + "\n".join(f"{i}. {p}" for i, p in enumerate(problems, 1))
+
+
+class PackError(WardianError):
+    """Packing failed; an existing file at the target is untouched.
+
+    Attributes:
+        problems: Everything that is wrong at this stage.
+    """
+
+    problems: tuple[Problem, ...]
+
+    def __init__(self, message: str, *, problems: Sequence[Problem] = (), **facts: Any) -> None:
+        super().__init__(message, problems=tuple(problems), **facts)
+
+    def __str__(self) -> str:
+        return f"{self.message}; {_listing(self.problems)}" if self.problems else self.message
+
+
+class PlanError(PackError):
+    """Modules are denied, missing, or cannot be packed."""
+
+
+class UnpicklableError(PackError, TypeError):
+    """An object inside the model cannot be pickled.
+
+    Attributes:
+        path: Where it is, as an expression on the packed object (`model.encoder.hooks[2]`).
+    """
+
+    path: str
+
+
+class ProofError(PackError):
+    """The finished case, opened in a clean process, does not do what the object does.
+
+    Attributes:
+        output: What the clean process printed, its traceback included.
+    """
+
+    output: str
+
+
+class CaseError(WardianError):
+    """A file cannot be used as a case.
+
+    Attributes:
+        path: The file, or None if it was read from memory.
+    """
+
+    path: str | None
+
+
+class NotACaseError(CaseError, ValueError):
+    """The file is of another kind; the message says which."""
+
+
+class UnsupportedFormatError(CaseError, ValueError):
+    """The file has a newer format than this Wardian knows.
+
+    Attributes:
+        format: The format number of the file.
+    """
+
+    format: int
+
+
+class CorruptCaseError(CaseError, ValueError):
+    """The file is truncated, damaged or was altered.
+
+    Attributes:
+        record: Name of the record concerned, or None if it is the archive itself.
+    """
+
+    record: str | None
+
+
+class ClosedCaseError(CaseError, ValueError):
+    """The case was closed; open it again to use it."""
+
+
+class EnvironmentMismatchError(WardianError, ImportError):
+    """The environment lacks distributions that the case needs, or has them too old.
+
+    Raised before any packed code runs.
+
+    Attributes:
+        problems: One for each distribution, with the command that installs it.
+    """
+
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        return f"{self.message}; {_listing(self.problems)}"
+
+
+class ModuleNotInCaseError(WardianError, ModuleNotFoundError):
+    """Packed code imports a module that is neither in the case nor declared as an extern."""
+
+
+class EntryNotFoundError(WardianError, KeyError):
+    """The case has no entry point of that name."""
+
+
+class CheckError(WardianError):
+    """A self-test of the case gives another result than when it was packed.
+
+    Attributes:
+        entry: The entry point.
+        difference: The largest absolute difference, or None if the structure differs.
+    """
+
+    entry: str
+    difference: float | None

@@ -1,0 +1,104 @@
+"""Imports between modules, each with the line that caused it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wardian.names import ModuleName
+
+__all__ = ["Import", "ImportContext", "ImportGraph"]
+
+
+class ImportContext(StrEnum):
+    """Where an import stands, which decides when it happens."""
+
+    UNCONDITIONAL = "unconditional"
+    """At module or class level: happens when the module is imported."""
+    GUARDED = "guarded"
+    """In a `try` that handles ImportError, or under an `if`: may fail or never happen."""
+    FUNCTION = "function"
+    """In a function: happens when it is called."""
+    TYPE_CHECKING = "type-checking"
+    """Under `if TYPE_CHECKING:`: never happens."""
+    OBSERVED = "observed"
+    """Seen while the object was loaded or run; nothing in the source shows it."""
+    PICKLED = "pickled"
+    """Named by the pickle of the object."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Import:
+    """One import statement, or one observed import."""
+
+    importer: ModuleName
+    """The importing module; for PICKLED the name of the entry point."""
+    imported: ModuleName
+    line: int
+    """Line number in the importer's source, from 1; 0 if not known."""
+    context: ImportContext
+    file: str = ""
+    """Path of the importer's source, or for PICKLED the path inside the object (`model.encoder`)."""
+
+    def __str__(self) -> str:
+        if self.context is ImportContext.PICKLED:
+            return f"{self.file} is a {self.imported}"
+        place = f"{self.file}:{self.line}" if self.file else str(self.importer)
+        return f"{place}: {self.importer} imports {self.imported} ({self.context})"
+
+
+class ImportGraph:
+    """A set of imports that can be asked for chains.
+
+    Equal sets of imports make equal graphs, whatever their order.
+    """
+
+    def __init__(self, imports: Iterable[Import]) -> None:
+        self._imports = tuple(sorted(set(imports)))
+        self._from: dict[ModuleName, list[Import]] = {}
+        for edge in self._imports:
+            self._from.setdefault(edge.importer, []).append(edge)
+
+    def __iter__(self) -> Iterator[Import]:
+        return iter(self._imports)
+
+    def __len__(self) -> int:
+        return len(self._imports)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImportGraph) and self._imports == other._imports
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def find_imports_by(self, importer: ModuleName) -> list[Import]:
+        """Return what *importer* imports, sorted."""
+        return list(self._from.get(importer, ()))
+
+    def find_shortest_chain(self, sources: Iterable[ModuleName], target: ModuleName) -> list[Import]:
+        """Return the imports that lead from one of *sources* to *target*.
+
+        Args:
+            sources: Where a chain may begin.
+            target: Where it ends.
+
+        Returns:
+            The shortest chain; of equally short ones the one that sorts first. Empty if there is none.
+        """
+        came_by: dict[ModuleName, Import | None] = {source: None for source in sorted(sources)}
+        queue = deque(came_by)
+        while queue:
+            here = queue.popleft()
+            if here == target:
+                chain: list[Import] = []
+                step = came_by[here]
+                while step is not None:
+                    chain.append(step)
+                    step = came_by[step.importer]
+                return chain[::-1]
+            for edge in self._from.get(here, ()):
+                if edge.context is not ImportContext.TYPE_CHECKING and edge.imported not in came_by:
+                    came_by[edge.imported] = edge
+                    queue.append(edge.imported)
+        return []

@@ -1,0 +1,96 @@
+"""Typed names: module names, record names, references to globals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NewType
+
+__all__ = [
+    "GlobalRef",
+    "ModuleName",
+    "RecordName",
+    "ancestors",
+    "module_name",
+    "record_name",
+    "top_level",
+]
+
+ModuleName = NewType("ModuleName", str)
+"""A dotted module name as the packed object's author knows it, never a name below `wardian.live`."""
+
+RecordName = NewType("RecordName", str)
+"""A relative POSIX path that has passed `record_name` (docs/format.md, 1.4)."""
+
+_MAX_RECORD_NAME = 1024
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GlobalRef:
+    """A class or function by name, as a pickle names it.
+
+    >>> str(GlobalRef(ModuleName("torch.nn"), "Linear"))
+    'torch.nn.Linear'
+    """
+
+    module: ModuleName
+    qualname: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.qualname}"
+
+
+def module_name(text: str) -> ModuleName:
+    """Check that *text* is a dotted module name.
+
+    Raises:
+        ValueError: if it is empty or has an empty or non-identifier part.
+
+    >>> module_name("torchvision.models")
+    'torchvision.models'
+    """
+    if not text or not all(part.isidentifier() for part in text.split(".")):
+        raise ValueError(f"not a module name: {text!r}")
+    return ModuleName(text)
+
+
+def ancestors(name: ModuleName) -> Iterator[ModuleName]:
+    """Yield the packages above *name*, outermost first.
+
+    >>> list(ancestors(ModuleName("a.b.c")))
+    ['a', 'a.b']
+    """
+    position = name.find(".")
+    while position != -1:
+        yield ModuleName(name[:position])
+        position = name.find(".", position + 1)
+
+
+def top_level(name: ModuleName) -> ModuleName:
+    """Return the first part of *name*.
+
+    >>> top_level(ModuleName("a.b.c"))
+    'a'
+    """
+    return ModuleName(name.partition(".")[0])
+
+
+def record_name(text: str) -> RecordName:
+    """Check that *text* may name a record (docs/format.md, 1.4).
+
+    Raises:
+        ValueError: if it could leave the folder it is extracted to, or is not portable.
+
+    >>> record_name("mylib/data/labels.json")
+    'mylib/data/labels.json'
+    """
+    if not text or len(text.encode("utf-8", "replace")) > _MAX_RECORD_NAME:
+        raise ValueError(f"record name is empty or longer than {_MAX_RECORD_NAME} bytes: {text[:80]!r}")
+    if "\\" in text or any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
+        raise ValueError(f"record name has a backslash or a control character: {text!r}")
+    if any(0xD800 <= ord(c) < 0xE000 for c in text):
+        raise ValueError(f"record name is not UTF-8: {text!r}")
+    parts = text.split("/")
+    if any(part in ("", ".", "..") for part in parts) or (len(parts[0]) == 2 and parts[0][1] == ":"):
+        raise ValueError(f"record name is not a relative path below its folder: {text!r}")
+    return RecordName(text)
