@@ -1,0 +1,1 @@
+"""Pickles of a case; the only package of Wardian that imports `pickle`."""
