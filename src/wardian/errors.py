@@ -13,7 +13,7 @@ Every error is a `WardianError` and, where one fits, also the builtin a caller w
     │   ├── CorruptCaseError            (ValueError) it is damaged or was altered
     │   └── ClosedCaseError             (ValueError) it was closed
     ├── EnvironmentMismatchError        (ImportError) the environment lacks what the case needs
-    ├── ModuleNotInCaseError            (ModuleNotFoundError) packed code asks for a module that is neither packed nor declared
+    ├── ModuleNotInCaseError            (ModuleNotFoundError) an import of a module neither packed nor extern
     ├── EntryNotFoundError              (KeyError) no entry point of that name
     └── CheckError                      a self-test of the case gives another result
 

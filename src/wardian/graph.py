@@ -86,7 +86,7 @@ class ImportGraph:
         Returns:
             The shortest chain; of equally short ones the one that sorts first. Empty if there is none.
         """
-        came_by: dict[ModuleName, Import | None] = {source: None for source in sorted(sources)}
+        came_by: dict[ModuleName, Import | None] = dict.fromkeys(sorted(sources))
         queue = deque(came_by)
         while queue:
             here = queue.popleft()

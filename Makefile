@@ -1,0 +1,59 @@
+# One recipe per job; people, pre-commit and .ci/run call the same ones. `make help` lists them.
+
+PYTHON  ?= python3.11
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+PYTEST  := $(BIN)/python -m pytest
+# Both uv and pip understand these words.
+INSTALL := -c constraints.txt -e ".[cli]" --group dev
+
+.DEFAULT_GOAL := help
+.PHONY: help env test models check format lint types layers demo bench fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(VENV)/.complete ## create .venv with everything installed, in the versions of constraints.txt
+
+# uv installs torch and its libraries many times faster than pip; where uv cannot reach the index that pip
+# is configured for, pip does it.
+$(VENV)/.complete: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt "pip>=25.1" uv
+	$(BIN)/uv pip install -q --python $(BIN)/python $(INSTALL) || $(BIN)/python -m pip install -q $(INSTALL)
+	@touch $@
+
+test: env ## run the quick tests (under a minute)
+	$(PYTEST)
+
+models: env ## pack and load models of real libraries (minutes)
+	$(PYTEST) -m models tests/models
+
+check: format lint types layers ## all that a change must pass: format, lint, types, layers, every test
+	$(PYTEST) -m ""
+
+format: env ## report wrong formatting; `make format FIX=1` repairs it
+	$(BIN)/ruff format $(if $(FIX),,--check) .
+	$(if $(FIX),$(BIN)/ruff check --fix .)
+
+lint: env ## run the linter
+	$(BIN)/ruff check .
+
+types: env ## check the types of src, tests and examples
+	$(BIN)/mypy
+
+layers: env ## check that imports follow the layers of .importlinter
+	$(BIN)/lint-imports
+
+demo: env ## pack resnet18 and a sentence encoder, load both where their libraries are blocked
+	$(BIN)/python examples/demo.py
+
+bench: env ## compare with torch.package, torch.save and safetensors, as ratios
+	$(BIN)/python -m benchmarks
+
+fuzz: env ## run the property tests with many more examples
+	$(PYTEST) --hypothesis-profile=fuzz -m "" tests/property tests/attacks
+
+clean: ## remove .venv, caches and build outputs
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Search sentences by meaning."""

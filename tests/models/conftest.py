@@ -1,0 +1,85 @@
+"""Packs each model of the zoo once a session, models of one library in one process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.models.zoo import ZOO
+
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+_TIMEOUT = 1_200  # seconds; a shared machine can be ten times slower than an idle one
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """The folder of a session's cases, and the child processes that fill and use it."""
+
+    folder: Path
+    wanted: frozenset[str]
+    """Names of the zoo that this session tests."""
+    _done: set[str] = field(default_factory=set)
+
+    def packed(self, name: str) -> Path:
+        """Return the case of the model *name*, packing it with its library's other models at first use."""
+        library = ZOO[name].blocked[0]
+        if library not in self._done:
+            self._done.add(library)
+            group = [n for n in ZOO if ZOO[n].blocked[0] == library and (n in self.wanted or n == name)]
+            self.pack(*group, hash_seed="1")
+        return self.result(name)
+
+    def pack(self, *arguments: str, hash_seed: str) -> None:
+        """Run packer.py with *arguments*, each `NAME` or `NAME=STEM`."""
+        done = self._run(
+            [sys.executable, "-P", str(_HERE / "packer.py"), str(self.folder), *arguments],
+            paths=[_ROOT / "src", _ROOT, _HERE / "firstparty"],
+            PYTHONHASHSEED=hash_seed,
+        )
+        print(done.stdout)
+        assert done.returncode == 0, f"packer.py failed:\n{done.stderr}"
+
+    def result(self, stem: str) -> Path:
+        """Return the case called *stem*, or fail with what went wrong when it was packed."""
+        error = self.folder / f"{stem}.error"
+        if error.exists():
+            pytest.fail(f"wardian.pack failed:\n{error.read_text()}", pytrace=False)
+        return self.folder / f"{stem}.case"
+
+    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a script of this folder, or with `-c` a piece of code, away from every source."""
+        command = [script, *arguments] if script == "-c" else [str(_HERE / script), *arguments]
+        return self._run([sys.executable, "-P", *command], paths=[_ROOT / "src"])
+
+    def _run(
+        self, command: list[str], *, paths: list[Path], **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        elsewhere = self.folder / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
+        environment |= {
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
+        return subprocess.run(
+            command,
+            cwd=elsewhere,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def nursery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Nursery:
+    """Where this session's cases are."""
+    wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    return Nursery(tmp_path_factory.mktemp("nursery"), frozenset(n for n in wanted if n in ZOO))

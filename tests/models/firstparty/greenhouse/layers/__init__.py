@@ -1,0 +1,3 @@
+from .growth import Growth
+
+__all__ = ["Growth"]
