@@ -1,0 +1,51 @@
+"""Digests of records: SHA-256 for what Python reads, BLAKE3 for the storages (docs/format.md, 3.2)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from blake3 import blake3
+    from typing_extensions import Buffer
+
+__all__ = ["RecordDigest", "digest_of", "new_blake3"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDigest:
+    """What the manifest says of the content of one record."""
+
+    size: int
+    """Bytes before deflating."""
+    algorithm: Literal["sha256", "blake3"]
+    """`blake3` for storage records, `sha256` for all others."""
+    hex: str
+    """64 lower-case hexadecimal digits."""
+
+
+def digest_of(data: Buffer, algorithm: Literal["sha256", "blake3"]) -> RecordDigest:
+    """Digest all of *data* at once; BLAKE3 uses every core.
+
+    >>> digest_of(b"", "sha256").hex[:16]
+    'e3b0c44298fc1c14'
+    """
+    view = memoryview(data)
+    if algorithm == "sha256":
+        return RecordDigest(view.nbytes, algorithm, hashlib.sha256(view).hexdigest())
+    hasher = new_blake3(all_cores=True)
+    hasher.update(view)
+    return RecordDigest(view.nbytes, algorithm, hasher.hexdigest())
+
+
+def new_blake3(*, all_cores: bool) -> blake3:
+    """Return an empty BLAKE3 hasher.
+
+    Args:
+        all_cores: Let each `update` use all cores; else it stays in the calling thread.
+    """
+    # Imported here so that reading a manifest does not need the extension module.
+    from blake3 import blake3
+
+    return blake3(max_threads=blake3.AUTO if all_cores else 1)
