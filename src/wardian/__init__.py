@@ -1,1 +1,146 @@
-"""placeholder"""
+"""Pack a live PyTorch model into one sealed file that loads anywhere torch runs.
+
+    wardian.pack(model, "resnet18.case", inputs=(x,))   # one call: code, weights, data, self-test
+    model = wardian.load("resnet18.case")               # a normal nn.Module
+
+Look before you load, and ask why:
+
+    with wardian.open("resnet18.case") as case:
+        case.manifest.distributions                     # what is inside, with versions
+        case.state_dict()                               # weights without running code
+        case.check()                                    # run the self-test here
+
+    print(wardian.plan(model, inputs=(x,)))             # what pack would do, module by module
+
+Importing this package imports neither torch nor anything large.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from wardian.errors import (
+    CaseError,
+    CheckError,
+    ClosedCaseError,
+    CorruptCaseError,
+    EntryNotFoundError,
+    EnvironmentMismatchError,
+    ModuleNotInCaseError,
+    NotACaseError,
+    PackError,
+    PlanError,
+    Problem,
+    ProofError,
+    UnpicklableError,
+    UnsupportedFormatError,
+    WardianError,
+)
+
+if TYPE_CHECKING:
+    from wardian.live.case import Case
+    from wardian.packing import PackReport, pack, plan
+    from wardian.planning import Plan
+    from wardian.policy import Policy
+
+__all__ = [
+    "Case",
+    "CaseError",
+    "CheckError",
+    "ClosedCaseError",
+    "CorruptCaseError",
+    "EntryNotFoundError",
+    "EnvironmentMismatchError",
+    "ModuleNotInCaseError",
+    "NotACaseError",
+    "PackError",
+    "PackReport",
+    "Plan",
+    "PlanError",
+    "Policy",
+    "Problem",
+    "ProofError",
+    "UnpicklableError",
+    "UnsupportedFormatError",
+    "WardianError",
+    "load",
+    "open",
+    "pack",
+    "plan",
+]
+
+__version__ = "0.1.0"
+
+_LATE = {
+    "Case": "wardian.live.case",
+    "PackReport": "wardian.packing",
+    "Plan": "wardian.planning",
+    "Policy": "wardian.policy",
+    "pack": "wardian.packing",
+    "plan": "wardian.packing",
+}
+
+
+def open(path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:
+    """Open a case without running any of its code.
+
+    Args:
+        path: The file, its content as bytes, or an open binary file.
+
+    Returns:
+        The open case; a context manager.
+
+    Raises:
+        NotACaseError: if the file is of another kind; the message says which.
+        UnsupportedFormatError: if it was written by a newer Wardian.
+        CorruptCaseError: if it is truncated, damaged or altered.
+        EnvironmentMismatchError: if the environment lacks what the case needs.
+        OSError: if the file cannot be read.
+    """
+    from wardian.live.case import Case
+
+    return Case.open(path)
+
+
+def load(
+    path: str | os.PathLike[str] | bytes | BinaryIO,
+    *,
+    name: str | None = None,
+    map_location: Any = None,
+    share: bool = False,
+) -> Any:
+    """Load an object from a case. The case stays open as long as the process runs.
+
+    Args:
+        path: The file, its content as bytes, or an open binary file.
+        name: The entry point; may be left out if there is one.
+        map_location: Where tensors go, as for `torch.load`.
+        share: Use the installed library instead of the packed copy where their sources are the same.
+
+    Returns:
+        The object, an ordinary one: train it, compile it, save it.
+
+    Raises:
+        CaseError, EnvironmentMismatchError, OSError: as for `open`.
+        EntryNotFoundError: if there is no such entry point.
+    """
+    from wardian.live.case import Case
+
+    return Case.open(path).load(name, map_location=map_location)
+
+
+def __getattr__(name: str) -> Any:
+    # Verbs and types that need more than the standard library come when they are first used.
+    module = _LATE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

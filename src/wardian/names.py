@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import NewType
 
 __all__ = [
+    "LIVE_PREFIX",
     "GlobalRef",
     "ModuleName",
     "RecordName",
     "ancestors",
     "module_name",
+    "original_name",
     "record_name",
     "top_level",
 ]
@@ -94,3 +96,18 @@ def record_name(text: str) -> RecordName:
     if any(part in ("", ".", "..") for part in parts) or (len(parts[0]) == 2 and parts[0][1] == ":"):
         raise ValueError(f"record name is not a relative path below its folder: {text!r}")
     return RecordName(text)
+
+
+LIVE_PREFIX = "wardian.live."
+"""What the full names of modules of open cases begin with."""
+
+
+def original_name(module: str) -> ModuleName:
+    """Return the name a module had when it was packed; ordinary names are returned as they are.
+
+    >>> original_name("wardian.live.resnet18_3f9a2c1b.torchvision.models.resnet")
+    'torchvision.models.resnet'
+    """
+    if module.startswith(LIVE_PREFIX) and module.count(".") > 2:
+        return ModuleName(module.split(".", 3)[3])
+    return ModuleName(module)

@@ -89,6 +89,7 @@ class ArchiveWriter:
         self._digests: dict[RecordName, RecordDigest] = {}
         self._records: dict[RecordName, bytes] = {}
         self._storages = 0
+        self._storages_end = 0
         self._crc_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-crc")
         self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-blake3")
         self._finished = False
@@ -130,6 +131,7 @@ class ArchiveWriter:
         self._central.append(layout.central_header(entry, layout.STORED, crc, size, size, offset))
         self._digests[name] = RecordDigest(size, "blake3", hexdigest)
         self._storages += 1
+        self._storages_end = self._end
         return offset + len(header)
 
     def flush(self) -> None:
@@ -162,7 +164,7 @@ class ArchiveWriter:
         self._records[name] = bytes(data)
 
     def finish(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
-        """Write all other records, the manifest, the seal and the central directory, and wait for the disk.
+        """Write all other records, the manifest, the seal and the central directory.
 
         Args:
             manifest: Makes the bytes of the manifest; called once, with the digest of every other
@@ -192,18 +194,30 @@ class ArchiveWriter:
             if len(directory) > limits.MAX_DIRECTORY_BYTES:
                 raise ValueError(f"the names of the records take {len(directory):,} bytes")
             self._write(directory + layout.end_records(len(self._central), len(directory), self._end))
-            with self._naming_target():
-                os.fsync(self._file.fileno())
-                self._file.close()
         except BaseException:
             self.discard()
             raise
-        self._stop_threads()
         self._finished = True
         return seal
 
+    def rewind(self) -> None:
+        """Take `finish` back: all records but the storages are gone and can be added again.
+
+        Raises:
+            RuntimeError: if the archive is not finished, or is published or discarded.
+        """
+        if not self._finished or self._gone:
+            raise RuntimeError("only a finished archive can be taken back")
+        self._end = self._storages_end
+        with self._naming_target():
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+        del self._central[self._storages :]
+        self._digests = {layout.storage_name(n): self._digests[layout.storage_name(n)] for n in range(self._storages)}
+        self._finished = False
+
     def publish(self) -> None:
-        """Give the file its name; an existing file of that name is replaced in one step.
+        """Wait for the disk, then give the file its name; an existing one is replaced in one step.
 
         Raises:
             OSError: if the file cannot be renamed.
@@ -211,6 +225,10 @@ class ArchiveWriter:
         """
         if not self._finished or self._gone:
             raise RuntimeError("only a finished archive can be published, once")
+        self._stop_threads()
+        with self._naming_target():
+            os.fsync(self._file.fileno())
+        self._file.close()
         self.path.replace(self.target)
         self._gone = True
         _fsync_folder(self.target.parent)

@@ -1,0 +1,204 @@
+"""Stage 3: put what the plan names, and the manifest, into the archive."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from wardian.archive import ArchiveWriter, RecordDigest
+from wardian.environment import is_stdlib
+from wardian.errors import PackError, Problem
+from wardian.manifest import (
+    FORMAT_VERSION,
+    Entry,
+    Interpreter,
+    Library,
+    Manifest,
+    Platform,
+    TensorEntry,
+)
+from wardian.names import ModuleName, RecordName, record_name
+from wardian.planning import PackedFile, Plan
+from wardian.rewrite import SHIMMED, compile_module, dump_code
+from wardian.source import batch
+
+__all__ = ["Contents", "assemble"]
+
+_IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*))", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a case holds beside its code."""
+
+    entry: Entry
+    pickle: bytes
+    test: bytes | None
+    tensors: tuple[TensorEntry, ...]
+    resources: Mapping[RecordName, bytes]
+    metadata: Mapping[str, str]
+    torch: str
+    deferred: tuple[str, ...] = ()
+    proof: Literal["passed", "skipped"]
+
+
+def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Manifest, str]:
+    """Add every record of a case to *archive* and finish it.
+
+    Args:
+        archive: Holds the storages already.
+        plan: What code and data go in.
+        contents: The rest.
+
+    Returns:
+        The manifest that was written, and the digest of the case.
+
+    Raises:
+        PackError: if a file of the plan cannot be read any more, or a resource has a name that is taken.
+    """
+    records: dict[RecordName, bytes] = {}
+    problems: list[Problem] = []
+    for file in plan.files:
+        try:
+            records[file.record] = Path(file.path).read_bytes()
+        except OSError as error:
+            problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
+    for name, data in contents.resources.items():
+        if name in records:
+            problems.append(Problem(f"resource {name} has the name of a file of {plan.entry}", "rename the resource"))
+        records[name] = data
+    if problems:
+        raise PackError("the case cannot be written", problems=problems)
+    skeleton = _manifest(plan, contents)
+    sources = {f: records[f.record] for f in plan.files if f.module is not None}
+    records |= _bytecode(plan, sources, skeleton.roots)
+    records |= _for_torch_package(plan, sources.values(), skeleton)
+    for distribution, files in plan.metadata.items():
+        records |= {record_name(f".wardian/metadata/{distribution}/{name}"): data for name, data in files.items()}
+    records[RecordName(contents.entry.record)] = contents.pickle
+    if contents.test is not None:
+        assert contents.entry.test is not None
+        records[RecordName(contents.entry.test)] = contents.test
+    for name, data in records.items():
+        archive.add(name, data)
+    written: list[Manifest] = []
+
+    def document(digests: Mapping[RecordName, RecordDigest]) -> bytes:
+        written.append(replace(skeleton, records=dict(digests)))
+        return written[0].to_json()
+
+    digest = archive.finish(document)
+    return written[0], digest
+
+
+def _manifest(plan: Plan, contents: Contents) -> Manifest:
+    libraries = tuple(
+        Library(
+            record=record,
+            namespaces=plan.namespaces,
+            torch=contents.torch,
+            system=platform.system(),
+            machine=platform.machine(),
+        )
+        for record in plan.libraries
+    )
+    return Manifest(
+        format=FORMAT_VERSION,
+        python=Interpreter(
+            version=platform.python_version(),
+            implementation=sys.implementation.name,
+            tag=sys.implementation.cache_tag or "",
+        ),
+        torch=contents.torch,
+        platform=Platform(system=platform.system(), machine=platform.machine()),
+        entries=(contents.entry,),
+        distributions=plan.distributions,
+        externs=plan.externs,
+        absent=plan.absent,
+        mocks=plan.mocks,
+        deferred=contents.deferred,
+        libraries=libraries,
+        materialised=plan.materialised,
+        tensors=contents.tensors,
+        records={},
+        proof=contents.proof,
+        metadata=dict(sorted(contents.metadata.items())),
+    )
+
+
+def _bytecode(plan: Plan, sources: Mapping[PackedFile, bytes], roots: frozenset[str]) -> dict[RecordName, bytes]:
+    """Compile the modules that run (docs/format.md, 5.3)."""
+    tag = sys.implementation.cache_tag
+    if tag is None:  # an interpreter that keeps no bytecode
+        return {}
+    compiled: dict[RecordName, bytes] = {}
+    with batch():
+        for file, source in sources.items():
+            if file.module not in plan.loaded:
+                continue
+            assert file.module is not None
+            code = compile_module(
+                source,
+                file.module,
+                is_package=file.record.endswith("/__init__.py"),
+                filename=file.record,
+                roots=roots | SHIMMED,
+            )
+            # PEP 552: hash-based (bit 0), not checked against the source (bit 1 clear): the digest did that.
+            header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
+            name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
+            compiled[name] = header + dump_code(code)
+    return compiled
+
+
+def _for_torch_package(plan: Plan, sources: Iterable[bytes], manifest: Manifest) -> dict[RecordName, bytes]:
+    """Return the records by which `torch.package` knows an archive (docs/format.md, 2)."""
+    outside: set[str] = {module.partition(".")[0] for extern in plan.externs for module in extern.modules}
+    for source in sources:
+        for one, several in _IMPORT.findall(source):
+            for name in (one or several).decode().split(","):
+                top = name.strip().partition(".")[0]
+                if is_stdlib(ModuleName(top)):
+                    outside.add(top)
+    names = sorted(outside - manifest.roots - {"__main__"})
+    return {
+        RecordName(".data/extern_modules"): "".join(f"{name}\n" for name in names).encode(),
+        RecordName(".data/python_version"): platform.python_version().encode(),
+        RecordName(".data/version"): b"6\n",
+        RecordName("byteorder"): sys.byteorder.encode(),
+    }
+
+
+def tensor_index(obj: Any, entry: str, key_of: Any) -> tuple[TensorEntry, ...]:
+    """Return the manifest's index of the named tensors of *obj* whose values are plain."""
+    import torch
+
+    from wardian.tensors import named_tensors, storage_record
+
+    found: dict[str, TensorEntry] = {}
+    for name, tensor, kind in named_tensors(obj):
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_conj() or tensor.is_neg():
+            continue
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+            continue
+        key = key_of(tensor)
+        if key is None or name in found:
+            continue
+        found[name] = TensorEntry(
+            entry=entry,
+            name=name,
+            record=storage_record(key),
+            dtype=str(tensor.dtype).removeprefix("torch."),
+            shape=tuple(tensor.shape),
+            stride=tuple(tensor.stride()),
+            offset=tensor.storage_offset(),
+            requires_grad=tensor.requires_grad,
+            kind=kind,
+        )
+    return tuple(found.values())

@@ -1,0 +1,90 @@
+"""Clean child processes: where evidence is taken and proof is given."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ChildError", "main", "run_in_clean_process"]
+
+_BOOT = """\
+import json, sys
+with open(sys.argv[2]) as file:
+    sys.path[:] = json.load(file)["sys_path"]
+from wardian.child import main
+main(sys.argv[1], sys.argv[2])
+"""
+
+
+class ChildError(Exception):
+    """The work of a clean process failed.
+
+    Attributes:
+        summary: The last line of its traceback.
+        output: All it printed.
+    """
+
+    def __init__(self, summary: str, output: str) -> None:
+        super().__init__(summary, output)
+        self.summary = summary
+        self.output = output
+
+
+def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Run `work(request)` in a new interpreter with this one's `sys.path`.
+
+    Args:
+        work: Dotted name of a function that takes and returns a JSON-able dictionary.
+        request: Its argument.
+
+    Raises:
+        ChildError: if the function raised or the process died.
+    """
+    if not sys.executable:
+        raise ChildError("sys.executable is empty, so no clean process can be started", "")
+    with tempfile.TemporaryDirectory(prefix="wardian-") as folder:
+        question, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log.txt"))
+        # '' means the current folder; the child has the same one, but its own '' would be gone after a chdir.
+        path = [os.path.abspath(entry) if entry == "" else entry for entry in sys.path]
+        own = str(Path(__file__).parents[1])
+        path = path if own in path else [*path, own]
+        question.write_text(json.dumps({**request, "sys_path": path, "answer": str(answer)}))
+        with log.open("wb") as output:
+            process = subprocess.run(
+                [sys.executable, "-c", _BOOT, work, str(question)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        printed = log.read_text(errors="replace")
+        if not answer.exists():
+            raise ChildError(f"the process ended with status {process.returncode}", printed)
+        result: dict[str, Any] = json.loads(answer.read_text())
+        if "error" in result:
+            raise ChildError(result["error"], printed + result["traceback"])
+        return result
+
+
+def main(work: str, question: str) -> None:
+    """Do in the child what `run_in_clean_process` asks for."""
+    request = json.loads(Path(question).read_text())
+    module, _, function = work.rpartition(".")
+    try:
+        result = getattr(importlib.import_module(module), function)(request)
+    except Exception as error:
+        result = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        if (facts := getattr(error, "child_facts", None)) is not None:
+            result["facts"] = facts
+    Path(request["answer"]).write_text(json.dumps(result))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Interpreter shutdown of a process full of libraries takes long and can fail; the answer is written.
+    os._exit(0)

@@ -1,0 +1,297 @@
+"""What the running interpreter knows: modules, where they come from, and the distributions that own them.
+
+This is the only module that asks `importlib.metadata` and `importlib.util` about the environment.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
+
+from packaging.markers import UndefinedEnvironmentName
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from wardian.names import ModuleName, top_level
+
+__all__ = ["Distribution", "Distributions", "ModuleFacts", "ModuleKind", "find_module", "is_stdlib"]
+
+METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
+"""Files of a `.dist-info` folder that code reads through `importlib.metadata`."""
+
+
+class ModuleKind(StrEnum):
+    """What stands behind a module name."""
+
+    STDLIB = "stdlib"
+    SOURCE = "source"
+    EXTENSION = "extension"
+    BYTECODE = "bytecode"
+    NAMESPACE = "namespace"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFacts:
+    """Where a module comes from."""
+
+    name: ModuleName
+    kind: ModuleKind
+    file: str | None = None
+    """Absolute path of its source, bytecode or shared library."""
+    is_package: bool = False
+    distribution: str | None = None
+    """Normalised name of the distribution that owns it; None for first-party code and the stdlib."""
+
+
+def is_stdlib(name: ModuleName) -> bool:
+    """Tell whether *name* belongs to the standard library, its private accelerators included.
+
+    >>> is_stdlib(ModuleName("os.path")), is_stdlib(ModuleName("_socket")), is_stdlib(ModuleName("numpy"))
+    (True, True, False)
+    """
+    top = top_level(name)
+    return top in sys.stdlib_module_names or top == "__main__" or top in sys.builtin_module_names
+
+
+def _kind_of(origin: str | None, has_locations: bool) -> ModuleKind:
+    if origin is None or origin == "namespace":
+        return ModuleKind.NAMESPACE if has_locations else ModuleKind.MISSING
+    if origin.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+        return ModuleKind.EXTENSION
+    if origin.endswith(tuple(importlib.machinery.BYTECODE_SUFFIXES)):
+        return ModuleKind.BYTECODE
+    if origin.endswith(tuple(importlib.machinery.SOURCE_SUFFIXES)):
+        return ModuleKind.SOURCE
+    return ModuleKind.MISSING
+
+
+def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
+    """Look *name* up without importing it or a package above it that is not yet imported.
+
+    Args:
+        name: Dotted module name.
+        distributions: What is installed.
+
+    Returns:
+        The facts; kind MISSING if there is no such module.
+    """
+    if is_stdlib(name):
+        return ModuleFacts(name, ModuleKind.STDLIB)
+    loaded = sys.modules.get(name)
+    spec = getattr(loaded, "__spec__", None)
+    if spec is None:
+        try:
+            spec = _find_spec_without_import(name)
+        except (ImportError, AttributeError, ValueError):
+            spec = None
+    if spec is None:
+        file = getattr(loaded, "__file__", None)
+        if file is None:
+            return ModuleFacts(name, ModuleKind.MISSING)
+        return ModuleFacts(
+            name,
+            _kind_of(file, False),
+            os.path.abspath(file),
+            hasattr(loaded, "__path__"),
+            distributions.owner(name, file),
+        )
+    locations = spec.submodule_search_locations
+    origin = spec.origin if spec.has_location else None
+    kind = _kind_of(origin, locations is not None)
+    file = os.path.abspath(origin) if origin is not None and kind is not ModuleKind.MISSING else None
+    place = file or (next(iter(locations), None) if locations is not None else None)
+    return ModuleFacts(name, kind, file, locations is not None, distributions.owner(name, place))
+
+
+def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpec | None:
+    # importlib.util.find_spec imports the parents; asking the finders along the path does not.
+    path: list[str] | None = None
+    spec: importlib.machinery.ModuleSpec | None = None
+    prefix = ""
+    for part in name.split("."):
+        prefix = f"{prefix}.{part}" if prefix else part
+        spec = None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(prefix, path) if find is not None else None
+            if spec is not None:
+                break
+        if spec is None:
+            return None
+        path = list(spec.submodule_search_locations or [])
+    return spec
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One installed distribution."""
+
+    name: str
+    """Normalised name (PEP 503)."""
+    version: str
+    editable: bool
+    _raw: importlib.metadata.Distribution
+
+    @cached_property
+    def root(self) -> str:
+        """Folder its files are relative to, without symbolic links."""
+        return os.path.realpath(str(self._raw.locate_file("")))
+
+    @cached_property
+    def files(self) -> tuple[PurePosixPath, ...]:
+        """Files it installed, relative to `root`, sorted; without bytecode and files outside of `root`."""
+        record = self._raw.read_text("RECORD")
+        if record is not None:
+            paths = (PurePosixPath(line.rsplit(",", 2)[0].strip('"')) for line in record.splitlines() if line)
+        else:
+            paths = self._walk()
+        return tuple(
+            sorted(p for p in paths if ".." not in p.parts and "__pycache__" not in p.parts and not p.is_absolute())
+        )
+
+    def _walk(self) -> Iterator[PurePosixPath]:
+        for top in sorted(self.roots):
+            base = Path(self.root) / top
+            if base.is_dir():
+                yield from (PurePosixPath(p.relative_to(self.root).as_posix()) for p in base.rglob("*") if p.is_file())
+            elif base.with_suffix(".py").is_file():
+                yield PurePosixPath(f"{top}.py")
+
+    @cached_property
+    def roots(self) -> frozenset[str]:
+        """Top-level import names."""
+        listed = self._raw.read_text("top_level.txt")
+        if listed is not None and listed.strip():
+            return frozenset(line.strip().replace("/", ".") for line in listed.splitlines() if line.strip())
+        roots = set()
+        for path in self.files:
+            first = path.parts[0]
+            if len(path.parts) > 1:
+                if first.isidentifier():
+                    roots.add(first)
+            elif path.suffix in (".py", ".so", ".pyd"):
+                roots.add(first.partition(".")[0])
+        return frozenset(roots)
+
+    @cached_property
+    def requires(self) -> frozenset[str]:
+        """Normalised names of what it needs here, without extras."""
+        names = set()
+        for text in self._raw.requires or ():
+            try:
+                requirement = Requirement(text)
+                if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                    names.add(str(canonicalize_name(requirement.name)))
+            except (InvalidRequirement, UndefinedEnvironmentName):
+                continue
+        return frozenset(names)
+
+    def metadata_files(self) -> Mapping[str, bytes]:
+        """Return the `.dist-info` files that code reads at run time, by name."""
+        texts = ((name, self._raw.read_text(name)) for name in METADATA_FILES)
+        return {name: text.encode() for name, text in texts if text is not None}
+
+
+class Distributions:
+    """The installed distributions, looked up by import name and file.
+
+    Use `Distributions.current`; making one reads the metadata of everything installed.
+    """
+
+    def __init__(self, path: list[str]) -> None:
+        self._by_name: dict[str, Distribution] = {}
+        for raw in importlib.metadata.distributions(path=path):
+            name = raw.metadata["Name"]
+            if not name:  # a leftover folder of an interrupted uninstall
+                continue
+            key = str(canonicalize_name(name))
+            self._by_name.setdefault(key, Distribution(key, raw.version or "0", _is_editable(raw), raw))
+        self._by_root: dict[str, list[Distribution]] = {}
+        for distribution in self._by_name.values():
+            if not distribution.editable:
+                for root in distribution.roots:
+                    self._by_root.setdefault(root, []).append(distribution)
+
+    @classmethod
+    def current(cls) -> Distributions:
+        """Return what is importable now; cached until `sys.path` or one of its folders changes."""
+        return _current(tuple((entry, _mtime(entry)) for entry in sys.path))
+
+    def __getitem__(self, name: str) -> Distribution:
+        return self._by_name[str(canonicalize_name(name))]
+
+    def get(self, name: str) -> Distribution | None:
+        """Return the distribution *name*, or None if it is not installed."""
+        return self._by_name.get(str(canonicalize_name(name)))
+
+    def owner(self, module: ModuleName, file: str | None) -> str | None:
+        """Return the name of the distribution that installed *module*, or None for first-party code.
+
+        Args:
+            module: Dotted name.
+            file: Path of its file or, for a namespace package, folder.
+        """
+        candidates = self._by_root.get(top_level(module), ())
+        if file is None:
+            return candidates[0].name if len(candidates) == 1 else None
+        real = os.path.realpath(file)
+        inside = [d for d in candidates if real.startswith(d.root + os.sep)]
+        if len(inside) > 1:  # a namespace package shared by several distributions
+            relative = PurePosixPath(Path(real).relative_to(inside[0].root).as_posix())
+            inside = [d for d in inside if relative in d.files] or inside
+        return inside[0].name if inside else None
+
+    def closure(self, name: str) -> frozenset[str]:
+        """Return *name* and everything it requires, directly or not, that is installed."""
+        found: set[str] = set()
+        queue = [str(canonicalize_name(name))]
+        while queue:
+            here = queue.pop()
+            if here not in found and here in self._by_name:
+                found.add(here)
+                queue.extend(self._by_name[here].requires)
+        return frozenset(found)
+
+    def providing(self, root: str) -> list[Distribution]:
+        """Return the distributions that provide the top-level import name *root*."""
+        return list(self._by_root.get(root, ()))
+
+
+def _is_editable(raw: importlib.metadata.Distribution) -> bool:
+    text = raw.read_text("direct_url.json")
+    if text is None:
+        return False
+    try:
+        return bool(json.loads(text).get("dir_info", {}).get("editable", False))
+    except ValueError:
+        return False
+
+
+def _mtime(entry: str) -> int:
+    try:
+        return os.stat(entry or os.curdir).st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1)
+def _current(key: tuple[tuple[str, int], ...]) -> Distributions:
+    return Distributions([entry for entry, _ in key])
+
+
+def is_installed_file(file: str) -> bool:
+    """Tell whether *file* lies in a folder for installed packages or the standard library."""
+    real = os.path.realpath(file)
+    paths = sysconfig.get_paths()
+    return any(real.startswith(os.path.realpath(paths[key]) + os.sep) for key in ("stdlib", "platstdlib", "purelib", "platlib"))

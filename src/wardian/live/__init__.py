@@ -1,0 +1,17 @@
+"""Open cases. Every open case has a package of its own below this one.
+
+The package of a case, its *root*, is called `wardian.live.<stem>_<digest>`: the stem of the file name and
+the first eight digits of the case's digest, so it has the same name in every process. Packed modules live
+below it as ordinary modules: `wardian.live.resnet18_3f9a2c1b.torchvision.models.resnet`.
+
+Importing this package adds one finder to `sys.meta_path`. It answers for names below `wardian.live` and
+for no other, and is what lets a child process unpickle an object of a packed class: the import of the
+class's module finds the case again.
+"""
+
+import sys
+
+from wardian.live.finder import CaseFinder
+
+if not any(isinstance(finder, CaseFinder) for finder in sys.meta_path):
+    sys.meta_path.insert(0, CaseFinder())

@@ -1,0 +1,75 @@
+"""Check the environment against what a case needs, before any packed code runs.
+
+The rule: an extern distribution must be installed unless it is soft. A release of an older major version is
+refused. Any other release is accepted if it is the recorded one or newer within the same major version;
+otherwise it is accepted if it has every name that packed code imports from it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+
+from packaging.version import InvalidVersion, Version
+
+from wardian.errors import EnvironmentMismatchError, Problem
+from wardian.manifest import Extern, Manifest
+
+__all__ = ["check_environment"]
+
+
+def check_environment(manifest: Manifest, path: str) -> None:
+    """Compare the environment with the manifest.
+
+    Raises:
+        EnvironmentMismatchError: naming every distribution that is missing or does not fit, with the
+            command that installs them.
+    """
+    problems = [problem for extern in manifest.externs if (problem := _problem_with(extern)) is not None]
+    if problems:
+        raise EnvironmentMismatchError(
+            f"{path} needs what this environment does not have", problems=tuple(problems), path=path
+        )
+
+
+def _problem_with(extern: Extern) -> Problem | None:
+    name = extern.distribution
+    if name is None or extern.version is None:
+        return None
+    module = extern.modules[0] if extern.modules else None
+    try:
+        installed = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        if extern.soft:
+            return None
+        return Problem(f"{name} is not installed", f"pip install {name}=={_public(extern.version)}", module)
+    fix = f'pip install "{name}>={_public(extern.version)}"'
+    try:
+        have, packed = Version(installed), Version(extern.version)
+    except InvalidVersion:
+        return None
+    if have.release[:1] < packed.release[:1] or have.epoch < packed.epoch:
+        return Problem(f"{name} {installed} is too old, the case was packed with {extern.version}", fix, module)
+    if have.release[:1] == packed.release[:1] and have.release >= packed.release:
+        return None
+    missing = [dotted for dotted in extern.names if not _exists(dotted)]
+    if missing:
+        listing = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        return Problem(f"{name} {installed} lacks {listing}; the case was packed with {extern.version}", fix, module)
+    return None
+
+
+def _public(version: str) -> str:
+    # A local version (2.13.0+cpu) is not on any index.
+    return version.partition("+")[0]
+
+
+def _exists(dotted: str) -> bool:
+    module, _, attribute = dotted.rpartition(".")
+    try:
+        found = importlib.import_module(module)
+        if not hasattr(found, attribute):
+            importlib.import_module(dotted)
+    except ImportError:
+        return False
+    return True

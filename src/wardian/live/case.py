@@ -1,0 +1,211 @@
+"""An open case."""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from wardian.archive import ArchiveReader
+from wardian.errors import (
+    CheckError,
+    ClosedCaseError,
+    CorruptCaseError,
+    EntryNotFoundError,
+    NotACaseError,
+)
+from wardian.live.audit import check_environment
+from wardian.live.root import Root, acquire, release
+from wardian.manifest import Entry, Manifest
+from wardian.names import RecordName, module_name
+from wardian.pickling.unpickler import unpickle
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Case"]
+
+
+class Case:
+    """An open case; a context manager.
+
+    Use `wardian.open`. Two open cases of one file share their modules and classes. After the last of them
+    is closed its modules are gone from `sys.modules`; objects that were loaded stay usable.
+
+    Attributes:
+        manifest: What the case says about itself.
+    """
+
+    def __init__(self, path: str, archive: ArchiveReader, manifest: Manifest, stem: str) -> None:
+        self._path = path
+        self._archive = archive
+        self.manifest = manifest
+        self._root: Root | None = acquire(stem, archive, manifest)
+        if self._root.archive is not archive:
+            self._archive = self._root.archive
+            archive.close()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:
+        """Open a case: parse it and check it against the environment; no packed code runs.
+
+        Args:
+            path: The file, its bytes, or an open binary file.
+
+        Raises:
+            NotACaseError, UnsupportedFormatError, CorruptCaseError: if the file cannot be used.
+            EnvironmentMismatchError: if the environment lacks something.
+        """
+        archive = ArchiveReader.open(path)
+        try:
+            label = str(archive.path or "<memory>")
+            if archive.kind != "case":
+                raise NotACaseError(
+                    f"{label} is an archive of torch.package; load it with wardian.package.PackageImporter",
+                    path=label,
+                )
+            manifest = Manifest.from_json(archive.manifest, path=label)
+            archive.expect({RecordName(name): digest for name, digest in manifest.records.items()})
+            check_environment(manifest, label)
+        except BaseException:
+            archive.close()
+            raise
+        return cls(label, archive, manifest, archive.path.stem if archive.path else "memory")
+
+    def __enter__(self) -> Case:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._root is None else self._root.name
+        return f"<Case {self._path} ({state})>"
+
+    def close(self) -> None:
+        """Release the case; calling it again does nothing."""
+        root, self._root = self._root, None
+        if root is not None:
+            release(root)
+
+    @property
+    def root(self) -> Root:
+        """The package of this case.
+
+        Raises:
+            ClosedCaseError: if the case is closed.
+        """
+        if self._root is None:
+            raise ClosedCaseError(f"{self._path} is closed; open it again with wardian.open", path=self._path)
+        return self._root
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that identifies the case (docs/format.md, 3.3)."""
+        assert self.root.archive.digest is not None
+        return self.root.archive.digest
+
+    def files(self) -> tuple[str, ...]:
+        """Return the names of all records."""
+        return tuple(self.root.archive.names)
+
+    def read(self, record: str) -> bytes:
+        """Return the content of one record, checked against its digest.
+
+        Raises:
+            KeyError: if the case has no such record.
+        """
+        return self.root.archive.read(RecordName(record))
+
+    def _entry(self, name: str | None) -> Entry:
+        entries = self.root.manifest.entries
+        if name is None:
+            if len(entries) == 1:
+                return entries[0]
+            raise EntryNotFoundError(f"{self._path} has several entry points, say which: {[e.name for e in entries]}")
+        for entry in entries:
+            if entry.name == name:
+                return entry
+        raise EntryNotFoundError(f"{self._path} has no entry point {name!r}, only {[e.name for e in entries]}")
+
+    def load(self, name: str | None = None, *, map_location: Any = None) -> Any:
+        """Load an object of the case.
+
+        Args:
+            name: Its entry point; may be left out if there is one.
+            map_location: Where tensors go, as for `torch.load`.
+
+        Raises:
+            EntryNotFoundError: if there is no such entry point.
+            CorruptCaseError: if a record that is read is damaged.
+        """
+        return self._unpickle(self._entry(name).record, map_location)
+
+    def _unpickle(self, record: str, map_location: Any = None) -> Any:
+        from wardian.tensors import StorageReader
+
+        root = self.root
+        reader = StorageReader.of(root.archive, map_location)
+        loaded: dict[int, Any] = {}
+
+        def persistent_load(pid: Any) -> Any:
+            if isinstance(pid, tuple) and pid and pid[0] == "reduce_package":
+                number, function, arguments = pid[1:]
+                if number not in loaded:
+                    loaded[number] = function(self, *arguments)
+                return loaded[number]
+            try:
+                return reader.persistent_load(pid)
+            except (ValueError, KeyError) as error:
+                raise CorruptCaseError(f"{self._path}: {record}: {error}", path=self._path, record=record) from None
+
+        data = root.archive.read(RecordName(record))
+        return unpickle(data, find_global=root.find_global, persistent_load=persistent_load)
+
+    def import_module(self, name: str) -> types.ModuleType:
+        """Import a packed module by the dotted name it had when it was packed.
+
+        Raises:
+            ValueError: if *name* is not a dotted name.
+            ModuleNotFoundError: if the case has no such module.
+        """
+        return self.root.import_module(module_name(name))
+
+    @property
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """The named tensors of the case, read by name, without code and without unpickling."""
+        from wardian.live.weights import TensorMapping
+
+        return TensorMapping(self.root.archive, self.root.manifest)
+
+    def state_dict(self, name: str | None = None) -> dict[str, torch.Tensor]:
+        """Return the state_dict of an entry point without running its code.
+
+        Args:
+            name: The entry point; may be left out if there is one.
+        """
+        from wardian.live.weights import TensorMapping
+
+        mapping = TensorMapping(self.root.archive, self.root.manifest, self._entry(name).name)
+        return {key: mapping[key] for key in mapping if mapping.kind(key) != "transient"}
+
+    def check(self, name: str | None = None) -> None:
+        """Run the self-test of an entry point, or of all.
+
+        Raises:
+            CheckError: if a result differs from the recorded one.
+        """
+        from wardian import tensors
+
+        entries = self.root.manifest.entries if name is None else (self._entry(name),)
+        for entry in entries:
+            if entry.test is None:
+                continue
+            obj, test = self._unpickle(entry.record), self._unpickle(entry.test)
+            outputs = tensors.run(obj, test["inputs"])
+            difference = tensors.find_difference(test["outputs"], outputs) if entry.outputs else None
+            if difference is not None:
+                raise CheckError(f"{self._path}: the self-test of {entry.name!r} failed: {difference}", entry=entry.name)
+
+

@@ -1,0 +1,136 @@
+"""The folder where a case's files lie when code asks for files (docs/format.md, 6)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import platformdirs
+
+from wardian.archive import ArchiveReader
+from wardian.names import RecordName
+
+__all__ = ["CaseFiles", "cache_folder"]
+
+CACHE_VARIABLE = "WARDIAN_CACHE"
+"""Environment variable that names another cache folder."""
+
+_LOOKS_AT_FILES = frozenset({"__file__", "__path__", "getfile", "getsourcefile", "getabsfile", "resources", "get_data"})
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for files that can be made again, or None if none can be written.
+
+    It is `$WARDIAN_CACHE`, else the user's cache folder by the rules of the platform.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("wardian", appauthor=False)
+    folder = Path(chosen).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def _mentions_files(code: types.CodeType) -> bool:
+    if not _LOOKS_AT_FILES.isdisjoint(code.co_names):
+        return True
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            if _mentions_files(constant):
+                return True
+        elif constant in ("__file__", "__path__"):
+            return True
+    return False
+
+
+class CaseFiles:
+    """The tree of one case on disk: made when needed, a top-level name at a time.
+
+    A tree is made in a folder beside its place and renamed, so that processes that start together see
+    either nothing or all of it.
+
+    Args:
+        archive: Where the content comes from.
+        digest: Names the folder.
+        skip: Tells whether a record stays out, such as an operator library that does not fit.
+    """
+
+    def __init__(self, archive: ArchiveReader, digest: str, link: Callable[[RecordName], str | None]) -> None:
+        self._archive = archive
+        self._link = link
+        self._made: set[str] = set()
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        cache = cache_folder()
+        if cache is None:
+            # A read-only home: the files live as long as the case is open.
+            self._temporary = tempfile.TemporaryDirectory(prefix="wardian-")
+            cache = Path(self._temporary.name)
+        self.folder = cache / "cases" / digest
+        self._by_top: dict[str, list[RecordName]] | None = None
+
+    def path_of(self, record: str) -> str:
+        """Return the path of *record* on disk; it need not be there."""
+        return str(self.folder / record)
+
+    def record_at(self, path: str) -> RecordName | None:
+        """Return the record whose path is *path*, or None if it is not below the folder."""
+        relative = os.path.relpath(path, self.folder)
+        return None if relative.startswith(os.pardir) else RecordName(Path(relative).as_posix())
+
+    def prepare(self, module: str, code: types.CodeType) -> None:
+        """Make the files of a module's top-level name if its code could look at them."""
+        top = module.partition(".")[0]
+        if top not in self._made and _mentions_files(code):
+            self.materialise(top)
+
+    def materialise(self, top: str) -> None:
+        """Make the files below the top-level name *top*.
+
+        Raises:
+            OSError: if the disk is full or the folder cannot be written.
+        """
+        if top in self._made:
+            return
+        if self._by_top is None:
+            self._by_top = {}
+            for name in self._archive.names:
+                if not name.startswith("."):
+                    self._by_top.setdefault(name.partition("/")[0].removesuffix(".py"), []).append(name)
+        records = self._by_top.get(top, [])
+        module = [name for name in records if name == f"{top}.py"]
+        if module and not (self.folder / module[0]).exists():
+            self._place(module, self.folder / module[0])
+        tree = [name for name in records if name.startswith(f"{top}/")]
+        if tree and not (self.folder / top).exists():
+            self._place(tree, self.folder / top)
+        self._made.add(top)
+
+    def _place(self, records: Iterable[RecordName], target: Path) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        work = Path(tempfile.mkdtemp(prefix=".making-", dir=self.folder))
+        try:
+            for name in records:
+                path = work / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                link = self._link(name)
+                if link is None:
+                    path.write_bytes(self._archive.read(name))
+                elif link:
+                    path.symlink_to(link)
+            try:
+                os.rename(work / target.name, target)
+            except OSError:
+                if not target.exists():  # otherwise another process was faster, with the same content
+                    raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove what lives only as long as the case is open."""
+        if self._temporary is not None:
+            self._temporary.cleanup()

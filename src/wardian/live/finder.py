@@ -1,0 +1,147 @@
+"""Finder and loader of packed modules, on CPython's own import machinery."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import re
+import sys
+import types
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from wardian.live.deferred import DeferredPackage
+from wardian.live.hooks import needs_hooked_builtins
+from wardian.live.registries import tolerate_second_copies
+from wardian.rewrite import compile_module
+
+if TYPE_CHECKING:
+    from wardian.live.root import PackedModule, Root
+
+__all__ = ["CaseFinder", "CaseLoader"]
+
+PREFIX = "wardian.live."
+_ROOT_NAME = re.compile(r"_[0-9a-f]{8}$")
+
+
+class CaseFinder(importlib.abc.MetaPathFinder):
+    """Find modules below `wardian.live` in the open cases."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if not fullname.startswith(PREFIX):
+            return None
+        root_name, _, module = fullname[len(PREFIX) :].partition(".")
+        if _ROOT_NAME.search(root_name) is None:  # a module of this package itself
+            return None
+        from wardian.live.root import find_root
+
+        root = find_root(root_name)
+        if root is None:
+            return None
+        return root.find_spec(module)
+
+    def invalidate_caches(self) -> None:
+        """Do nothing: a case does not change while it is open."""
+
+
+class RootLoader(importlib.abc.Loader):
+    """Make the root package of a case."""
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        return None
+
+
+class AliasLoader(importlib.abc.Loader):
+    """Give a module of the environment, or one made by the root, a name below the root."""
+
+    def __init__(self, target: types.ModuleType) -> None:
+        self._target = target
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        # The import system returns what is in sys.modules after this call, so that the target keeps its
+        # own __spec__ (importlib._bootstrap._load_unlocked).
+        sys.modules[module.__name__] = self._target
+
+
+class CaseLoader(importlib.abc.SourceLoader):
+    """Load one packed module from verified records.
+
+    `SourceLoader` does the work: it asks `get_data` for the bytecode beside the source, checks that it
+    fits the interpreter, sets the file name in its code objects, and else compiles the source with
+    `source_to_code`.
+    """
+
+    def __init__(self, root: Root, module: PackedModule) -> None:
+        self.root = root
+        self.module = module
+        self.name = f"{root.name}.{module.name}"
+        self.path = root.files.path_of(module.record)
+
+    def get_filename(self, fullname: str) -> str:
+        return self.path
+
+    def is_package(self, fullname: str) -> bool:
+        return self.module.is_package
+
+    def path_stats(self, path: str) -> dict[str, float]:
+        if path != self.path:
+            raise OSError(f"no source at {path}")
+        return {"mtime": 0, "size": 0}
+
+    def get_data(self, path: str) -> bytes:
+        """Return the content of a file of the case by the path it would have.
+
+        Raises:
+            OSError: if the case has no such file.
+        """
+        if self.module.bytecode is not None and path == importlib.util.cache_from_source(self.path):
+            return self.root.archive.read(self.module.bytecode)
+        record = self.root.files.record_at(path)
+        if record is None or record not in self.root.archive:
+            raise FileNotFoundError(f"the case has no file for {path}")
+        return self.root.archive.read(record)
+
+    def source_to_code(self, data: bytes, path: str = "<string>") -> types.CodeType:  # type: ignore[override]
+        return compile_module(
+            bytes(data),
+            self.module.name,
+            is_package=self.module.is_package,
+            filename=path,
+            roots=self.root.rewritten,
+        )
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        if self.module.is_package and self.root.is_deferred(self.module.name):
+            return DeferredPackage(spec.name)
+        return None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        if isinstance(module, DeferredPackage):
+            code = self.get_code(module.__name__)
+            assert code is not None
+            module.__dict__["__wardian_deferred__"] = (code, self)
+        else:
+            self.run(module)
+
+    def run(self, module: types.ModuleType, code: types.CodeType | None = None) -> None:
+        """Execute the code of *module* in it."""
+        code = code or self.get_code(module.__name__)
+        assert code is not None
+        self.root.files.prepare(self.module.name, code)
+        if needs_hooked_builtins(code):
+            module.__dict__["__builtins__"] = self.root.builtins
+        with tolerate_second_copies(module.__name__):
+            exec(code, module.__dict__)
+
+    def get_resource_reader(self, fullname: str) -> None:
+        """Return None: resources are read from the folder of `__file__`, which is made for the purpose."""
+        self.root.files.materialise(self.module.top_level)

@@ -1,0 +1,230 @@
+"""Imports that only running the code can tell: `__import__`, `exec`, `importlib.import_module`.
+
+Static absolute imports of packed modules were made relative when the code was compiled
+(`wardian.rewrite`). What is left gets here: a `__builtins__` with a hooked `__import__` for modules that
+use it by name, and modules `importlib` and `pkgutil` of the root's own for names given as strings.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.metadata
+import importlib.resources
+import importlib.util
+import pkgutil
+import sys
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wardian.live.root import Root
+
+__all__ = ["make_builtins", "make_shim", "needs_hooked_builtins"]
+
+_DYNAMIC = frozenset({"__import__", "exec", "eval", "builtins", "__builtins__"})
+
+
+def needs_hooked_builtins(code: types.CodeType) -> bool:
+    """Tell whether *code* mentions a name through which it could import at run time."""
+    return not _DYNAMIC.isdisjoint(code.co_names) or any(
+        needs_hooked_builtins(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)
+    )
+
+
+def make_builtins(root: Root) -> dict[str, Any]:
+    """Return builtins whose `__import__` looks for absolute names in *root* first."""
+    original = builtins.__import__
+
+    def __import__(  # noqa: N807  it takes the place of a builtin
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] = (),
+        level: int = 0,
+    ) -> types.ModuleType:
+        if level == 0 and root.serves(name):
+            module = importlib.import_module(f"{root.name}.{name}")
+            if fromlist:
+                # Imports the submodules that fromlist names, as for any package.
+                return original(module.__name__, globals, locals, fromlist, 0)
+            return sys.modules[f"{root.name}.{name.partition('.')[0]}"]
+        if level == 0:
+            root.check_external(name)
+        return original(name, globals, locals, fromlist, level)
+
+    return {**builtins.__dict__, "__import__": __import__}
+
+
+def _delegate(name: str, original: types.ModuleType, **own: Any) -> types.ModuleType:
+    """Return a module that has *own* and else the attributes of *original*."""
+    module = types.ModuleType(name, original.__doc__)
+    module.__dict__["__getattr__"] = lambda attribute: getattr(original, attribute)
+    module.__dict__["__dir__"] = lambda: dir(original)
+    module.__dict__["__path__"] = []
+    module.__dict__.update(own)
+    return module
+
+
+def make_shim(root: Root, name: str) -> types.ModuleType | None:
+    """Return the root's own version of a module that takes module or distribution names as strings.
+
+    Args:
+        root: The root it serves.
+        name: Its ordinary dotted name, such as `importlib.util`.
+
+    Returns:
+        The module; None if there is no such module.
+    """
+    if name in ("importlib.metadata", "importlib_metadata"):
+        return _metadata(root, name)
+    if name in ("importlib.resources", "importlib_resources"):
+        return _resources(root, name)
+    if name == "importlib":
+        return _importlib(root)
+    if name == "importlib.util":
+        return _util(root)
+    if name == "pkgutil":
+        return _pkgutil(root)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return None
+
+
+def _importlib(root: Root) -> types.ModuleType:
+    def import_module(name: str, package: str | None = None) -> types.ModuleType:
+        """Import a module; an absolute name of a packed module means the packed one."""
+        if not name.startswith("."):
+            if name == "wardian":
+                # `__name__.split(".")[0]` is how libraries spell their own top-level name.
+                caller = root.top_level_of(sys._getframe(1).f_globals.get("__name__", ""))
+                name = caller or name
+            if root.serves(name):
+                return importlib.import_module(f"{root.name}.{name}")
+            root.check_external(name)
+        elif package is not None and root.serves(package):
+            package = f"{root.name}.{package}"
+        return importlib.import_module(name, package)
+
+    def __getattr__(attribute: str) -> Any:  # noqa: N807  PEP 562
+        if attribute in ("util", "metadata", "resources"):
+            return importlib.import_module(f"{root.name}.importlib.{attribute}")
+        return getattr(importlib, attribute)
+
+    return _delegate("importlib", importlib, import_module=import_module, __getattr__=__getattr__)
+
+
+def _util(root: Root) -> types.ModuleType:
+    def find_spec(name: str, package: str | None = None) -> Any:
+        """Find the spec of a module; an absolute name of a packed module means the packed one."""
+        if not name.startswith("."):
+            if root.serves(name):
+                name = f"{root.name}.{name}"
+            elif root.is_absent(name):
+                return None
+        return importlib.util.find_spec(name, package)
+
+    return _delegate("importlib.util", importlib.util, find_spec=find_spec)
+
+
+def _resources(root: Root, name: str) -> types.ModuleType:
+    def anchor_in_root(anchor: Any) -> Any:
+        return f"{root.name}.{anchor}" if isinstance(anchor, str) and root.serves(anchor) else anchor
+
+    def wrap(function_name: str) -> Any:
+        function = getattr(importlib.resources, function_name)
+
+        def wrapped(anchor: Any = None, *args: Any, **kwargs: Any) -> Any:
+            if anchor is None:  # "the caller's module", which the original would look for one frame up
+                anchor = sys._getframe(1).f_globals["__name__"]
+            return function(anchor_in_root(anchor), *args, **kwargs)
+
+        return wrapped
+
+    names: Iterable[str] = ("files", "open_text", "open_binary", "read_text", "read_binary", "path", "is_resource", "contents")
+    own = {n: wrap(n) for n in names if hasattr(importlib.resources, n)}
+    return _delegate(name, importlib.resources, **own)
+
+
+def _pkgutil(root: Root) -> types.ModuleType:
+    def get_data(package: str, resource: str) -> bytes | None:
+        """Read a data file of a package; a packed package is named as in the environment."""
+        return pkgutil.get_data(f"{root.name}.{package}" if root.serves(package) else package, resource)
+
+    def walk_packages(path: Any = None, prefix: str = "", onerror: Any = None) -> Any:
+        if prefix and root.serves(prefix.rstrip(".")):
+            prefix = f"{root.name}.{prefix}"
+        return pkgutil.walk_packages(path, prefix, onerror)
+
+    return _delegate("pkgutil", pkgutil, get_data=get_data, walk_packages=walk_packages)
+
+
+class _PackedMetadata(importlib.metadata.Distribution):
+    """The metadata of a packed distribution, from its records."""
+
+    def __init__(self, root: Root, distribution: str) -> None:
+        self._root = root
+        self._distribution = distribution
+
+    def read_text(self, filename: Any) -> str | None:
+        data = self._root.metadata_of(self._distribution, str(filename))
+        return None if data is None else data.decode("utf-8")
+
+    def locate_file(self, path: Any) -> Any:
+        return self._root.files.path_of(str(path))
+
+
+def _metadata(root: Root, name: str) -> types.ModuleType:
+    original = importlib.metadata
+
+    def distribution(distribution_name: str) -> importlib.metadata.Distribution:
+        if root.packs_distribution(distribution_name):
+            return _PackedMetadata(root, distribution_name)
+        if root.hides_distribution(distribution_name):
+            raise original.PackageNotFoundError(distribution_name)
+        return original.distribution(distribution_name)
+
+    def version(distribution_name: str) -> str:
+        return distribution(distribution_name).version
+
+    def metadata(distribution_name: str) -> Any:
+        return distribution(distribution_name).metadata
+
+    def requires(distribution_name: str) -> list[str] | None:
+        return distribution(distribution_name).requires
+
+    def files(distribution_name: str) -> Any:
+        return distribution(distribution_name).files
+
+    def packages_distributions() -> dict[str, list[str]]:
+        found = {
+            top: names
+            for top, names in original.packages_distributions().items()
+            if not root.serves(top) and not root.is_absent(top)
+        }
+        for packed in root.manifest.distributions:
+            if packed.version is not None:
+                for top in packed.roots:
+                    found.setdefault(top, []).append(packed.name)
+        return found
+
+    def entry_points(**params: Any) -> importlib.metadata.EntryPoints:
+        points = [point for point in original.entry_points() if not root.serves(point.module)]
+        for packed in root.manifest.distributions:
+            if packed.version is not None:
+                points.extend(_PackedMetadata(root, packed.name).entry_points)
+        return importlib.metadata.EntryPoints(points).select(**params)
+
+    return _delegate(
+        name,
+        original,
+        distribution=distribution,
+        version=version,
+        metadata=metadata,
+        requires=requires,
+        files=files,
+        packages_distributions=packages_distributions,
+        entry_points=entry_points,
+    )

@@ -1,0 +1,70 @@
+"""Operator libraries: shared libraries that register operators when they are loaded."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+
+from packaging.version import InvalidVersion, Version
+
+from wardian.archive import ArchiveReader
+from wardian.manifest import Library
+
+__all__ = ["fits", "link_for"]
+
+
+def fits(library: Library) -> bool:
+    """Tell whether the packed build of *library* can be loaded here.
+
+    It must be for this platform, and for the same minor release of torch, which is how far PyTorch keeps
+    its C++ interface.
+    """
+    if (library.system, library.machine) != (platform.system(), platform.machine()):
+        return False
+    try:
+        mine, its = Version(importlib.metadata.version("torch")), Version(library.torch)
+    except (InvalidVersion, importlib.metadata.PackageNotFoundError):
+        return False
+    return mine.release[:2] == its.release[:2]
+
+
+def link_for(library: Library, archive: ArchiveReader) -> str | None:
+    """Return what takes the place of the library's file on disk.
+
+    Loading a library whose operators are registered already ends the process, so where one is loaded, or
+    could be by the environment's own copy of the library, the file is a link to that one: the dynamic loader
+    knows a file by its inode and does not load it again.
+
+    Returns:
+        None for the packed build, a path for a link to another build, "" for no file at all.
+    """
+    file_name = library.record.rpartition("/")[2]
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        for loaded in sorted(torch.ops.loaded_libraries):
+            if os.path.basename(loaded) == file_name and os.path.exists(loaded):
+                return os.path.realpath(loaded)
+    installed = _installed(library)
+    if installed is not None and (not fits(library) or _same(installed, library, archive)):
+        return installed
+    return None if fits(library) else ""
+
+
+def _installed(library: Library) -> str | None:
+    for entry in sys.path:
+        candidate = os.path.join(entry or os.curdir, *library.record.split("/"))
+        if os.path.isfile(candidate):
+            return os.path.realpath(candidate)
+    return None
+
+
+def _same(path: str, library: Library, archive: ArchiveReader) -> bool:
+    from wardian.names import RecordName
+
+    record = RecordName(library.record)
+    if os.path.getsize(path) != archive.size(record):
+        return False
+    with open(path, "rb") as file:
+        return file.read() == archive.read(record)

@@ -1,0 +1,54 @@
+"""Modules that stand in for code that is not there and is never used."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import types
+from typing import Any
+
+__all__ = ["MockLoader", "MockedObject"]
+
+
+class MockedObject:
+    """A name of a mocked module. It can be read and passed around, and raises when it is used."""
+
+    __slots__ = ("_mock_name",)
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "_mock_name", name)
+
+    def __getattr__(self, attribute: str) -> MockedObject:
+        if attribute.startswith("__") and attribute.endswith("__"):
+            raise AttributeError(attribute)
+        return MockedObject(f"{self._mock_name}.{attribute}")
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (object,)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(
+            f"{self._mock_name} was mocked when the case was packed and cannot be used; "
+            f"pack again with Policy(intern=[...]) or Policy(extern=[...]) for its module"
+        )
+
+    def __repr__(self) -> str:
+        return f"<mocked {self._mock_name}>"
+
+
+class MockLoader(importlib.abc.Loader):
+    """Make a module whose every attribute is a `MockedObject`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        def __getattr__(attribute: str) -> MockedObject:  # noqa: N807  PEP 562
+            if attribute.startswith("__") and attribute.endswith("__"):
+                raise AttributeError(attribute)
+            return MockedObject(f"{self._name}.{attribute}")
+
+        module.__dict__["__getattr__"] = __getattr__

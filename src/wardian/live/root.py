@@ -1,0 +1,283 @@
+"""The root package of an open case: which modules it serves, and from where."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import re
+import sys
+import threading
+import types
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from wardian.archive import ArchiveReader
+from wardian.errors import ModuleNotInCaseError
+from wardian.live.files import CaseFiles
+from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, RootLoader
+from wardian.live.hooks import make_builtins, make_shim
+from wardian.live.libraries import link_for
+from wardian.live.mocks import MockLoader
+from wardian.manifest import Manifest
+from wardian.names import ModuleName, RecordName
+from wardian.rewrite import SHIMMED
+
+__all__ = ["OPEN_CASES_VARIABLE", "PackedModule", "Root", "find_root", "root_name"]
+
+OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
+"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
+
+_roots: dict[str, Root] = {}
+_roots_lock = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class PackedModule:
+    """A module of a case."""
+
+    name: ModuleName
+    record: RecordName
+    is_package: bool
+    bytecode: RecordName | None
+
+    @property
+    def top_level(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def root_name(stem: str, digest: str) -> str:
+    """Return the name of the root of a case below `wardian.live`.
+
+    >>> root_name("ResNet-18 v2", "3f9a2c1b" + 56 * "0")
+    'ResNet_18_v2_3f9a2c1b'
+    """
+    clean = re.sub(r"\W", "_", stem, flags=re.ASCII).strip("_") or "case"
+    return f"{'_' if clean[0].isdigit() else ''}{clean}_{digest[:8]}"
+
+
+def find_root(name: str) -> Root | None:
+    """Return the open root *name*; opens the case again if the parent process had it open."""
+    root = _roots.get(name)
+    if root is None:
+        for entry in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep):
+            known, _, path = entry.partition("=")
+            if known == name and os.path.exists(path):
+                from wardian.live.case import Case
+
+                case = Case.open(path)
+                # Held for the life of the process: it was opened for objects, not for a `with` block.
+                _reopened.append(case)
+                return _roots.get(name)
+    return root
+
+
+_reopened: list[Any] = []
+
+
+class Root:
+    """One open case as a package.
+
+    Args:
+        name: Full name of the package.
+        archive: The open archive.
+        manifest: Its manifest.
+        strict: Refuse imports that the manifest does not declare, as the proof does.
+    """
+
+    def __init__(self, name: str, archive: ArchiveReader, manifest: Manifest) -> None:
+        self.name = name
+        self.archive = archive
+        self.manifest = manifest
+        self.roots = manifest.roots
+        self.rewritten = self.roots | SHIMMED
+        self.users = 0
+        digest = archive.digest or hashlib.sha256(name.encode()).hexdigest()
+        libraries = {library.record: library for library in manifest.libraries}
+
+        def link(record: RecordName) -> str | None:
+            library = libraries.get(record)
+            return None if library is None else link_for(library, archive)
+
+        self.files = CaseFiles(archive, digest, link)
+        self._deferred = frozenset(manifest.deferred)
+        self._mocks = frozenset(manifest.mocks)
+        self._absent = frozenset(manifest.absent)
+        self._packed = frozenset(str(canonicalize_name(d.name)) for d in manifest.distributions if d.version is not None)
+        self._extern_distributions = frozenset(
+            str(canonicalize_name(e.distribution)) for e in manifest.externs if e.distribution is not None
+        )
+
+    @cached_property
+    def modules(self) -> dict[str, PackedModule]:
+        """Packed modules by their own dotted name."""
+        tag = sys.implementation.cache_tag
+        modules: dict[str, PackedModule] = {}
+        names = set(self.archive.names)
+        for name in self.archive.names:
+            if not name.endswith(".py") or name.startswith("."):
+                continue
+            stem = name[:-3]
+            is_package = stem.endswith("/__init__")
+            dotted = (stem[: -len("/__init__")] if is_package else stem).replace("/", ".")
+            bytecode = RecordName(f".wardian/bytecode/{tag}/{stem}.pyc")
+            if dotted not in modules or is_package:
+                modules[dotted] = PackedModule(ModuleName(dotted), name, is_package, bytecode if bytecode in names else None)
+        return modules
+
+    @cached_property
+    def _namespaces(self) -> frozenset[str]:
+        found = set()
+        for dotted in (*self.modules, *self._mocks):
+            while "." in dotted:
+                dotted = dotted.rpartition(".")[0]
+                found.add(dotted)
+        return frozenset(found)
+
+    @cached_property
+    def builtins(self) -> dict[str, Any]:
+        """Builtins for modules that import at run time."""
+        return make_builtins(self)
+
+    def is_module(self, name: str) -> bool:
+        """Tell whether the case has a module of this dotted name."""
+        return name in self.modules or name in self._namespaces or name in self._mocks
+
+    def is_deferred(self, package: str) -> bool:
+        """Tell whether the `__init__` of *package* may wait."""
+        return package in self._deferred
+
+    def serves(self, name: str) -> bool:
+        """Tell whether an absolute import of *name* in packed code means a module below this root."""
+        return name.partition(".")[0] in self.rewritten
+
+    def is_absent(self, name: str) -> bool:
+        """Tell whether *name* was not there when the case was made, and so is hidden."""
+        return name.partition(".")[0] in self._absent
+
+    def check_external(self, name: str) -> None:
+        """Refuse a module that was not there when the case was made.
+
+        Raises:
+            ModuleNotInCaseError: which is a ModuleNotFoundError, so that packed code that can do without
+                it goes on as it did then.
+        """
+        if self.is_absent(name):
+            raise ModuleNotInCaseError(
+                f"No module named {name!r}: it was not installed when this case was packed", name=name
+            )
+
+    def top_level_of(self, module: str) -> str | None:
+        """Return the own top-level name of a module of this root by its full name."""
+        return module[len(self.name) + 1 :].partition(".")[0] if module.startswith(self.name + ".") else None
+
+    def packs_distribution(self, name: str) -> bool:
+        return str(canonicalize_name(name)) in self._packed
+
+    def hides_distribution(self, name: str) -> bool:
+        return name in self._absent or name.replace("-", "_") in self._absent
+
+    def metadata_of(self, distribution: str, filename: str) -> bytes | None:
+        record = RecordName(f".wardian/metadata/{canonicalize_name(distribution)}/{filename}")
+        return self.archive.read(record) if record in self.archive else None
+
+    def find_spec(self, module: str) -> importlib.machinery.ModuleSpec | None:
+        """Return the spec of a module by its own dotted name; "" is the root itself."""
+        fullname = f"{self.name}.{module}" if module else self.name
+        if not module:
+            return importlib.machinery.ModuleSpec(fullname, RootLoader(), is_package=True)
+        packed = self.modules.get(module)
+        if packed is not None:
+            loader = CaseLoader(self, packed)
+            locations = [os.path.dirname(loader.path)] if packed.is_package else None
+            return importlib.util.spec_from_file_location(
+                fullname, loader.path, loader=loader, submodule_search_locations=locations
+            )
+        if module in self._mocks:
+            return importlib.machinery.ModuleSpec(fullname, MockLoader(module), is_package=True)
+        if module.partition(".")[0] in SHIMMED - self.roots:
+            shim = make_shim(self, module)
+            return None if shim is None else importlib.machinery.ModuleSpec(fullname, AliasLoader(shim), is_package=True)
+        if module in self._namespaces:
+            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = [self.files.path_of(module.replace(".", "/"))]
+            return spec
+        return self._extern_below_packed(module, fullname)
+
+    def _extern_below_packed(self, module: str, fullname: str) -> importlib.machinery.ModuleSpec | None:
+        # Part of a packed package can be an extern: a compiled module, or one that a rule names.
+        for extern in self.manifest.externs:
+            if any(module == m or module.startswith(m + ".") for m in extern.modules):
+                target = importlib.import_module(module)
+                return importlib.machinery.ModuleSpec(fullname, AliasLoader(target), is_package=hasattr(target, "__path__"))
+        return None
+
+    def import_module(self, name: str) -> types.ModuleType:
+        """Import a packed module by its own dotted name."""
+        return importlib.import_module(f"{self.name}.{name}")
+
+    def find_global(self, module: str, qualname: str) -> Any:
+        """Return the class or function that a pickle names.
+
+        Raises:
+            ModuleNotInCaseError: if the module is neither in the case nor in the environment.
+            AttributeError: if the module lacks it.
+        """
+        self_or_environment = self.import_module(module) if self.serves(module) else importlib.import_module(module)
+        found: Any = self_or_environment
+        for part in qualname.split("."):
+            found = getattr(found, part)
+        return found
+
+
+def acquire(stem: str, archive: ArchiveReader, manifest: Manifest) -> Root:
+    """Return the root of a case, made at the first use; each call is undone by `release`."""
+    assert archive.digest is not None
+    short = root_name(stem, archive.digest)
+    with _roots_lock:
+        root = _roots.get(short)
+        if root is None:
+            root = _roots[short] = Root(PREFIX + short, archive, manifest)
+            if archive.path is not None:
+                _announce(short, archive.path)
+        root.users += 1
+        return root
+
+
+def release(root: Root) -> None:
+    """Undo one `acquire`; the last one removes every module of the root."""
+    with _roots_lock:
+        root.users -= 1
+        if root.users > 0:
+            return
+        short = root.name[len(PREFIX) :]
+        _roots.pop(short, None)
+        for name in [n for n in sys.modules if n == root.name or n.startswith(root.name + ".")]:
+            del sys.modules[name]
+        parent = sys.modules.get("wardian.live")
+        if parent is not None and hasattr(parent, short):
+            delattr(parent, short)
+        _withdraw(short)
+        root.files.close()
+        root.archive.close()
+
+
+def _announce(short: str, path: Path) -> None:
+    entries = [e for e in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep) if e]
+    entries.append(f"{short}={path}")
+    os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(entries)
+
+
+def _withdraw(short: str) -> None:
+    entries = os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep)
+    left = [e for e in entries if e and not e.startswith(short + "=")]
+    if left:
+        os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(left)
+    else:
+        os.environ.pop(OPEN_CASES_VARIABLE, None)

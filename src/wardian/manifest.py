@@ -1,0 +1,296 @@
+"""The manifest: what a case says about itself, as frozen dataclasses and as JSON (docs/format.md, 3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from types import MappingProxyType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from wardian.archive import RecordDigest
+from wardian.errors import CorruptCaseError, UnsupportedFormatError
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Entry",
+    "Extern",
+    "Interpreter",
+    "Library",
+    "Manifest",
+    "PackedDistribution",
+    "Platform",
+    "TensorEntry",
+]
+
+FORMAT_VERSION = 1
+"""Number of the format this module writes.
+
+To raise it: (1) describe the change in docs/format.md and its schema; (2) move the reading of the old
+number to `wardian.manifest_v<old>`, which returns today's `Manifest`; (3) add a case of the old number to
+`tests/compat`; (4) change this number. Raise it only if a reader of the old number could misread a file.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """The Python that packed."""
+
+    version: str
+    implementation: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """The machine that packed."""
+
+    system: str
+    machine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One object of the case."""
+
+    name: str
+    record: str
+    type: str
+    """Dotted name of its class."""
+    test: str | None
+    """Record of its self-test."""
+    outputs: bool
+    """Whether the self-test holds expected outputs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedDistribution:
+    """A distribution, or first-party code, whose modules are in the case."""
+
+    name: str
+    version: str | None
+    """None for first-party code."""
+    roots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extern:
+    """What the environment must provide."""
+
+    distribution: str | None
+    """None if no distribution owns the modules."""
+    version: str | None
+    modules: tuple[str, ...]
+    names: tuple[str, ...]
+    """Dotted names that packed code imports from it with `from ... import`."""
+    soft: bool
+    """Nothing at import or in the self-test uses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """A shared library that registers operators when it is loaded."""
+
+    record: str
+    namespaces: tuple[str, ...]
+    torch: str
+    system: str
+    machine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorEntry:
+    """Where the values of one named tensor are."""
+
+    entry: str
+    name: str
+    record: str
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    """In elements from the start of the record."""
+    requires_grad: bool
+    kind: Literal["parameter", "buffer", "transient"]
+    """`transient` is a buffer that is not part of the state_dict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything a case says about itself; the keys are explained in docs/format.md, section 3."""
+
+    format: int
+    python: Interpreter
+    torch: str
+    platform: Platform
+    entries: tuple[Entry, ...]
+    distributions: tuple[PackedDistribution, ...]
+    externs: tuple[Extern, ...]
+    absent: tuple[str, ...]
+    mocks: tuple[str, ...]
+    deferred: tuple[str, ...]
+    libraries: tuple[Library, ...]
+    materialised: tuple[str, ...]
+    tensors: tuple[TensorEntry, ...]
+    records: Mapping[str, RecordDigest]
+    proof: Literal["passed", "skipped"]
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """Top-level names that packed code and pickles find in the case."""
+        mocked = {name.partition(".")[0] for name in self.mocks}
+        return frozenset(root for d in self.distributions for root in d.roots) | mocked
+
+    def to_json(self) -> bytes:
+        """Return the canonical JSON document.
+
+        Equal manifests give equal bytes, and `Manifest.from_json(m.to_json()) == m`.
+        """
+        return json.dumps(_to_plain(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, *, path: str | None) -> Manifest:
+        """Read a manifest.
+
+        Args:
+            data: The JSON document.
+            path: The file it comes from, for messages.
+
+        Raises:
+            UnsupportedFormatError: if its format is newer than this module knows.
+            CorruptCaseError: if it is not a manifest; the message has the path into the document.
+        """
+
+        def refuse(why: str) -> CorruptCaseError:
+            return CorruptCaseError(
+                f"{path or 'case'}: the manifest is not valid: {why}", path=path, record=".wardian/manifest.json"
+            )
+
+        try:
+            document = json.loads(data, object_pairs_hook=_no_duplicates, parse_float=_no_floats)
+        except (ValueError, RecursionError) as error:  # the parser stops at the interpreter's recursion limit
+            raise refuse(str(error)) from None
+        number = document.get("format") if isinstance(document, dict) else None
+        if type(number) is int and number > FORMAT_VERSION:
+            raise UnsupportedFormatError(
+                f"{path or 'case'} has format {number}, this Wardian reads up to {FORMAT_VERSION}; "
+                "install a newer one: pip install --upgrade wardian",
+                path=path,
+                format=number,
+            )
+        try:
+            return cast(Manifest, _from_plain(document, cls, "manifest"))
+        except _Invalid as error:
+            raise refuse(str(error)) from None
+
+
+class _Invalid(Exception):
+    pass
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return result
+
+
+def _no_floats(text: str) -> Any:
+    raise ValueError(f"{text} is not an integer")
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, RecordDigest):
+        return {"size": value.size, value.algorithm: value.hex}
+    if is_dataclass(value):
+        return {f.name: _to_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _to_plain(item) for key, item in value.items()}
+    return value
+
+
+_Reader = Callable[[Any, str], Any]
+_readers: dict[Any, _Reader] = {}
+
+
+def _from_plain(value: Any, hint: Any, where: str) -> Any:
+    return _reader(hint)(value, where)
+
+
+def _reader(hint: Any) -> _Reader:
+    """Return the function that checks and converts a JSON value of type *hint*; made once per type."""
+    reader = _readers.get(hint)
+    if reader is None:
+        reader = _readers[hint] = _make_reader(hint)
+    return reader
+
+
+def _make_reader(hint: Any) -> _Reader:
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is RecordDigest:
+        return _read_digest
+    if isinstance(hint, type) and is_dataclass(hint):
+        hints = get_type_hints(hint)
+        readers = {f.name: _reader(hints[f.name]) for f in fields(hint)}
+
+        def read_object(value: Any, where: str) -> Any:
+            if not isinstance(value, dict) or value.keys() != readers.keys():
+                keys = sorted(value.keys() ^ readers.keys()) if isinstance(value, dict) else []
+                raise _Invalid(f"{where} must be an object with the keys of the format; wrong: {keys}")
+            return hint(**{key: read(value[key], f"{where}.{key}") for key, read in readers.items()})
+
+        return read_object
+    if origin is tuple:
+        item = _reader(args[0])
+
+        def read_list(value: Any, where: str) -> Any:
+            if not isinstance(value, list):
+                raise _Invalid(f"{where} must be a list")
+            return tuple(item(v, f"{where}[{i}]") for i, v in enumerate(value))
+
+        return read_list
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        item = _reader(args[1])
+
+        def read_mapping(value: Any, where: str) -> Any:
+            if not isinstance(value, dict):
+                raise _Invalid(f"{where} must be an object")
+            return MappingProxyType({k: item(v, f"{where}[{k!r}]") for k, v in value.items()})
+
+        return read_mapping
+    if origin is Literal:
+        return _one_of(args)
+    if origin in (Union, UnionType):
+        inner = _reader(next(a for a in args if a is not type(None)))
+        return lambda value, where: None if value is None else inner(value, where)
+
+    def read_atom(value: Any, where: str) -> Any:
+        if type(value) is not hint or (hint is int and not 0 <= value < 2**63):
+            raise _Invalid(f"{where} must be {hint.__name__} (an integer is 0 to 2^63-1), not {value!r:.40}")
+        return value
+
+    return read_atom
+
+
+def _one_of(allowed: tuple[Any, ...]) -> _Reader:
+    def read_literal(value: Any, where: str) -> Any:
+        if value not in allowed:
+            raise _Invalid(f"{where} must be one of {', '.join(map(repr, allowed))}")
+        return value
+
+    return read_literal
+
+
+_HEX = frozenset("0123456789abcdef")
+
+
+def _read_digest(value: Any, where: str) -> RecordDigest:
+    if isinstance(value, dict) and len(value) == 2 and type(size := value.get("size")) is int and 0 <= size < 2**63:
+        for algorithm in ("sha256", "blake3"):
+            text = value.get(algorithm)
+            if isinstance(text, str) and len(text) == 64 and _HEX.issuperset(text):
+                return RecordDigest(size, cast(Literal["sha256", "blake3"], algorithm), text)
+    raise _Invalid(f"{where} must have a size and one digest of 64 hexadecimal digits")

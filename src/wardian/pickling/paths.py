@@ -1,0 +1,92 @@
+"""Where an object is inside another, as the expression a user would write."""
+
+from __future__ import annotations
+
+import types
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["find_path", "find_type_paths"]
+
+_LEAVES = (str, bytes, int, float, complex, bool, type(None), type, types.FunctionType, types.ModuleType)
+_MAX_OBJECTS = 200_000
+"""Objects looked at before a search gives up; a path is a help, not a promise."""
+
+_TORCH_TABLES = ("_modules", "_parameters", "_buffers")
+"""Tables of `torch.nn.Module` whose items are read as attributes of the module."""
+
+
+def _children(obj: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(obj, Mapping):
+        for key, value in obj.items():
+            yield f"[{key!r}]", value
+            if not isinstance(key, str):
+                yield f".key({key!r:.40})", key
+    elif isinstance(obj, list | tuple):
+        for index, value in enumerate(obj):
+            yield f"[{index}]", value
+    elif isinstance(obj, set | frozenset):
+        for value in obj:
+            yield f".item({value!r:.40})", value
+    if isinstance(obj, types.MethodType):
+        yield ".__self__", obj.__self__
+        yield ".__func__", obj.__func__
+    for attribute in ("func", "args", "keywords") if type(obj).__name__ == "partial" else ():
+        yield f".{attribute}", getattr(obj, attribute)
+    attributes = getattr(obj, "__dict__", None)
+    if isinstance(attributes, dict):
+        for name, value in attributes.items():
+            if name in _TORCH_TABLES and isinstance(value, dict):
+                for child, item in value.items():
+                    yield (f"[{child}]" if str(child).isdigit() else f".{child}"), item
+            else:
+                yield f".{name}", value
+    for cls in type(obj).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if isinstance(name, str) and hasattr(obj, name):
+                yield f".{name}", getattr(obj, name)
+
+
+def _walk(root: Any, name: str) -> Iterator[tuple[str, Any]]:
+    # Breadth first, so that the shortest path is found. Seen objects are held, so that no id is used twice.
+    seen: dict[int, Any] = {id(root): root}
+    queue = deque([(name, root)])
+    while queue and len(seen) < _MAX_OBJECTS:
+        path, obj = queue.popleft()
+        yield path, obj
+        if isinstance(obj, _LEAVES):
+            continue
+        for step, child in _children(obj):
+            if id(child) not in seen:
+                seen[id(child)] = child
+                queue.append((path + step, child))
+
+
+def find_path(root: Any, target: Any, name: str) -> str | None:
+    """Return where *target* is inside *root*, or None if it is not found.
+
+    >>> find_path({"hooks": [len]}, len, "model")
+    "model['hooks'][0]"
+    """
+    return next((path for path, obj in _walk(root, name) if obj is target), None)
+
+
+def find_type_paths(root: Any, name: str, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return for classes and functions where the first object of each is inside *root*.
+
+    Args:
+        root: Where to look.
+        name: What to call it.
+        wanted: (module, qualified name) pairs.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for path, obj in _walk(root, name):
+        named = obj if isinstance(obj, type | types.FunctionType) else type(obj)
+        key = (getattr(named, "__module__", None) or "", named.__qualname__)
+        if key in wanted and key not in found:
+            found[key] = path
+            if len(found) == len(wanted):
+                break
+    return found

@@ -1,0 +1,41 @@
+"""Unpickling at the speed of the C unpickler, with globals from a case."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["unpickle"]
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(
+        self, data: bytes, find_global: Callable[[str, str], Any], persistent_load: Callable[[Any], Any]
+    ) -> None:
+        super().__init__(io.BytesIO(data))
+        self._find_global = find_global
+        self._persistent_load = persistent_load
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self._find_global(module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        return self._persistent_load(pid)
+
+
+def unpickle(
+    data: bytes, *, find_global: Callable[[str, str], Any], persistent_load: Callable[[Any], Any]
+) -> Any:
+    """Build the object that *data* describes.
+
+    Args:
+        data: A pickle of any protocol.
+        find_global: Returns the global of a module and dotted qualified name.
+        persistent_load: Returns the object of a persistent id.
+
+    Raises:
+        pickle.UnpicklingError: and whatever the constructors inside raise.
+    """
+    return _Unpickler(data, find_global, persistent_load).load()

@@ -1,0 +1,363 @@
+"""Stage 2: from facts to decisions, one for each module, each with its reason.
+
+Pure: the same trace and policy give the same plan, and nothing is read or written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from wardian.environment import ModuleFacts, ModuleKind
+from wardian.errors import PlanError, Problem
+from wardian.graph import Import, ImportContext, ImportGraph
+from wardian.manifest import Extern, PackedDistribution
+from wardian.names import ModuleName, RecordName, record_name, top_level
+from wardian.policy import Action, Policy
+
+if TYPE_CHECKING:
+    from wardian.trace.tracer import Trace
+
+__all__ = ["Decision", "PackedFile", "Plan", "make_plan"]
+
+FIRST_PARTY = "first-party"
+"""What stands for code that no distribution owns."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Decision:
+    """What happens to one module."""
+
+    module: ModuleName
+    action: Action
+    reason: str
+    distribution: str | None
+    """Normalised name; None for first-party code."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PackedFile:
+    """One file that goes into the case."""
+
+    record: RecordName
+    path: str
+    """Where its content is read from."""
+    size: int
+    """In bytes."""
+    module: ModuleName | None
+    """The module it is the source of, None for data."""
+    distribution: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that was decided before anything is written.
+
+    `print(plan)` lists it, `plan.why("numpy")` tells how the object leads to a module.
+    """
+
+    entry: str
+    decisions: tuple[Decision, ...]
+    files: tuple[PackedFile, ...]
+    distributions: tuple[PackedDistribution, ...]
+    externs: tuple[Extern, ...]
+    absent: tuple[str, ...]
+    mocks: tuple[ModuleName, ...]
+    materialised: tuple[str, ...]
+    libraries: tuple[RecordName, ...]
+    namespaces: tuple[str, ...]
+    loaded: frozenset[ModuleName]
+    """Packed modules that run when the object is loaded and used; their bytecode comes along."""
+    left_out: tuple[str, ...]
+    """Data files that stay out because they are large and were not read in the run."""
+    metadata: Mapping[str, Mapping[str, bytes]] = field(repr=False)
+    graph: ImportGraph = field(repr=False)
+
+    def decision(self, module: str) -> Decision | None:
+        """Return the decision for *module*, or None if the object does not reach it."""
+        return next((d for d in self.decisions if d.module == module), None)
+
+    def chain(self, module: str) -> tuple[str, ...]:
+        """Return how the object leads to *module*, one step per import."""
+        steps = self.graph.find_shortest_chain([ModuleName(self.entry)], ModuleName(module))
+        return tuple(map(str, steps))
+
+    def why(self, module: str) -> str:
+        """Tell why *module* is in the plan.
+
+        Args:
+            module: Dotted name.
+
+        Returns:
+            The decision with its reason, and the shortest chain of imports from the object to the module.
+        """
+        decision = self.decision(module)
+        if decision is None:
+            return f"{module} is not in the plan: nothing the object needs imports it"
+        head = f"{module}: {decision.action} ({decision.reason})"
+        chain = self.chain(module) or ("no import in the sources shows it; it was imported in the run",)
+        return "\n".join([head, *(f"  {'' if i == 0 else '-> '}{step}" for i, step in enumerate(chain))])
+
+    def __str__(self) -> str:
+        rows = [f"plan for {self.entry!r}"]
+        for action in Action:
+            mine = [d for d in self.decisions if d.action is action]
+            if not mine:
+                continue
+            rows.append(f"{action}:")
+            for name, group in _by_distribution(mine):
+                size = sum(f.size for f in self.files if (f.distribution or FIRST_PARTY) == name)
+                note = f", {_size_text(size)}" if action is Action.INTERN else ""
+                rows.append(f"  {name} ({len(group)} module{'s' if len(group) > 1 else ''}{note})")
+                rows += [f"    {d.module}: {d.reason}" for d in group]
+        if self.absent:
+            rows.append(f"not installed, and hidden when the case is loaded: {', '.join(self.absent)}")
+        if self.left_out:
+            rows.append("data files left out (large, and not read in the run):")
+            rows += [f"  {name}" for name in self.left_out]
+        return "\n".join(rows)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data, to store or compare."""
+        return {
+            "entry": self.entry,
+            "decisions": [
+                {"module": d.module, "action": str(d.action), "reason": d.reason, "distribution": d.distribution}
+                for d in self.decisions
+            ],
+            "files": [{"record": f.record, "size": f.size} for f in self.files],
+            "absent": list(self.absent),
+            "left_out": list(self.left_out),
+        }
+
+
+def _size_text(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
+def _by_distribution(decisions: list[Decision]) -> Iterator[tuple[str, list[Decision]]]:
+    groups: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        groups.setdefault(decision.distribution or FIRST_PARTY, []).append(decision)
+    yield from sorted(groups.items())
+
+
+def make_plan(trace: Trace, policy: Policy) -> Plan:
+    """Decide, for every module in *trace*, how the case will provide it.
+
+    Args:
+        trace: What the object needs.
+        policy: The user's rules; they win over the default.
+
+    Returns:
+        A plan with one decision per module, sorted by name. Equal inputs give equal plans.
+
+    Raises:
+        PlanError: if a module that is needed is denied or cannot be packed. `problems` lists all of them,
+            each with the chain of imports that leads there and a rule that settles it.
+    """
+    externs = _extern_distributions(trace)
+    decisions: list[Decision] = []
+    problems: list[Problem] = []
+
+    def refuse(module: ModuleName, what: str, fix: str) -> None:
+        steps = trace.graph.find_shortest_chain([ModuleName(trace.entry)], module)
+        problems.append(Problem(what, fix, module, tuple(map(str, steps))))
+
+    for name, facts in trace.modules.items():
+        rule = policy.rule_for(name)
+        action, reason = _default(facts, externs, policy)
+        if rule is not None:
+            if rule.action is Action.INTERN and action is Action.EXTERN and facts.kind is not ModuleKind.SOURCE:
+                reason = f"{reason}; {rule} cannot pack it"
+            elif rule.action is Action.INTERN and facts.distribution in externs:
+                reason = f"{reason}; {rule} cannot pack part of it"
+            else:
+                action, reason = rule.action, str(rule)
+        if action is Action.DENY:
+            if name in trace.needed:
+                refuse(name, f"{name} is denied by {reason} and the object needs it", f'Policy(mock=["{name}"])')
+            continue
+        if action is Action.INTERN and facts.kind is ModuleKind.BYTECODE:
+            refuse(
+                name,
+                f"{name} has no source, only bytecode ({facts.file}), which is tied to one Python",
+                f'Policy(extern=["{top_level(name)}.**"])',
+            )
+            continue
+        decisions.append(Decision(name, action, reason, facts.distribution))
+    known = {d.module for d in decisions}
+    for ref in trace.globals:
+        if ref.module == "__main__":
+            refuse(
+                ref.module,
+                f"{ref} is defined in the script that runs, which must not run again when the case is loaded",
+                f"move {ref.qualname} to a module and import it from there",
+            )
+        elif ref.module not in known and ref.module not in trace.modules and not _is_stdlib(ref.module):
+            refuse(ref.module, f"{ref.module}, which defines {ref.qualname}, cannot be found", "")
+    if problems:
+        raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
+    return _assemble(trace, decisions)
+
+
+def _is_stdlib(name: ModuleName) -> bool:
+    from wardian.environment import is_stdlib
+
+    return is_stdlib(name)
+
+
+def _extern_distributions(trace: Trace) -> dict[str, str]:
+    """Return the distributions that stay outside by themselves, with the reason."""
+    reasons: dict[str, str] = {}
+    for name, facts in trace.distributions.items():
+        if facts.required_by_torch:
+            reasons[name] = "it is PyTorch" if name == "torch" else "PyTorch requires it, so it is there wherever PyTorch is"
+        elif facts.compiled:
+            reasons[name] = f"its compiled module {facts.compiled[0]} is tied to a platform"
+    # What an extern imports comes from the environment; packed code must see the same copy.
+    owner = {name: facts.distribution for name, facts in trace.modules.items()}
+    edges = sorted({(owner.get(ModuleName(e.importer)), owner.get(ModuleName(e.imported))) for e in trace.evidence.imports if owner.get(ModuleName(e.importer)) and owner.get(ModuleName(e.imported))})  # type: ignore[type-var]
+    changed = True
+    while changed:
+        changed = False
+        for importer, imported in edges:
+            if importer in reasons and imported is not None and imported not in reasons:
+                reasons[imported] = f"{importer}, which is outside, imports it, and a distribution has one origin"
+                changed = True
+    return reasons
+
+
+def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> tuple[Action, str]:
+    if facts.distribution in externs:
+        return Action.EXTERN, externs[facts.distribution]
+    if facts.kind is ModuleKind.EXTENSION:
+        return Action.EXTERN, "compiled, and of no installed distribution"
+    if facts.distribution is None:
+        return Action.INTERN, "first-party code"
+    if policy.base == "thin":
+        return Action.EXTERN, "thin policy: third-party distributions stay outside"
+    return Action.INTERN, f"part of {facts.distribution}, which is packed whole"
+
+
+def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
+    action = {d.module: d.action for d in decisions}
+    interned = {d.module for d in decisions if d.action is Action.INTERN}
+    needed = interned & trace.needed
+    files: dict[RecordName, PackedFile] = {}
+    packed: dict[str, set[str]] = {}
+    for name in sorted(needed):
+        facts = trace.modules[name]
+        if facts.distribution is not None:
+            packed.setdefault(facts.distribution, set())
+    left_out: list[str] = []
+    for name, facts in trace.distributions.items():
+        if name not in packed:
+            continue
+        left_out += facts.left_out
+        for record, path, size in facts.files:
+            module = _module_of(record)
+            if module is not None and action.get(module, Action.INTERN) is not Action.INTERN:
+                continue
+            files[record_name(record)] = PackedFile(record_name(record), path, size, module, name)
+            packed[name].add(record.partition("/")[0].removesuffix(".py"))
+    first_party_roots: set[str] = set()
+    for name in sorted(interned):
+        facts = trace.modules[name]
+        if facts.distribution is None and facts.kind is ModuleKind.SOURCE and facts.file is not None:
+            record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
+            files[record] = PackedFile(record, facts.file, os.stat(facts.file).st_size, name, None)
+        if facts.distribution is None:
+            first_party_roots.add(top_level(name))
+    for record, path, size in trace.first_party_files:
+        if top_level(ModuleName(record.replace("/", "."))) in first_party_roots or "/" not in record:
+            files.setdefault(record_name(record), PackedFile(record_name(record), path, size, None, None))
+    distributions = [
+        PackedDistribution(name=name, version=trace.distributions[name].version, roots=tuple(sorted(roots)))
+        for name, roots in packed.items()
+        if roots
+    ]
+    if first_party_roots:
+        distributions.append(
+            PackedDistribution(name=FIRST_PARTY, version=None, roots=tuple(sorted(first_party_roots)))
+        )
+    mocks = tuple(sorted(d.module for d in decisions if d.action is Action.MOCK))
+    by_path = {os.path.realpath(f.path): f.record for f in files.values()}
+    libraries = tuple(
+        sorted(by_path[os.path.realpath(p)] for p in trace.evidence.libraries if os.path.realpath(p) in by_path)
+    )
+    return Plan(
+        entry=trace.entry,
+        decisions=tuple(sorted(decisions)),
+        files=tuple(sorted(files.values())),
+        distributions=tuple(sorted(distributions, key=lambda d: d.name)),
+        externs=_externs(trace, decisions, interned),
+        absent=tuple(name for name in trace.evidence.absent if name not in first_party_roots),
+        mocks=mocks,
+        materialised=_materialised(trace, files),
+        libraries=libraries,
+        namespaces=trace.evidence.namespaces if libraries else (),
+        loaded=frozenset(needed),
+        left_out=tuple(left_out),
+        metadata={name: trace.distributions[name].metadata for name in packed},
+        graph=trace.graph,
+    )
+
+
+def _module_of(record: str) -> ModuleName | None:
+    path = PurePosixPath(record)
+    if path.suffix != ".py" or not all(part.isidentifier() for part in (*path.parts[:-1], path.stem)):
+        return None
+    parts = path.parts[:-1] if path.stem == "__init__" else (*path.parts[:-1], path.stem)
+    return ModuleName(".".join(parts))
+
+
+def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName]) -> tuple[Extern, ...]:
+    """Return what packed code and the pickle take from the environment, by distribution."""
+    outside = {d.module: d.distribution for d in decisions if d.action is Action.EXTERN}
+    asked: set[ModuleName] = set()
+    for edge in trace.graph:
+        if edge.importer in interned or edge.context is ImportContext.PICKLED:
+            asked.add(edge.imported)
+    modules: dict[str | None, set[str]] = {"torch": {"torch"}}
+    for module, distribution in outside.items():
+        if module in asked and module in trace.needed:
+            modules.setdefault(distribution, set()).add(module)
+    names: dict[str | None, set[str]] = {}
+    for importer in interned & trace.needed:
+        facts = trace.facts.get(importer)
+        for candidate in facts.candidates if facts is not None else ():
+            if candidate.context is ImportContext.UNCONDITIONAL:
+                distribution = _owner_of(candidate, outside)
+                if distribution in modules:
+                    names.setdefault(distribution, set()).add(candidate.imported)
+    return tuple(
+        Extern(
+            distribution=distribution,
+            version=trace.distributions[distribution].version if distribution in trace.distributions else (trace.torch if distribution == "torch" else None),
+            modules=tuple(sorted(found)),
+            names=tuple(sorted(names.get(distribution, ()))),
+            soft=False,
+        )
+        for distribution, found in sorted(modules.items(), key=lambda item: item[0] or "")
+    )
+
+
+def _owner_of(candidate: Import, outside: Mapping[ModuleName, str | None]) -> str | None:
+    module = ModuleName(candidate.imported.rpartition(".")[0])
+    return outside.get(module)
+
+
+def _materialised(trace: Trace, files: Mapping[RecordName, PackedFile]) -> tuple[str, ...]:
+    """Return the top-level names whose folder or data was looked at in the run."""
+    tops: set[str] = set()
+    read = frozenset(trace.evidence.files)
+    folders = {path for path in read if not os.path.splitext(path)[1]}
+    for record, file in files.items():
+        data = file.module is None and file.path in read
+        if data or (folders and os.path.dirname(file.path) in folders):
+            tops.add(record.partition("/")[0].removesuffix(".py"))
+    return tuple(sorted(tops))

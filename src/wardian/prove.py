@@ -1,0 +1,95 @@
+"""The proof: the finished case does in a clean process what the object did (design decision D5)."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from wardian.child import ChildError, run_in_clean_process
+from wardian.environment import Distributions, is_stdlib
+from wardian.errors import ProofError
+from wardian.manifest import Manifest
+from wardian.names import ModuleName
+
+__all__ = ["prove"]
+
+_OWN = ("wardian", "torch", "blake3", "packaging", "platformdirs")
+
+
+def prove(path: Path, manifest: Manifest) -> None:
+    """Load every object of a case, and run the self-tests, where only the declared externs can be imported.
+
+    Args:
+        path: The finished file, not yet at its place.
+        manifest: What it declares.
+
+    Raises:
+        ProofError: if something is missing there, or an output differs.
+    """
+    try:
+        allowed = _allowed(manifest)
+        run_in_clean_process("wardian.prove.prove_in_child", {"path": str(path), "allowed": allowed})
+    except ChildError as error:
+        raise ProofError(
+            f"the finished case does not work in a clean process: {error.summary}\n\n{error.output}", output=error.output
+        ) from None
+
+
+def _allowed(manifest: Manifest) -> dict[str, list[str]]:
+    """Return the declared externs, what they require, and Wardian itself, as distributions and import names."""
+    installed = Distributions.current()
+    names = {*_OWN, *(e.distribution for e in manifest.externs if e.distribution is not None)}
+    distributions = {required for name in names for required in installed.closure(name)}
+    roots = {root for name in distributions for root in installed[name].roots}
+    roots |= {module.partition(".")[0] for extern in manifest.externs for module in extern.modules}
+    return {"distributions": sorted(distributions), "roots": sorted(roots | set(_OWN))}
+
+
+class _Filter(importlib.abc.MetaPathFinder):
+    """A finder that finds only what is allowed."""
+
+    def __init__(self, finder: Any, roots: frozenset[str], distributions: frozenset[str]) -> None:
+        self._finder = finder
+        self._roots = roots
+        self._distributions = distributions
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        top = ModuleName(fullname.partition(".")[0])
+        if top not in self._roots and not is_stdlib(top):
+            return None
+        spec: importlib.machinery.ModuleSpec | None = self._finder.find_spec(fullname, path, target)
+        return spec
+
+    def find_distributions(self, context: Any = None) -> Iterator[importlib.metadata.Distribution]:
+        """Yield the metadata of allowed distributions, as `importlib.metadata` asks its finders."""
+        find = getattr(self._finder, "find_distributions", None)
+        for found in find(context) if find is not None else ():
+            if canonicalize_name(found.metadata["Name"] or "") in self._distributions:
+                yield found
+
+
+def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
+    """Do the work of `prove` in the child."""
+    roots, distributions = (frozenset(request["allowed"][key]) for key in ("roots", "distributions"))
+    sys.meta_path[:] = [_Filter(f, roots, distributions) for f in sys.meta_path if hasattr(f, "find_spec")]
+    os.chdir(os.sep)  # a data file beside the caller must not be found by a relative path
+
+    from wardian.live.case import Case
+
+    case = Case.open(request["path"])
+    for entry in case.manifest.entries:
+        if entry.test is None:
+            case.load(entry.name)
+    case.check()
+    return {}

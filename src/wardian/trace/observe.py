@@ -1,0 +1,129 @@
+"""Run the object in a clean process and report what it needed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wardian.archive import ArchiveWriter
+from wardian.child import ChildError, run_in_clean_process
+from wardian.errors import PackError
+from wardian.names import RecordName
+from wardian.pickling.pickler import pickle_object
+from wardian.pickling.unpickler import unpickle
+from wardian.trace.evidence import Evidence
+from wardian.trace.recorder import Recorder
+
+__all__ = ["Draft", "Observation", "observe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A pickled object and its inputs, before the case exists."""
+
+    name: str
+    pickle: bytes
+    inputs: bytes | None
+    archive: Path
+    """File that holds the storages."""
+    offsets: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The evidence of a run, and the outputs if there are any that can be kept."""
+
+    evidence: Evidence
+    outputs: Any
+    has_outputs: bool
+
+
+def observe(draft: Draft) -> Observation:
+    """Load the draft in a clean process, call it with the inputs, and report.
+
+    Raises:
+        PackError: if the object cannot be loaded or called there.
+    """
+    from wardian.tensors import StorageReader
+
+    with tempfile.TemporaryDirectory(prefix="wardian-") as folder:
+        work = Path(folder)
+        (work / "object.pkl").write_bytes(draft.pickle)
+        if draft.inputs is not None:
+            (work / "inputs.pkl").write_bytes(draft.inputs)
+        request = {"folder": folder, "archive": str(draft.archive), "offsets": draft.offsets}
+        try:
+            answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
+        except ChildError as error:
+            raise PackError(
+                f"{draft.name} does not load and run in a clean process: {error.summary}\n\n{error.output}",
+                output=error.output,
+            ) from None
+        evidence = Evidence.from_plain(answer["evidence"])
+        if not answer["outputs"]:
+            return Observation(evidence, None, False)
+        offsets = {key: (offset, size) for key, (offset, size) in answer["offsets"].items()}
+        with open(work / "outputs.case", "rb") as file:
+            content = file.read()
+        storages = StorageReader(None, offsets.__getitem__, lambda key: content[slice(offsets[key][0], sum(offsets[key]))])
+        outputs = unpickle(
+            (work / "outputs.pkl").read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
+        )
+        return Observation(evidence, outputs, True)
+
+
+def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
+    """Do the work of `observe` in the child."""
+    import torch  # noqa: F401  first, so that what it imports is not taken for the object's need
+
+    from wardian import tensors
+
+    work = Path(request["folder"])
+    storages = tensors.StorageReader(
+        Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
+    )
+    before = tensors.registered_namespaces()
+    recorder = Recorder()
+    inputs = work / "inputs.pkl"
+    outputs: Any = None
+    with recorder.recording():
+        obj = unpickle(
+            (work / "object.pkl").read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
+        )
+        if inputs.exists():
+            arguments = unpickle(
+                inputs.read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
+            )
+            outputs = tensors.run(obj, arguments)
+    namespaces = tuple(sorted(tensors.registered_namespaces() - before))
+    evidence = recorder.evidence(namespaces=namespaces, ran=inputs.exists())
+    offsets = _write_outputs(outputs, work) if inputs.exists() else None
+    return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
+
+
+def _write_outputs(outputs: Any, work: Path) -> dict[str, tuple[int, int]] | None:
+    """Write the outputs for the parent; return None if they cannot be pickled."""
+    from wardian.tensors import StorageWriter
+
+    with ArchiveWriter(work / "outputs.case") as archive:
+        storages = StorageWriter(archive)
+        try:
+            pickled = pickle_object(outputs, name="outputs", persistent_id=storages.persistent_id)
+        except PackError:  # say, a generator: the run counts, the result cannot be compared
+            return None
+        (work / "outputs.pkl").write_bytes(pickled.data)
+        archive.add(RecordName("outputs.pkl"), pickled.data)
+        archive.finish(lambda digests: b"{}")
+        archive.publish()
+        return storages.offsets
+
+
+def _find_global(module: str, qualname: str) -> Any:
+    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found

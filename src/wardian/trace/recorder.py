@@ -1,0 +1,139 @@
+"""Record, in a clean process, what loading and running an object imports and opens."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from wardian.trace.evidence import Evidence, ObservedImport
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Watch imports, opened files and loaded libraries of this process.
+
+    It replaces `builtins.__import__`, `importlib.import_module` and `importlib.util.find_spec` while it
+    records, and adds an audit hook that stays; so it belongs in a process that ends after it.
+    """
+
+    def __init__(self) -> None:
+        self._imports: set[ObservedImport] = set()
+        self._absent: set[str] = set()
+        self._files: set[str] = set()
+        self._libraries: set[str] = set()
+        self._recording = False
+        self._before: set[str] = set()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record while the block runs."""
+        originals = builtins.__import__, importlib.import_module, importlib.util.find_spec
+        self._before = set(sys.modules)
+        builtins.__import__ = self._wrap_import(originals[0])
+        importlib.import_module = self._wrap_import_module(originals[1])
+        importlib.util.find_spec = self._wrap_find_spec(originals[2])
+        sys.addaudithook(self._audit)
+        self._recording = True
+        try:
+            yield
+        finally:
+            self._recording = False
+            builtins.__import__, importlib.import_module, importlib.util.find_spec = originals
+
+    def evidence(self, *, namespaces: tuple[str, ...], ran: bool) -> Evidence:
+        """Return what was recorded."""
+        new = set(sys.modules) - self._before
+        asked = {edge.imported for edge in self._imports if edge.imported in sys.modules}
+        return Evidence(
+            modules=tuple(sorted(name for name in new | asked if isinstance(name, str))),
+            imports=tuple(sorted(self._imports)),
+            absent=tuple(sorted(self._absent)),
+            files=tuple(sorted(self._files)),
+            libraries=tuple(sorted(self._libraries)),
+            namespaces=namespaces,
+            ran=ran,
+        )
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self._recording:
+            return
+        if event in ("open", "os.listdir", "os.scandir"):
+            path = arguments[0]
+            # Reading code is import, not a look at files; writing is none of our business.
+            writes = event == "open" and isinstance(arguments[1], str) and not arguments[1].startswith("r")
+            if isinstance(path, str | os.PathLike) and not writes:
+                text = os.path.abspath(os.fspath(path))  # type: ignore[arg-type]
+                if not text.endswith(".pyc"):
+                    self._files.add(text)
+        elif event == "ctypes.dlopen" and isinstance(arguments[0], str):
+            if os.path.isabs(arguments[0]):
+                self._libraries.add(os.path.abspath(arguments[0]))
+
+    def _note(self, importer: str, imported: str, line: int) -> None:
+        self._imports.add(ObservedImport(importer, imported, line))
+
+    def _missing(self, name: str, error: ModuleNotFoundError) -> None:
+        top = name.partition(".")[0]
+        if error.name is not None and error.name == top and top not in sys.modules:
+            self._absent.add(top)
+
+    def _wrap_import(self, original: Any) -> Any:
+        def recording_import(
+            name: str,
+            globals: Mapping[str, object] | None = None,
+            locals: Mapping[str, object] | None = None,
+            fromlist: Sequence[str] | None = (),
+            level: int = 0,
+        ) -> ModuleType:
+            try:
+                module: ModuleType = original(name, globals, locals, fromlist, level)
+            except ModuleNotFoundError as error:
+                if level == 0:
+                    self._missing(name, error)
+                raise
+            if self._recording and globals is not None:
+                importer = str(globals.get("__name__", ""))
+                line = sys._getframe(1).f_lineno
+                absolute = name
+                if level:
+                    package = str(globals.get("__package__") or importer)
+                    base = package.rsplit(".", level - 1)[0] if level > 1 else package
+                    absolute = f"{base}.{name}" if name else base
+                self._note(importer, absolute, line)
+                for item in fromlist or ():
+                    if f"{absolute}.{item}" in sys.modules:
+                        self._note(importer, f"{absolute}.{item}", line)
+            return module
+
+        return recording_import
+
+    def _wrap_import_module(self, original: Any) -> Any:
+        def import_module(name: str, package: str | None = None) -> ModuleType:
+            try:
+                module: ModuleType = original(name, package)
+            except ModuleNotFoundError as error:
+                self._missing(name, error)
+                raise
+            frame = sys._getframe(1)
+            absolute = importlib.util.resolve_name(name, package) if name.startswith(".") else name
+            self._note(str(frame.f_globals.get("__name__", "")), absolute, frame.f_lineno)
+            return module
+
+        return import_module
+
+    def _wrap_find_spec(self, original: Any) -> Any:
+        def find_spec(name: str, package: str | None = None) -> Any:
+            spec = original(name, package)
+            if spec is None and not name.startswith(".") and "." not in name:
+                self._absent.add(name)
+            return spec
+
+        return find_spec

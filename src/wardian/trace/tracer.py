@@ -1,0 +1,326 @@
+"""Join the pickle's globals, the evidence of a run and a scan of the sources into one trace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wardian.environment import Distributions, ModuleFacts, ModuleKind, find_module, is_stdlib
+from wardian.graph import Import, ImportContext, ImportGraph
+from wardian.names import GlobalRef, ModuleName, ancestors, top_level
+from wardian.source import SourceFacts, batch, parse, scan
+from wardian.trace.evidence import Evidence
+
+__all__ = ["DistributionFacts", "Trace", "make_trace"]
+
+TORCH = "torch"
+"""The distribution that is always there; with what it requires, it is never packed."""
+
+_MAX_DATA_FILE = 1 << 20
+"""Bytes up to which a data file of a packed distribution comes along without having been read in the run."""
+
+_NEVER_DATA = (".pyc", ".pyo", ".so", ".pyd", ".dll", ".dylib", ".a", ".lib", ".h", ".hpp", ".cuh", ".c", ".cpp", ".cu", ".pyx", ".pxd")
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionFacts:
+    """One distribution that the object reaches."""
+
+    name: str
+    version: str
+    roots: tuple[str, ...]
+    compiled: tuple[ModuleName, ...]
+    """Its compiled modules that were imported."""
+    required_by_torch: bool
+    files: tuple[tuple[str, str, int], ...]
+    """(record name, path, size in bytes) of sources and data files; empty for what can't be packed."""
+    left_out: tuple[str, ...]
+    """Data files that are too large to come along unread."""
+    metadata: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What an object needs: facts only, no decision."""
+
+    entry: str
+    type: GlobalRef
+    globals: tuple[GlobalRef, ...]
+    modules: Mapping[ModuleName, ModuleFacts]
+    """Every module the object reaches; the standard library is left out."""
+    needed: frozenset[ModuleName]
+    """Those that were imported in the run or are named by the pickle."""
+    graph: ImportGraph
+    facts: Mapping[ModuleName, SourceFacts]
+    """What the sources of modules that may be packed show."""
+    distributions: Mapping[str, DistributionFacts]
+    first_party_files: tuple[tuple[str, str, int], ...]
+    """(record name, path, size in bytes) of data files beside first-party packages."""
+    evidence: Evidence
+    torch: str
+    """Version of torch."""
+
+
+class _Tracer:
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.distributions = Distributions.current()
+        self.torch_closure = self.distributions.closure(TORCH)
+        self.modules: dict[ModuleName, ModuleFacts] = {}
+        self.facts: dict[ModuleName, SourceFacts] = {}
+        self.edges: list[Import] = []
+        self.compiled: dict[str, set[ModuleName]] = {}
+
+    def add(self, name: ModuleName) -> ModuleFacts | None:
+        """Look *name* and the packages above it up; None for the standard library and what is not there."""
+        if name in self.modules:
+            return self.modules[name]
+        if is_stdlib(name):
+            return None
+        found = find_module(name, self.distributions)
+        if found.kind is ModuleKind.MISSING:
+            return None
+        self.modules[name] = found
+        if found.kind is ModuleKind.EXTENSION and found.distribution is not None:
+            self.compiled.setdefault(found.distribution, set()).add(name)
+        for ancestor in ancestors(name):
+            self.add(ancestor)
+        return found
+
+    def may_be_packed(self, found: ModuleFacts) -> bool:
+        return (
+            found.kind is ModuleKind.SOURCE
+            and found.distribution not in self.torch_closure
+            and found.distribution not in self.compiled
+        )
+
+    def scan(self, found: ModuleFacts) -> SourceFacts | None:
+        """Scan the source of a module once."""
+        if found.name in self.facts or found.file is None or found.kind is not ModuleKind.SOURCE:
+            return self.facts.get(found.name)
+        try:
+            source = Path(found.file).read_bytes()
+            facts = scan(source, found.name, is_package=found.is_package, file=found.file, tree=parse(source, found.file))
+        except (OSError, SyntaxError):
+            # A module that was never imported may be for another Python; the import will tell.
+            return None
+        self.facts[found.name] = facts
+        self.edges.extend(facts.imports)
+        return facts
+
+    def follow(self, seeds: Iterable[ModuleName], loaded: frozenset[str] | None) -> set[ModuleName]:
+        """Scan from *seeds* on along imports.
+
+        Args:
+            seeds: Where to begin.
+            loaded: Modules that count as needed when an import leads to them; None follows only to
+                first-party code.
+
+        Returns:
+            The modules that were reached.
+        """
+        reached: set[ModuleName] = set()
+        queue = list(seeds)
+        while queue:
+            name = queue.pop()
+            if name in reached:
+                continue
+            found = self.add(name)
+            if found is None:
+                continue
+            reached.add(name)
+            queue.extend(ancestors(name))
+            if not self.may_be_packed(found):
+                continue
+            facts = self.scan(found)
+            if facts is None:
+                continue
+            for edge in facts.imports + facts.candidates:
+                if edge.context is ImportContext.TYPE_CHECKING or edge.imported in reached:
+                    continue
+                if edge.imported in sys.modules if loaded is None else edge.imported in loaded:
+                    target = self.add(edge.imported)
+                elif is_stdlib(edge.imported) or top_level(edge.imported) == TORCH:
+                    continue
+                else:
+                    target = self.add_first_party(edge)
+                if target is None:
+                    continue
+                if edge in facts.candidates:
+                    self.edges.append(edge)
+                if (loaded is not None and edge.imported in loaded) or target.distribution is None:
+                    queue.append(edge.imported)
+        return reached
+
+    def add_first_party(self, edge: Import) -> ModuleFacts | None:
+        known = self.modules.get(edge.imported)
+        if known is not None:
+            return known
+        top = top_level(edge.imported)
+        providers = self.distributions.providing(top)
+        if providers and self.modules.get(top, None) is None:
+            return None
+        found = find_module(edge.imported, self.distributions)
+        if found.kind is ModuleKind.MISSING or found.distribution is not None:
+            return None
+        return self.add(edge.imported)
+
+
+def make_trace(
+    *,
+    entry: str,
+    type: GlobalRef,
+    globals: Iterable[GlobalRef],
+    paths: Mapping[GlobalRef, str],
+    evidence: Evidence | None,
+) -> Trace:
+    """Find what an object needs.
+
+    Args:
+        entry: Name of the entry point.
+        type: Class of the object.
+        globals: Every class and function its pickles name.
+        paths: Where in the object the first of each is (`model.encoder`).
+        evidence: Of a run in a clean process. None takes this process for the evidence: an import in the
+            source counts as needed if its module is loaded here.
+    """
+    names = sorted(set(globals))
+    seeds = {ref.module for ref in names}
+    tracer = _Tracer(evidence or _no_evidence())
+    with batch():
+        for ref in names:
+            tracer.edges.append(
+                Import(ModuleName(entry), ref.module, 0, ImportContext.PICKLED, paths.get(ref, entry))
+            )
+        if evidence is None:
+            loaded = frozenset(sys.modules)
+            for name in loaded:
+                spec = getattr(sys.modules.get(name), "__spec__", None)
+                if spec is not None and getattr(spec, "has_location", False) and _is_compiled(spec.origin):
+                    tracer.add(ModuleName(name))
+            tracer.modules.clear()
+            needed = tracer.follow(seeds, loaded)
+        else:
+            observed = {ModuleName(name) for name in evidence.modules if top_level(ModuleName(name)) != "wardian"}
+            for name in sorted(observed):
+                tracer.add(name)
+            needed = {name for name in observed | seeds if tracer.add(name) is not None}
+            for name in sorted(needed):
+                found = tracer.modules[name]
+                if tracer.may_be_packed(found):
+                    tracer.scan(found)
+            first_party = {n for n in needed if tracer.modules[n].distribution is None}
+            tracer.follow(first_party, None)
+    return _assemble(tracer, entry, type, names, frozenset(needed))
+
+
+def _is_compiled(origin: str | None) -> bool:
+    return origin is not None and origin.endswith((".so", ".pyd"))
+
+
+def _no_evidence() -> Evidence:
+    return Evidence(modules=(), imports=(), absent=(), files=(), libraries=(), namespaces=(), ran=False)
+
+
+def _assemble(
+    tracer: _Tracer, entry: str, type: GlobalRef, names: list[GlobalRef], needed: frozenset[ModuleName]
+) -> Trace:
+    static = {(edge.importer, edge.imported) for edge in tracer.edges}
+    for seen in tracer.evidence.imports:
+        if (seen.importer, seen.imported) not in static and seen.importer in tracer.modules:
+            file = tracer.modules[ModuleName(seen.importer)].file or ""
+            tracer.edges.append(
+                Import(ModuleName(seen.importer), ModuleName(seen.imported), seen.line, ImportContext.OBSERVED, file)
+            )
+    read = frozenset(tracer.evidence.files)
+    reached = {facts.distribution for facts in tracer.modules.values() if facts.distribution is not None}
+    distributions = {name: _distribution_facts(tracer, name, read) for name in sorted(reached)}
+    return Trace(
+        entry=entry,
+        type=type,
+        globals=tuple(names),
+        modules=dict(sorted(tracer.modules.items())),
+        needed=needed,
+        graph=ImportGraph(tracer.edges),
+        facts=tracer.facts,
+        distributions=distributions,
+        first_party_files=_first_party_files(tracer, read),
+        evidence=tracer.evidence,
+        torch=tracer.distributions[TORCH].version,
+    )
+
+
+def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> DistributionFacts:
+    distribution = tracer.distributions[name]
+    compiled = tuple(sorted(tracer.compiled.get(name, ())))
+    by_torch = name in tracer.torch_closure
+    files: list[tuple[str, str, int]] = []
+    left_out: list[str] = []
+    if not compiled and not by_torch:
+        libraries = {os.path.realpath(path) for path in tracer.evidence.libraries}
+        for relative in distribution.files:
+            top = relative.parts[0]
+            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.suffix == ".pth":
+                continue
+            path = os.path.join(distribution.root, *relative.parts)
+            if relative.suffix in _NEVER_DATA and os.path.realpath(path) not in libraries:
+                continue
+            try:
+                size = os.stat(path).st_size
+            except OSError:  # listed but removed
+                continue
+            if size > _MAX_DATA_FILE and relative.suffix not in (".py", *_NEVER_DATA) and path not in read:
+                left_out.append(str(relative))
+            else:
+                files.append((str(relative), path, size))
+    return DistributionFacts(
+        name=name,
+        version=distribution.version,
+        roots=tuple(sorted(distribution.roots)),
+        compiled=compiled,
+        required_by_torch=by_torch,
+        files=tuple(files),
+        left_out=tuple(left_out),
+        metadata=distribution.metadata_files() if not compiled and not by_torch else {},
+    )
+
+
+def _first_party_files(tracer: _Tracer, read: frozenset[str]) -> tuple[tuple[str, str, int], ...]:
+    """Return data files in the folders of first-party packages, and those beside modules that were read."""
+    found: dict[str, tuple[str, str, int]] = {}
+    # A virtual environment below the project's folder is on sys.path and is no part of the project.
+    elsewhere = tuple(os.path.abspath(entry) + os.sep for entry in (*sys.path, sys.prefix))
+    for name, facts in tracer.modules.items():
+        if facts.distribution is not None or facts.file is None or facts.kind is not ModuleKind.SOURCE:
+            continue
+        folder = os.path.dirname(facts.file)
+        package = name if facts.is_package else name.rpartition(".")[0]
+        prefix = package.replace(".", "/")
+        if facts.is_package:
+            candidates = _data_below(folder)
+        else:
+            inner = tuple(entry for entry in elsewhere if entry.startswith(folder + os.sep) and entry != folder + os.sep)
+            candidates = [
+                path
+                for path in sorted(read)
+                if path.startswith(folder + os.sep) and not path.startswith(inner) and os.path.isfile(path)
+            ]
+        for path in candidates:
+            relative = os.path.relpath(path, folder).replace(os.sep, "/")
+            record = f"{prefix}/{relative}" if prefix else relative
+            size = os.stat(path).st_size
+            if not path.endswith((".py", *_NEVER_DATA)) and (size <= _MAX_DATA_FILE or path in read):
+                found[record] = (record, path, size)
+    return tuple(found[record] for record in sorted(found))
+
+
+def _data_below(folder: str) -> list[str]:
+    """Return files below a package's folder, not descending into what is no part of it."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__pycache__")
+        found += [os.path.join(place, f) for f in sorted(files) if not f.startswith(".")]
+    return found
