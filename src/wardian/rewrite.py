@@ -12,12 +12,12 @@ import ast
 import copy
 import marshal
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
 from types import CodeType
 
 from wardian.names import ModuleName
-from wardian.source import parse, probe
+from wardian.source import TokenLines, parse, probe, with_whole_stack
 
 __all__ = ["SHIMMED", "compile_module", "dump_code"]
 
@@ -27,7 +27,8 @@ SHIMMED = frozenset({"importlib", "importlib_metadata", "importlib_resources", "
 The caller of `compile_module` includes them in *roots*.
 """
 
-_BODIES = ("body", "handlers", "orelse", "finalbody", "cases")
+_BLOCKS = frozenset({"body", "handlers", "orelse", "finalbody", "cases"})
+"""Fields of syntax nodes that are, or lead to, lists of statements."""
 
 
 def compile_module(
@@ -67,23 +68,21 @@ def compile_module(
     >>> code.co_consts[0]  # climbs from <root>.app.model over <root>.app to <root>
     2
     """
-    if _imports_one_of(roots, probe(source)):
-        if tree is None:
-            tree = parse(source, filename)
+    text = probe(source)
+    if _may_import(roots, text):
         depth = module.count(".") + (2 if is_package else 1)
-        body = _Rewriter(roots, depth).statements(tree.body)
-        if body is not None:
-            rewritten = ast.Module(body, tree.type_ignores)
-            return compile(rewritten, filename, "exec", dont_inherit=True)
-    # From source it takes a fifth of the time that it takes from a tree.
-    try:
-        code: CodeType = compile(source, filename, "exec", dont_inherit=True)
-    except ValueError as error:  # a null byte, before CPython 3.12
-        raise SyntaxError(str(error), (filename, 1, 1, None, 1, 1)) from error
-    return code
+        rewritten = _rewrite(tree or parse(source, filename), text, roots, depth)
+        if rewritten is not None:
+            return _compile(rewritten, filename)
+    # It has nothing to rewrite, and needs no tree: the compiler reads source faster.
+    return _compile(source, filename)
 
 
-def _imports_one_of(roots: frozenset[str], text: bytes) -> bool:
+def _compile(code: bytes | ast.Module, filename: str) -> CodeType:
+    return with_whole_stack(partial(compile, code, filename, "exec", dont_inherit=True), filename)
+
+
+def _may_import(roots: frozenset[str], text: bytes) -> bool:
     """Return whether *text* may import one of *roots*; False is certain."""
     return any(pattern.search(text) for pattern in _patterns(roots))
 
@@ -100,97 +99,67 @@ def _patterns(roots: frozenset[str]) -> tuple[re.Pattern[bytes], ...]:
     )
 
 
-class _Rewriter:
-    """Makes new statement lists; nodes on the way to an import are copied, the others are shared."""
+def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], depth: int) -> ast.Module | None:
+    """Return *tree* with its imports rewritten, or None if there is nothing to rewrite.
 
-    def __init__(self, roots: frozenset[str], depth: int) -> None:
-        self.roots = roots
-        self.depth = depth
+    Nodes on the way to an import are copied, all others are shared.
+    """
+    lines = TokenLines(text, [b"import"])
+    module = copy.copy(tree)
+    changed = False
+    # Not recursive: an `elif` is an `if` in the `else` of another, and people write hundreds.
+    stack: list[ast.AST] = [module]
+    while stack:
+        parent = stack.pop()
+        for field in _BLOCKS.intersection(parent._fields):
+            block: list[ast.AST] = []
+            for node in getattr(parent, field):
+                if not lines.meet(node):
+                    block.append(node)
+                elif isinstance(node, ast.Import) and any(_top(alias.name) in roots for alias in node.names):
+                    block += _rewrite_import(node, roots, depth)
+                    changed = True
+                elif isinstance(node, ast.ImportFrom) and not node.level and _top(node.module) in roots:
+                    block.append(_import_from(node, node.module, node.names, depth))
+                    changed = True
+                elif _BLOCKS.isdisjoint(node._fields):
+                    block.append(node)
+                else:
+                    block.append(copy.copy(node))
+                    stack.append(block[-1])
+            setattr(parent, field, block)
+    return module if changed else None
 
-    def is_root(self, name: str) -> bool:
-        return name.partition(".")[0] in self.roots
 
-    def statements(self, body: Sequence[ast.stmt]) -> list[ast.stmt] | None:
-        """Return *body* with its imports rewritten, or None if there is nothing to rewrite."""
-        result: list[ast.stmt] = []
-        changed = False
-        for node in body:
-            new = self.statement(node)
-            if new is None:
-                result.append(node)
-            else:
-                result += new
-                changed = True
-        return result if changed else None
+def _rewrite_import(node: ast.Import, roots: frozenset[str], depth: int) -> Iterator[ast.stmt]:
+    for alias in node.names:
+        parent, _, last = alias.name.rpartition(".")
+        first = _top(alias.name)
+        if first not in roots:
+            yield ast.copy_location(ast.Import([alias]), node)
+            continue
+        bound = alias.asname or first
+        if parent:
+            # Imports the submodule whether or not it is an attribute of its parent, and binds no extra
+            # name, because the next statement binds the same one. `__class__` is the one attribute that
+            # whatever stands in sys.modules has; not even modules are sure to have `__name__`.
+            yield _import_from(node, alias.name, [_alias("__class__", bound, alias)], depth)
+        if parent and alias.asname:
+            yield _import_from(node, parent, [_alias(last, bound, alias)], depth)
+        else:
+            yield _import_from(node, None, [_alias(first, bound, alias)], depth)
 
-    def statement(self, node: ast.stmt) -> list[ast.stmt] | None:
-        match node:
-            case ast.ImportFrom(level=0, module=str(name)) if self.is_root(name):
-                return [self.import_from(node, name, *node.names)]
-            case ast.Import() if any(self.is_root(alias.name) for alias in node.names):
-                return self.imports(node)
-        return self.compound(node)
 
-    def compound(self, node: ast.stmt) -> list[ast.stmt] | None:
-        changes = self.changed_bodies(node)
-        if not changes:
-            return None
-        new = copy.copy(node)
-        for field, body in changes.items():
-            setattr(new, field, body)
-        return [new]
+def _alias(name: str, bound: str, place: ast.alias) -> ast.alias:
+    return ast.copy_location(ast.alias(name, bound), place)
 
-    def changed_bodies(self, node: ast.AST) -> dict[str, list[ast.AST]]:
-        changes: dict[str, list[ast.AST]] = {}
-        for field in _BODIES:
-            body = getattr(node, field, None)
-            if not isinstance(body, list) or not body:
-                continue
-            new: list[ast.AST] | None
-            if isinstance(body[0], ast.stmt):
-                new = self.statements(body)  # type: ignore[assignment]
-            else:
-                new = self.blocks(body)
-            if new is not None:
-                changes[field] = new
-        return changes
 
-    def blocks(self, blocks: Sequence[ast.AST]) -> list[ast.AST] | None:
-        """Do for exception handlers and cases what `statements` does for statements."""
-        result: list[ast.AST] = []
-        changed = False
-        for block in blocks:
-            changes = self.changed_bodies(block)
-            if changes:
-                changed = True
-                block = copy.copy(block)
-                for field, body in changes.items():
-                    setattr(block, field, body)
-            result.append(block)
-        return result if changed else None
+def _import_from(place: ast.stmt, module: str | None, names: list[ast.alias], depth: int) -> ast.ImportFrom:
+    return ast.copy_location(ast.ImportFrom(module, names, depth), place)
 
-    def imports(self, node: ast.Import) -> list[ast.stmt]:
-        result: list[ast.stmt] = []
-        for alias in node.names:
-            name, bound = alias.name, alias.asname
-            parent, _, last = name.rpartition(".")
-            first = name.partition(".")[0]
-            if not self.is_root(name):
-                result.append(ast.copy_location(ast.Import([alias]), node))
-                continue
-            if parent:
-                # Imports the submodule whether or not it is, or ever becomes, an attribute of its parent,
-                # and binds no extra name: the next statement binds the same one.
-                loading = ast.copy_location(ast.alias("__name__", bound or first), alias)
-                result.append(self.import_from(node, name, loading))
-            if bound and parent:
-                result.append(self.import_from(node, parent, ast.copy_location(ast.alias(last, bound), alias)))
-            else:
-                result.append(self.import_from(node, None, ast.copy_location(ast.alias(first, bound), alias)))
-        return result
 
-    def import_from(self, node: ast.stmt, name: str | None, *names: ast.alias) -> ast.ImportFrom:
-        return ast.copy_location(ast.ImportFrom(name, list(names), self.depth), node)
+def _top(name: str | None) -> str:
+    return (name or "").partition(".")[0]
 
 
 def dump_code(code: CodeType) -> bytes:
@@ -207,6 +176,7 @@ def dump_code(code: CodeType) -> bytes:
     try:
         return marshal.dumps(code, 2)
     except ValueError:
-        # CPython 3.14 keeps constant slices, which format 2 cannot hold. A round trip takes away the marks that
-        # depend on who else holds a reference.
-        return marshal.dumps(marshal.loads(marshal.dumps(code)))
+        # Constant slices, which CPython 3.14 makes, need format 5. A round trip forgets who else holds the
+        # objects; what else could differ, whether a string of one character is interned, is the same in
+        # every process since 3.13.
+        return marshal.dumps(marshal.loads(marshal.dumps(code)))  # noqa: S302 - written a moment ago
