@@ -11,7 +11,6 @@ import importlib.util
 import json
 import os
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,7 +60,8 @@ def is_stdlib(name: ModuleName) -> bool:
     (True, True, False)
     """
     top = top_level(name)
-    return top in sys.stdlib_module_names or top == "__main__" or top in sys.builtin_module_names
+    # `_sysconfigdata_<abi>_<platform>` is made when CPython is built, and so is on no list.
+    return top in sys.stdlib_module_names or top == "__main__" or top.startswith("_sysconfigdata")
 
 
 def _kind_of(origin: str | None, has_locations: bool) -> ModuleKind:
@@ -288,10 +288,3 @@ def _mtime(entry: str) -> int:
 @lru_cache(maxsize=1)
 def _current(key: tuple[tuple[str, int], ...]) -> Distributions:
     return Distributions([entry for entry, _ in key])
-
-
-def is_installed_file(file: str) -> bool:
-    """Tell whether *file* lies in a folder for installed packages or the standard library."""
-    real = os.path.realpath(file)
-    paths = sysconfig.get_paths()
-    return any(real.startswith(os.path.realpath(paths[key]) + os.sep) for key in ("stdlib", "platstdlib", "purelib", "platlib"))
