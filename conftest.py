@@ -20,7 +20,7 @@ settings.load_profile("default")
 
 def _enter_empty_folder(namespace: dict[str, Any]) -> None:
     folder = tempfile.TemporaryDirectory(prefix="wardian-docs-")
-    namespace["_leave"] = (os.getcwd(), folder)  # noqa: PTH109 - undone by os.chdir
+    namespace["_leave"] = (os.getcwd(), folder)
     os.chdir(folder.name)
 
 

@@ -82,7 +82,7 @@ _LATE = {
 }
 
 
-def open(path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:
+def open(path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:  # noqa: A001  the verb of the contract
     """Open a case without running any of its code.
 
     Args:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from wardian.archive import ArchiveWriter, RecordDigest
 from wardian.environment import is_stdlib
@@ -30,7 +30,9 @@ from wardian.source import batch
 
 __all__ = ["Contents", "assemble"]
 
-_IMPORT = re.compile(rb"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*))", re.MULTILINE)
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*))", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,9 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
     for name, data in contents.resources.items():
         if name in records:
-            problems.append(Problem(f"resource {name} has the name of a file of {plan.entry}", "rename the resource"))
+            problems.append(
+                Problem(f"resource {name} has the name of a file of {plan.entry}", "rename the resource")
+            )
         records[name] = data
     if problems:
         raise PackError("the case cannot be written", problems=problems)
@@ -80,7 +84,9 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     records |= _bytecode(plan, sources, skeleton.roots)
     records |= _for_torch_package(plan, sources.values(), skeleton)
     for distribution, files in plan.metadata.items():
-        records |= {record_name(f".wardian/metadata/{distribution}/{name}"): data for name, data in files.items()}
+        records |= {
+            record_name(f".wardian/metadata/{distribution}/{name}"): data for name, data in files.items()
+        }
     records[RecordName(contents.entry.record)] = contents.pickle
     if contents.test is not None:
         assert contents.entry.test is not None
@@ -90,7 +96,7 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     written: list[Manifest] = []
 
     def document(digests: Mapping[RecordName, RecordDigest]) -> bytes:
-        written.append(replace(skeleton, records=dict(digests)))
+        written.append(replace(skeleton, records={str(name): digest for name, digest in digests.items()}))
         return written[0].to_json()
 
     digest = archive.finish(document)
@@ -132,7 +138,9 @@ def _manifest(plan: Plan, contents: Contents) -> Manifest:
     )
 
 
-def _bytecode(plan: Plan, sources: Mapping[PackedFile, bytes], roots: frozenset[str]) -> dict[RecordName, bytes]:
+def _bytecode(
+    plan: Plan, sources: Mapping[PackedFile, bytes], roots: frozenset[str]
+) -> dict[RecordName, bytes]:
     """Compile the modules that run (docs/format.md, 5.3)."""
     tag = sys.implementation.cache_tag
     if tag is None:  # an interpreter that keeps no bytecode
@@ -151,7 +159,9 @@ def _bytecode(plan: Plan, sources: Mapping[PackedFile, bytes], roots: frozenset[
                 roots=roots | SHIMMED,
             )
             # PEP 552: hash-based (bit 0), not checked against the source (bit 1 clear): the digest did that.
-            header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
+            header = (
+                importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
+            )
             name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
             compiled[name] = header + dump_code(code)
     return compiled
@@ -173,32 +183,3 @@ def _for_torch_package(plan: Plan, sources: Iterable[bytes], manifest: Manifest)
         RecordName(".data/version"): b"6\n",
         RecordName("byteorder"): sys.byteorder.encode(),
     }
-
-
-def tensor_index(obj: Any, entry: str, key_of: Any) -> tuple[TensorEntry, ...]:
-    """Return the manifest's index of the named tensors of *obj* whose values are plain."""
-    import torch
-
-    from wardian.tensors import named_tensors, storage_record
-
-    found: dict[str, TensorEntry] = {}
-    for name, tensor, kind in named_tensors(obj):
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_conj() or tensor.is_neg():
-            continue
-        if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
-            continue
-        key = key_of(tensor)
-        if key is None or name in found:
-            continue
-        found[name] = TensorEntry(
-            entry=entry,
-            name=name,
-            record=storage_record(key),
-            dtype=str(tensor.dtype).removeprefix("torch."),
-            shape=tuple(tensor.shape),
-            stride=tuple(tensor.stride()),
-            offset=tensor.storage_offset(),
-            requires_grad=tensor.requires_grad,
-            kind=kind,
-        )
-    return tuple(found.values())

@@ -79,7 +79,7 @@ def main(work: str, question: str) -> None:
     module, _, function = work.rpartition(".")
     try:
         result = getattr(importlib.import_module(module), function)(request)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is goes to the parent
         result = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
         if (facts := getattr(error, "child_facts", None)) is not None:
             result["facts"] = facts

@@ -11,7 +11,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -153,18 +153,26 @@ class Distribution:
         """Files it installed, relative to `root`, sorted; without bytecode and files outside of `root`."""
         record = self._raw.read_text("RECORD")
         if record is not None:
-            paths = (PurePosixPath(line.rsplit(",", 2)[0].strip('"')) for line in record.splitlines() if line)
+            paths: Iterable[PurePosixPath] = (
+                PurePosixPath(line.rsplit(",", 2)[0].strip('"')) for line in record.splitlines() if line
+            )
         else:
             paths = self._walk()
         return tuple(
-            sorted(p for p in paths if ".." not in p.parts and "__pycache__" not in p.parts and not p.is_absolute())
+            sorted(
+                p
+                for p in paths
+                if ".." not in p.parts and "__pycache__" not in p.parts and not p.is_absolute()
+            )
         )
 
     def _walk(self) -> Iterator[PurePosixPath]:
         for top in sorted(self.roots):
             base = Path(self.root) / top
             if base.is_dir():
-                yield from (PurePosixPath(p.relative_to(self.root).as_posix()) for p in base.rglob("*") if p.is_file())
+                yield from (
+                    PurePosixPath(p.relative_to(self.root).as_posix()) for p in base.rglob("*") if p.is_file()
+                )
             elif base.with_suffix(".py").is_file():
                 yield PurePosixPath(f"{top}.py")
 

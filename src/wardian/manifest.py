@@ -164,7 +164,9 @@ class Manifest:
 
         def refuse(why: str) -> CorruptCaseError:
             return CorruptCaseError(
-                f"{path or 'case'}: the manifest is not valid: {why}", path=path, record=".wardian/manifest.json"
+                f"{path or 'case'}: the manifest is not valid: {why}",
+                path=path,
+                record=".wardian/manifest.json",
             )
 
         try:
@@ -181,11 +183,11 @@ class Manifest:
             )
         try:
             return cast(Manifest, _from_plain(document, cls, "manifest"))
-        except _Invalid as error:
+        except _InvalidError as error:
             raise refuse(str(error)) from None
 
 
-class _Invalid(Exception):
+class _InvalidError(Exception):
     pass
 
 
@@ -239,7 +241,7 @@ def _make_reader(hint: Any) -> _Reader:
         def read_object(value: Any, where: str) -> Any:
             if not isinstance(value, dict) or value.keys() != readers.keys():
                 keys = sorted(value.keys() ^ readers.keys()) if isinstance(value, dict) else []
-                raise _Invalid(f"{where} must be an object with the keys of the format; wrong: {keys}")
+                raise _InvalidError(f"{where} must be an object with the keys of the format; wrong: {keys}")
             return hint(**{key: read(value[key], f"{where}.{key}") for key, read in readers.items()})
 
         return read_object
@@ -248,7 +250,7 @@ def _make_reader(hint: Any) -> _Reader:
 
         def read_list(value: Any, where: str) -> Any:
             if not isinstance(value, list):
-                raise _Invalid(f"{where} must be a list")
+                raise _InvalidError(f"{where} must be a list")
             return tuple(item(v, f"{where}[{i}]") for i, v in enumerate(value))
 
         return read_list
@@ -257,7 +259,7 @@ def _make_reader(hint: Any) -> _Reader:
 
         def read_mapping(value: Any, where: str) -> Any:
             if not isinstance(value, dict):
-                raise _Invalid(f"{where} must be an object")
+                raise _InvalidError(f"{where} must be an object")
             return MappingProxyType({k: item(v, f"{where}[{k!r}]") for k, v in value.items()})
 
         return read_mapping
@@ -269,7 +271,9 @@ def _make_reader(hint: Any) -> _Reader:
 
     def read_atom(value: Any, where: str) -> Any:
         if type(value) is not hint or (hint is int and not 0 <= value < 2**63):
-            raise _Invalid(f"{where} must be {hint.__name__} (an integer is 0 to 2^63-1), not {value!r:.40}")
+            raise _InvalidError(
+                f"{where} must be {hint.__name__} (an integer is 0 to 2^63-1), not {value!r:.40}"
+            )
         return value
 
     return read_atom
@@ -278,7 +282,7 @@ def _make_reader(hint: Any) -> _Reader:
 def _one_of(allowed: tuple[Any, ...]) -> _Reader:
     def read_literal(value: Any, where: str) -> Any:
         if value not in allowed:
-            raise _Invalid(f"{where} must be one of {', '.join(map(repr, allowed))}")
+            raise _InvalidError(f"{where} must be one of {', '.join(map(repr, allowed))}")
         return value
 
     return read_literal
@@ -288,9 +292,14 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def _read_digest(value: Any, where: str) -> RecordDigest:
-    if isinstance(value, dict) and len(value) == 2 and type(size := value.get("size")) is int and 0 <= size < 2**63:
+    if (
+        isinstance(value, dict)
+        and len(value) == 2
+        and type(size := value.get("size")) is int
+        and 0 <= size < 2**63
+    ):
         for algorithm in ("sha256", "blake3"):
             text = value.get(algorithm)
             if isinstance(text, str) and len(text) == 64 and _HEX.issuperset(text):
-                return RecordDigest(size, cast(Literal["sha256", "blake3"], algorithm), text)
-    raise _Invalid(f"{where} must have a size and one digest of 64 hexadecimal digits")
+                return RecordDigest(size, algorithm, text)
+    raise _InvalidError(f"{where} must have a size and one digest of 64 hexadecimal digits")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wardian.archive import ArchiveWriter
-from wardian.assembly import Contents, assemble, tensor_index
+from wardian.assembly import Contents, assemble
 from wardian.errors import ProofError
+from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
 from wardian.names import GlobalRef, RecordName, original_name, record_name
 from wardian.pickling.paths import find_type_paths
@@ -22,12 +24,12 @@ from wardian.planning import Plan, make_plan
 from wardian.policy import Policy
 from wardian.prove import prove as prove_case
 from wardian.trace.observe import Draft, Observation, observe
-from wardian.trace.tracer import Trace, make_trace
+from wardian.trace.tracer import make_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wardian.tensors import StorageWriter
+    from wardian.tensors.storages import StorageWriter
 
 __all__ = ["PackReport", "pack", "plan"]
 
@@ -50,9 +52,12 @@ class PackReport:
 
     def __str__(self) -> str:
         inside = ", ".join(f"{d.name} {d.version or ''}".strip() for d in self.manifest.distributions)
-        outside = ", ".join(f"{e.distribution or e.modules[0]} {e.version or ''}".strip() for e in self.manifest.externs)
+        outside = ", ".join(
+            f"{e.distribution or e.modules[0]} {e.version or ''}".strip() for e in self.manifest.externs
+        )
         return (
-            f"{self.path}: {self.size / 1e6:.1f} MB, {len(self.manifest.records)} records, digest {self.digest[:16]}\n"
+            f"{self.path}: {self.size / 1e6:.1f} MB, {len(self.manifest.records)} records,"
+            f" digest {self.digest[:16]}\n"
             f"  inside: {inside or 'no code'}\n"
             f"  outside: {outside}\n"
             f"  proof: {self.manifest.proof}; "
@@ -100,6 +105,8 @@ def pack(
     >>> report = wardian.pack(model, "model.case", inputs=(x,))
     """
     _check_arguments(obj, inputs, name)
+    from wardian.tensors.named import tensor_index
+
     extra = _read_resources(resources)
     notes = _check_metadata(metadata)
     stages = _Stages(progress)
@@ -132,7 +139,9 @@ def pack(
         )
 
 
-def plan(obj: Any, *, inputs: tuple[Any, ...] | dict[str, Any] | None = None, policy: Policy | None = None) -> Plan:
+def plan(
+    obj: Any, *, inputs: tuple[Any, ...] | dict[str, Any] | None = None, policy: Policy | None = None
+) -> Plan:
     """Tell what `pack` would do, without writing a case.
 
     Args:
@@ -147,7 +156,10 @@ def plan(obj: Any, *, inputs: tuple[Any, ...] | dict[str, Any] | None = None, po
         PackError: as for `pack`.
     """
     _check_arguments(obj, inputs, "model")
-    with tempfile.TemporaryDirectory(prefix="wardian-") as folder, ArchiveWriter(Path(folder, "plan.case")) as archive:
+    with (
+        tempfile.TemporaryDirectory(prefix="wardian-") as folder,
+        ArchiveWriter(Path(folder, "plan.case")) as archive,
+    ):
         pickled, storages, entry = _pickle(obj, "model", inputs, archive)
         _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, clean=True)
         return make_plan(trace, policy or Policy())
@@ -156,7 +168,7 @@ def plan(obj: Any, *, inputs: tuple[Any, ...] | dict[str, Any] | None = None, po
 def _pickle(
     obj: Any, name: str, inputs: Any, archive: ArchiveWriter
 ) -> tuple[PickledObject, StorageWriter, Entry]:
-    from wardian.tensors import StorageWriter
+    from wardian.tensors.storages import StorageWriter
 
     storages = StorageWriter(archive)
     pickled = pickle_object(obj, name=name, persistent_id=storages.persistent_id, rename=original_name)
@@ -186,14 +198,19 @@ def _trace(
     if clean:
         arguments = None
         if inputs is not None:
-            arguments = pickle_object(inputs, name="inputs", persistent_id=persistent_id, rename=original_name).data
+            arguments = pickle_object(
+                inputs, name="inputs", persistent_id=persistent_id, rename=original_name
+            ).data
         archive.flush()
         observation = observe(Draft(entry.name, pickled.data, arguments, archive.path, storages.offsets))
     test = None
     if inputs is not None:
         outputs = observation.outputs if observation is not None else None
         test = pickle_object(
-            {"inputs": inputs, "outputs": outputs, "seed": 0}, name="inputs", persistent_id=persistent_id, rename=original_name
+            {"inputs": inputs, "outputs": outputs, "seed": 0},
+            name="inputs",
+            persistent_id=persistent_id,
+            rename=original_name,
         )
     named = pickled.globals + (test.globals if test is not None else ())
     refs = {GlobalRef(original_name(module), qualname) for module, qualname in named}
@@ -212,8 +229,16 @@ def _write_and_prove(
     archive: ArchiveWriter, the_plan: Plan, contents: Contents, stages: _Stages, *, prove: bool
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it, with deferred packages if outputs can vouch for them, else without."""
-    packages = tuple(sorted(f.record.removesuffix("/__init__.py").replace("/", ".") for f in the_plan.files if f.record.endswith("/__init__.py")))
-    attempts = [replace(contents, deferred=packages), contents] if contents.entry.outputs and prove else [contents]
+    packages = tuple(
+        sorted(
+            f.record.removesuffix("/__init__.py").replace("/", ".")
+            for f in the_plan.files
+            if f.record.endswith("/__init__.py")
+        )
+    )
+    attempts = (
+        [replace(contents, deferred=packages), contents] if contents.entry.outputs and prove else [contents]
+    )
     for attempt in attempts:
         with stages("write"):
             manifest, digest = assemble(archive, the_plan, attempt)
@@ -233,8 +258,8 @@ def _write_and_prove(
 def _check_arguments(obj: Any, inputs: Any, name: str) -> None:
     if inputs is not None and not isinstance(inputs, tuple | dict):
         raise TypeError(
-            f"inputs must be a tuple of positional or a dict of keyword arguments, not {type(inputs).__name__}; "
-            "for a single argument write inputs=(x,)"
+            "inputs must be a tuple of positional or a dict of keyword arguments, "
+            f"not {type(inputs).__name__}; for a single argument write inputs=(x,)"
         )
     if inputs is not None and not callable(obj):
         raise TypeError(f"inputs were given, but a {type(obj).__name__} cannot be called")
@@ -276,7 +301,9 @@ class _Stages:
 
     def __init__(self, progress: Callable[[str], None] | bool | None) -> None:
         self.seconds: dict[str, float] = {}
-        self._tell: Callable[[str], None] = progress if callable(progress) else (_print_stage if progress else _silent)
+        self._tell: Callable[[str], None] = (
+            progress if callable(progress) else (_print_stage if progress else _silent)
+        )
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -289,9 +316,7 @@ class _Stages:
 
 
 def _print_stage(stage: str) -> None:
-    import sys
-
-    print(f"wardian: {stage}", file=sys.stderr)
+    sys.stderr.write(f"wardian: {stage}\n")
 
 
 def _silent(stage: str) -> None:

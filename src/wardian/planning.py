@@ -9,17 +9,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from wardian.environment import ModuleFacts, ModuleKind
+from wardian.environment import ModuleFacts, ModuleKind, is_stdlib
 from wardian.errors import PlanError, Problem
+from wardian.facts import Trace
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
-
-if TYPE_CHECKING:
-    from wardian.trace.tracer import Trace
 
 __all__ = ["Decision", "PackedFile", "Plan", "make_plan"]
 
@@ -125,7 +123,12 @@ class Plan:
         return {
             "entry": self.entry,
             "decisions": [
-                {"module": d.module, "action": str(d.action), "reason": d.reason, "distribution": d.distribution}
+                {
+                    "module": d.module,
+                    "action": str(d.action),
+                    "reason": d.reason,
+                    "distribution": d.distribution,
+                }
                 for d in self.decisions
             ],
             "files": [{"record": f.record, "size": f.size} for f in self.files],
@@ -171,7 +174,11 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
         rule = policy.rule_for(name)
         action, reason = _default(facts, externs, policy)
         if rule is not None:
-            if rule.action is Action.INTERN and action is Action.EXTERN and facts.kind is not ModuleKind.SOURCE:
+            if (
+                rule.action is Action.INTERN
+                and action is Action.EXTERN
+                and facts.kind is not ModuleKind.SOURCE
+            ):
                 reason = f"{reason}; {rule} cannot pack it"
             elif rule.action is Action.INTERN and facts.distribution in externs:
                 reason = f"{reason}; {rule} cannot pack part of it"
@@ -179,7 +186,9 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 action, reason = rule.action, str(rule)
         if action is Action.DENY:
             if name in trace.needed:
-                refuse(name, f"{name} is denied by {reason} and the object needs it", f'Policy(mock=["{name}"])')
+                refuse(
+                    name, f"{name} is denied by {reason} and the object needs it", f'Policy(mock=["{name}"])'
+                )
             continue
         if action is Action.INTERN and facts.kind is ModuleKind.BYTECODE:
             refuse(
@@ -197,17 +206,11 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 f"{ref} is defined in the script that runs, which must not run again when the case is loaded",
                 f"move {ref.qualname} to a module and import it from there",
             )
-        elif ref.module not in known and ref.module not in trace.modules and not _is_stdlib(ref.module):
+        elif ref.module not in known and ref.module not in trace.modules and not is_stdlib(ref.module):
             refuse(ref.module, f"{ref.module}, which defines {ref.qualname}, cannot be found", "")
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
     return _assemble(trace, decisions)
-
-
-def _is_stdlib(name: ModuleName) -> bool:
-    from wardian.environment import is_stdlib
-
-    return is_stdlib(name)
 
 
 def _extern_distributions(trace: Trace) -> dict[str, str]:
@@ -215,24 +218,35 @@ def _extern_distributions(trace: Trace) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for name, facts in trace.distributions.items():
         if facts.required_by_torch:
-            reasons[name] = "it is PyTorch" if name == "torch" else "PyTorch requires it, so it is there wherever PyTorch is"
+            reasons[name] = (
+                "it is PyTorch"
+                if name == "torch"
+                else "PyTorch requires it, so it is there wherever PyTorch is"
+            )
         elif facts.compiled:
             reasons[name] = f"its compiled module {facts.compiled[0]} is tied to a platform"
     # What an extern imports comes from the environment; packed code must see the same copy.
-    owner = {name: facts.distribution for name, facts in trace.modules.items()}
-    edges = sorted({(owner.get(ModuleName(e.importer)), owner.get(ModuleName(e.imported))) for e in trace.evidence.imports if owner.get(ModuleName(e.importer)) and owner.get(ModuleName(e.imported))})  # type: ignore[type-var]
+    owner = {name: facts.distribution for name, facts in trace.modules.items() if facts.distribution}
+    edges = {
+        (importer, imported)
+        for edge in trace.evidence.imports
+        if (importer := owner.get(ModuleName(edge.importer))) is not None
+        and (imported := owner.get(ModuleName(edge.imported))) is not None
+    }
     changed = True
     while changed:
         changed = False
-        for importer, imported in edges:
-            if importer in reasons and imported is not None and imported not in reasons:
-                reasons[imported] = f"{importer}, which is outside, imports it, and a distribution has one origin"
+        for importer, imported in sorted(edges):
+            if importer in reasons and imported not in reasons:
+                reasons[imported] = (
+                    f"{importer}, which is outside, imports it, and a distribution has one origin"
+                )
                 changed = True
     return reasons
 
 
 def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> tuple[Action, str]:
-    if facts.distribution in externs:
+    if facts.distribution is not None and facts.distribution in externs:
         return Action.EXTERN, externs[facts.distribution]
     if facts.kind is ModuleKind.EXTENSION:
         return Action.EXTERN, "compiled, and of no installed distribution"
@@ -254,16 +268,16 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         if facts.distribution is not None:
             packed.setdefault(facts.distribution, set())
     left_out: list[str] = []
-    for name, facts in trace.distributions.items():
-        if name not in packed:
+    for distribution, found in trace.distributions.items():
+        if distribution not in packed:
             continue
-        left_out += facts.left_out
-        for record, path, size in facts.files:
+        left_out += found.left_out
+        for record, path, size in found.files:
             module = _module_of(record)
             if module is not None and action.get(module, Action.INTERN) is not Action.INTERN:
                 continue
-            files[record_name(record)] = PackedFile(record_name(record), path, size, module, name)
-            packed[name].add(record.partition("/")[0].removesuffix(".py"))
+            files[record_name(record)] = PackedFile(record_name(record), path, size, module, distribution)
+            packed[distribution].add(record.partition("/")[0].removesuffix(".py"))
     first_party_roots: set[str] = set()
     for name in sorted(interned):
         facts = trace.modules[name]
@@ -287,7 +301,9 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
     mocks = tuple(sorted(d.module for d in decisions if d.action is Action.MOCK))
     by_path = {os.path.realpath(f.path): f.record for f in files.values()}
     libraries = tuple(
-        sorted(by_path[os.path.realpath(p)] for p in trace.evidence.libraries if os.path.realpath(p) in by_path)
+        sorted(
+            by_path[os.path.realpath(p)] for p in trace.evidence.libraries if os.path.realpath(p) in by_path
+        )
     )
     return Plan(
         entry=trace.entry,
@@ -337,13 +353,20 @@ def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName])
     return tuple(
         Extern(
             distribution=distribution,
-            version=trace.distributions[distribution].version if distribution in trace.distributions else (trace.torch if distribution == "torch" else None),
+            version=_version(trace, distribution),
             modules=tuple(sorted(found)),
             names=tuple(sorted(names.get(distribution, ()))),
             soft=False,
         )
         for distribution, found in sorted(modules.items(), key=lambda item: item[0] or "")
     )
+
+
+def _version(trace: Trace, distribution: str | None) -> str | None:
+    if distribution == "torch":
+        return trace.torch
+    found = trace.distributions.get(distribution or "")
+    return None if found is None else found.version
 
 
 def _owner_of(candidate: Import, outside: Mapping[ModuleName, str | None]) -> str | None:

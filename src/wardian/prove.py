@@ -40,12 +40,13 @@ def prove(path: Path, manifest: Manifest) -> None:
         run_in_clean_process("wardian.prove.prove_in_child", {"path": str(path), "allowed": allowed})
     except ChildError as error:
         raise ProofError(
-            f"the finished case does not work in a clean process: {error.summary}\n\n{error.output}", output=error.output
+            f"the finished case does not work in a clean process: {error.summary}\n\n{error.output}",
+            output=error.output,
         ) from None
 
 
 def _allowed(manifest: Manifest) -> dict[str, list[str]]:
-    """Return the declared externs, what they require, and Wardian itself, as distributions and import names."""
+    """Return what may be imported: the declared externs, what they require, Wardian itself."""
     installed = Distributions.current()
     names = {*_OWN, *(e.distribution for e in manifest.externs if e.distribution is not None)}
     distributions = {required for name in names for required in installed.closure(name)}

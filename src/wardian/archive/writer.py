@@ -213,7 +213,9 @@ class ArchiveWriter:
             self._file.truncate(self._end)
             self._file.seek(self._end)
         del self._central[self._storages :]
-        self._digests = {layout.storage_name(n): self._digests[layout.storage_name(n)] for n in range(self._storages)}
+        self._digests = {
+            layout.storage_name(n): self._digests[layout.storage_name(n)] for n in range(self._storages)
+        }
         self._finished = False
 
     def publish(self) -> None:

@@ -11,7 +11,7 @@ class's module finds the case again.
 
 import sys
 
+from wardian.live.case import find_root
 from wardian.live.finder import CaseFinder
 
-if not any(isinstance(finder, CaseFinder) for finder in sys.meta_path):
-    sys.meta_path.insert(0, CaseFinder())
+sys.meta_path.insert(0, CaseFinder(find_root))

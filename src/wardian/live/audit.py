@@ -49,13 +49,17 @@ def _problem_with(extern: Extern) -> Problem | None:
     except InvalidVersion:
         return None
     if have.release[:1] < packed.release[:1] or have.epoch < packed.epoch:
-        return Problem(f"{name} {installed} is too old, the case was packed with {extern.version}", fix, module)
+        return Problem(
+            f"{name} {installed} is too old, the case was packed with {extern.version}", fix, module
+        )
     if have.release[:1] == packed.release[:1] and have.release >= packed.release:
         return None
     missing = [dotted for dotted in extern.names if not _exists(dotted)]
     if missing:
         listing = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        return Problem(f"{name} {installed} lacks {listing}; the case was packed with {extern.version}", fix, module)
+        return Problem(
+            f"{name} {installed} lacks {listing}; the case was packed with {extern.version}", fix, module
+        )
     return None
 
 

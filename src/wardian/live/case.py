@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from wardian.archive import ArchiveReader
 from wardian.errors import (
@@ -16,7 +16,7 @@ from wardian.errors import (
     NotACaseError,
 )
 from wardian.live.audit import check_environment
-from wardian.live.root import Root, acquire, release
+from wardian.live.root import Root, acquire, announced_path, get_root, release
 from wardian.manifest import Entry, Manifest
 from wardian.names import RecordName, module_name
 from wardian.pickling.unpickler import unpickle
@@ -24,7 +24,10 @@ from wardian.pickling.unpickler import unpickle
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Case"]
+__all__ = ["Case", "find_root"]
+
+_reopened: list[Case] = []
+"""Cases opened for an object that came from another process; held, as no `with` block does it."""
 
 
 class Case:
@@ -73,7 +76,7 @@ class Case:
             raise
         return cls(label, archive, manifest, archive.path.stem if archive.path else "memory")
 
-    def __enter__(self) -> Case:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -123,11 +126,15 @@ class Case:
         if name is None:
             if len(entries) == 1:
                 return entries[0]
-            raise EntryNotFoundError(f"{self._path} has several entry points, say which: {[e.name for e in entries]}")
+            raise EntryNotFoundError(
+                f"{self._path} has several entry points, say which: {[e.name for e in entries]}"
+            )
         for entry in entries:
             if entry.name == name:
                 return entry
-        raise EntryNotFoundError(f"{self._path} has no entry point {name!r}, only {[e.name for e in entries]}")
+        raise EntryNotFoundError(
+            f"{self._path} has no entry point {name!r}, only {[e.name for e in entries]}"
+        )
 
     def load(self, name: str | None = None, *, map_location: Any = None) -> Any:
         """Load an object of the case.
@@ -143,7 +150,7 @@ class Case:
         return self._unpickle(self._entry(name).record, map_location)
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
-        from wardian.tensors import StorageReader
+        from wardian.tensors.storages import StorageReader
 
         root = self.root
         reader = StorageReader.of(root.archive, map_location)
@@ -158,7 +165,9 @@ class Case:
             try:
                 return reader.persistent_load(pid)
             except (ValueError, KeyError) as error:
-                raise CorruptCaseError(f"{self._path}: {record}: {error}", path=self._path, record=record) from None
+                raise CorruptCaseError(
+                    f"{self._path}: {record}: {error}", path=self._path, record=record
+                ) from None
 
         data = root.archive.read(RecordName(record))
         return unpickle(data, find_global=root.find_global, persistent_load=persistent_load)
@@ -175,7 +184,7 @@ class Case:
     @property
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """The named tensors of the case, read by name, without code and without unpickling."""
-        from wardian.live.weights import TensorMapping
+        from wardian.tensors.named import TensorMapping
 
         return TensorMapping(self.root.archive, self.root.manifest)
 
@@ -185,7 +194,7 @@ class Case:
         Args:
             name: The entry point; may be left out if there is one.
         """
-        from wardian.live.weights import TensorMapping
+        from wardian.tensors.named import TensorMapping
 
         mapping = TensorMapping(self.root.archive, self.root.manifest, self._entry(name).name)
         return {key: mapping[key] for key in mapping if mapping.kind(key) != "transient"}
@@ -196,16 +205,29 @@ class Case:
         Raises:
             CheckError: if a result differs from the recorded one.
         """
-        from wardian import tensors
+        from wardian.tensors import selftest
 
         entries = self.root.manifest.entries if name is None else (self._entry(name),)
         for entry in entries:
             if entry.test is None:
                 continue
             obj, test = self._unpickle(entry.record), self._unpickle(entry.test)
-            outputs = tensors.run(obj, test["inputs"])
-            difference = tensors.find_difference(test["outputs"], outputs) if entry.outputs else None
+            outputs = selftest.run(obj, test["inputs"])
+            difference = selftest.find_difference(test["outputs"], outputs) if entry.outputs else None
             if difference is not None:
-                raise CheckError(f"{self._path}: the self-test of {entry.name!r} failed: {difference}", entry=entry.name)
+                raise CheckError(
+                    f"{self._path}: the self-test of {entry.name!r} failed: {difference}", entry=entry.name
+                )
 
 
+def find_root(name: str) -> Root | None:
+    """Return the open root *name*; open its case again if the parent process has it open.
+
+    Raises:
+        CaseError: if the file the parent named is not usable any more.
+    """
+    root = get_root(name)
+    if root is None and (path := announced_path(name)) is not None:
+        _reopened.append(Case.open(path))
+        root = get_root(name)
+    return root

@@ -12,15 +12,29 @@ __all__ = ["DeferredPackage"]
 _lock = threading.RLock()
 
 _IMPORT_SYSTEM = frozenset(
-    "__class__ __dict__ __name__ __path__ __file__ __spec__ __loader__ __package__ __cached__ __builtins__"
-    " __doc__ __wardian_deferred__ __reduce_ex__ __reduce__".split()
+    [
+        "__class__",
+        "__dict__",
+        "__name__",
+        "__path__",
+        "__file__",
+        "__spec__",
+        "__loader__",
+        "__package__",
+        "__cached__",
+        "__builtins__",
+        "__doc__",
+        "__wardian_deferred__",
+        "__reduce_ex__",
+        "__reduce__",
+    ]
 )
 
 
 class DeferredPackage(types.ModuleType):
-    """A package that is imported only because a module below it is, and has not run yet.
+    """A package that was imported only because a module below it is; it has not run yet.
 
-    Reading an attribute that its `__init__` could set runs it first; after that the package is an ordinary module.
+    Reading an attribute that its `__init__` could set runs it first; after that it is an ordinary package.
     """
 
     def __getattribute__(self, name: str) -> Any:
@@ -56,4 +70,4 @@ def _run(module: DeferredPackage, attributes: dict[str, Any]) -> None:
         except BaseException:
             attributes["__wardian_deferred__"] = waiting
             raise
-        module.__class__ = types.ModuleType
+        module.__class__ = types.ModuleType  # type: ignore[assignment]

@@ -19,7 +19,9 @@ __all__ = ["CaseFiles", "cache_folder"]
 CACHE_VARIABLE = "WARDIAN_CACHE"
 """Environment variable that names another cache folder."""
 
-_LOOKS_AT_FILES = frozenset({"__file__", "__path__", "getfile", "getsourcefile", "getabsfile", "resources", "get_data"})
+_LOOKS_AT_FILES = frozenset(
+    {"__file__", "__path__", "getfile", "getsourcefile", "getabsfile", "resources", "get_data"}
+)
 
 
 def cache_folder() -> Path | None:

@@ -8,7 +8,7 @@ import importlib.util
 import re
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from wardian.live.deferred import DeferredPackage
@@ -26,22 +26,26 @@ _ROOT_NAME = re.compile(r"_[0-9a-f]{8}$")
 
 
 class CaseFinder(importlib.abc.MetaPathFinder):
-    """Find modules below `wardian.live` in the open cases."""
+    """Find modules below `wardian.live` in the open cases.
+
+    Args:
+        find_root: Returns the open root of a name, None if there is none.
+    """
+
+    def __init__(self, find_root: Callable[[str], Root | None]) -> None:
+        self._find_root = find_root
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
+        """Find a module below the root of an open case; None for every other name."""
         if not fullname.startswith(PREFIX):
             return None
         root_name, _, module = fullname[len(PREFIX) :].partition(".")
         if _ROOT_NAME.search(root_name) is None:  # a module of this package itself
             return None
-        from wardian.live.root import find_root
-
-        root = find_root(root_name)
-        if root is None:
-            return None
-        return root.find_spec(module)
+        root = self._find_root(root_name)
+        return None if root is None else root.find_spec(module)
 
     def invalidate_caches(self) -> None:
         """Do nothing: a case does not change while it is open."""
@@ -51,10 +55,11 @@ class RootLoader(importlib.abc.Loader):
     """Make the root package of a case."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        return None
+        """Return None: an ordinary module will do."""
+        return
 
     def exec_module(self, module: types.ModuleType) -> None:
-        return None
+        """Do nothing: a root has no code."""
 
 
 class AliasLoader(importlib.abc.Loader):
@@ -64,9 +69,11 @@ class AliasLoader(importlib.abc.Loader):
         self._target = target
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        return None
+        """Return None: an ordinary module will do."""
+        return
 
     def exec_module(self, module: types.ModuleType) -> None:
+        """Put the target at the name."""
         # The import system returns what is in sys.modules after this call, so that the target keeps its
         # own __spec__ (importlib._bootstrap._load_unlocked).
         sys.modules[module.__name__] = self._target
@@ -87,12 +94,19 @@ class CaseLoader(importlib.abc.SourceLoader):
         self.path = root.files.path_of(module.record)
 
     def get_filename(self, fullname: str) -> str:
+        """Return what `__file__` is."""
         return self.path
 
     def is_package(self, fullname: str) -> bool:
+        """Tell whether the module is a package."""
         return self.module.is_package
 
     def path_stats(self, path: str) -> dict[str, float]:
+        """Return constants: bytecode is found by digest, not by time and size.
+
+        Raises:
+            OSError: if *path* is not that of the source.
+        """
         if path != self.path:
             raise OSError(f"no source at {path}")
         return {"mtime": 0, "size": 0}
@@ -111,6 +125,7 @@ class CaseLoader(importlib.abc.SourceLoader):
         return self.root.archive.read(record)
 
     def source_to_code(self, data: bytes, path: str = "<string>") -> types.CodeType:  # type: ignore[override]
+        """Compile the source with its imports of packed modules made relative."""
         return compile_module(
             bytes(data),
             self.module.name,
@@ -120,11 +135,13 @@ class CaseLoader(importlib.abc.SourceLoader):
         )
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        """Return a package that waits if it is deferred, else None for an ordinary module."""
         if self.module.is_package and self.root.is_deferred(self.module.name):
             return DeferredPackage(spec.name)
         return None
 
     def exec_module(self, module: types.ModuleType) -> None:
+        """Run the module, or let it wait if it is deferred."""
         if isinstance(module, DeferredPackage):
             code = self.get_code(module.__name__)
             assert code is not None

@@ -16,7 +16,7 @@ import pkgutil
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from wardian.live.root import Root
@@ -37,7 +37,7 @@ def make_builtins(root: Root) -> dict[str, Any]:
     """Return builtins whose `__import__` looks for absolute names in *root* first."""
     original = builtins.__import__
 
-    def __import__(  # noqa: N807  it takes the place of a builtin
+    def __import__(  # noqa: A001, N807  it takes the place of a builtin
         name: str,
         globals: Mapping[str, object] | None = None,
         locals: Mapping[str, object] | None = None,
@@ -99,7 +99,7 @@ def _importlib(root: Root) -> types.ModuleType:
         if not name.startswith("."):
             if name == "wardian":
                 # `__name__.split(".")[0]` is how libraries spell their own top-level name.
-                caller = root.top_level_of(sys._getframe(1).f_globals.get("__name__", ""))
+                caller = root.top_level_of(sys._getframe(1).f_globals.get("__name__", ""))  # noqa: SLF001
                 name = caller or name
             if root.serves(name):
                 return importlib.import_module(f"{root.name}.{name}")
@@ -138,12 +138,21 @@ def _resources(root: Root, name: str) -> types.ModuleType:
 
         def wrapped(anchor: Any = None, *args: Any, **kwargs: Any) -> Any:
             if anchor is None:  # "the caller's module", which the original would look for one frame up
-                anchor = sys._getframe(1).f_globals["__name__"]
+                anchor = sys._getframe(1).f_globals["__name__"]  # noqa: SLF001
             return function(anchor_in_root(anchor), *args, **kwargs)
 
         return wrapped
 
-    names: Iterable[str] = ("files", "open_text", "open_binary", "read_text", "read_binary", "path", "is_resource", "contents")
+    names: Iterable[str] = (
+        "files",
+        "open_text",
+        "open_binary",
+        "read_text",
+        "read_binary",
+        "path",
+        "is_resource",
+        "contents",
+    )
     own = {n: wrap(n) for n in names if hasattr(importlib.resources, n)}
     return _delegate(name, importlib.resources, **own)
 
@@ -211,10 +220,11 @@ def _metadata(root: Root, name: str) -> types.ModuleType:
         return found
 
     def entry_points(**params: Any) -> importlib.metadata.EntryPoints:
-        points = [point for point in original.entry_points() if not root.serves(point.module)]
+        installed: Iterable[Any] = original.entry_points()
+        points = [point for point in installed if not root.serves(point.module)]
         for packed in root.manifest.distributions:
             if packed.version is not None:
-                points.extend(_PackedMetadata(root, packed.name).entry_points)
+                points.extend(cast("Iterable[Any]", _PackedMetadata(root, packed.name).entry_points))
         return importlib.metadata.EntryPoints(points).select(**params)
 
     return _delegate(

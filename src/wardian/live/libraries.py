@@ -43,7 +43,7 @@ def link_for(library: Library, archive: ArchiveReader) -> str | None:
     file_name = library.record.rpartition("/")[2]
     torch = sys.modules.get("torch")
     if torch is not None:
-        for loaded in sorted(torch.ops.loaded_libraries):
+        for loaded in sorted(map(str, torch.ops.loaded_libraries)):
             if os.path.basename(loaded) == file_name and os.path.exists(loaded):
                 return os.path.realpath(loaded)
     installed = _installed(library)

@@ -23,7 +23,8 @@ class MockedObject:
             raise AttributeError(attribute)
         return MockedObject(f"{self._mock_name}.{attribute}")
 
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:  # noqa: D102  PEP 560
+        """Stand for `object` where packed code derives a class from a mocked name."""
         return (object,)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -43,9 +44,12 @@ class MockLoader(importlib.abc.Loader):
         self._name = name
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        return None
+        """Return None: an ordinary module will do."""
+        return
 
     def exec_module(self, module: types.ModuleType) -> None:
+        """Give the module a `__getattr__` that knows every name."""
+
         def __getattr__(attribute: str) -> MockedObject:  # noqa: N807  PEP 562
             if attribute.startswith("__") and attribute.endswith("__"):
                 raise AttributeError(attribute)

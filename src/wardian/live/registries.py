@@ -10,10 +10,12 @@ Reason and scope: docs/reference/behaviour.md.
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 __all__ = ["tolerate_second_copies"]
@@ -22,18 +24,20 @@ _lock = threading.RLock()
 _depth = 0
 _originals: list[tuple[Any, str, Any]] = []
 
-_PREFIX = "wardian.live."
+_PACKED_MODULE = re.compile(r"wardian\.live\.\w+_[0-9a-f]{8}\.")
+_MAX_FRAMES = 12
 _ALREADY = ("already", "same name", "multiple times", "duplicate")
 
 
 def _from_packed_code() -> bool:
-    frame = sys._getframe(2)
-    for _ in range(12):
+    """Tell whether the call comes from a packed module, through a few frames of torch."""
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  the only way to ask who calls
+    for _ in range(_MAX_FRAMES):
         if frame is None:
             return False
-        if frame.f_globals.get("__name__", "").startswith(_PREFIX) and "__wardian__" not in frame.f_globals:
-            return not frame.f_globals["__name__"].startswith("wardian.live.registries")
-        frame = frame.f_back  # type: ignore[assignment]
+        if _PACKED_MODULE.match(frame.f_globals.get("__name__", "")):
+            return True
+        frame = frame.f_back
     return False
 
 
@@ -60,7 +64,12 @@ def _targets() -> Iterator[tuple[Any, str]]:
             yield library, name
     pytree = sys.modules.get("torch.utils._pytree")
     if pytree is not None:
-        for name in ("register_pytree_node", "_register_pytree_node", "register_constant", "register_dataclass"):
+        for name in (
+            "register_pytree_node",
+            "_register_pytree_node",
+            "register_constant",
+            "register_dataclass",
+        ):
             if hasattr(pytree, name):
                 yield pytree, name
     yield torch.library, "register_autograd"
@@ -69,7 +78,7 @@ def _targets() -> Iterator[tuple[Any, str]]:
 @contextmanager
 def tolerate_second_copies(module: str) -> Iterator[None]:
     """Let packed *module* register, while it runs, what another copy of its library has registered."""
-    global _depth
+    global _depth  # noqa: PLW0603  the functions that are replaced are global, too
     with _lock:
         _depth += 1
         if _depth == 1:

@@ -26,10 +26,19 @@ from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.libraries import link_for
 from wardian.live.mocks import MockLoader
 from wardian.manifest import Manifest
-from wardian.names import ModuleName, RecordName
+from wardian.names import ModuleName, RecordName, ancestors
 from wardian.rewrite import SHIMMED
 
-__all__ = ["OPEN_CASES_VARIABLE", "PackedModule", "Root", "find_root", "root_name"]
+__all__ = [
+    "OPEN_CASES_VARIABLE",
+    "PackedModule",
+    "Root",
+    "acquire",
+    "announced_path",
+    "get_root",
+    "release",
+    "root_name",
+]
 
 OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
 """Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
@@ -49,6 +58,7 @@ class PackedModule:
 
     @property
     def top_level(self) -> str:
+        """The first part of its name."""
         return self.name.partition(".")[0]
 
 
@@ -62,23 +72,18 @@ def root_name(stem: str, digest: str) -> str:
     return f"{'_' if clean[0].isdigit() else ''}{clean}_{digest[:8]}"
 
 
-def find_root(name: str) -> Root | None:
-    """Return the open root *name*; opens the case again if the parent process had it open."""
-    root = _roots.get(name)
-    if root is None:
-        for entry in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep):
-            known, _, path = entry.partition("=")
-            if known == name and os.path.exists(path):
-                from wardian.live.case import Case
-
-                case = Case.open(path)
-                # Held for the life of the process: it was opened for objects, not for a `with` block.
-                _reopened.append(case)
-                return _roots.get(name)
-    return root
+def get_root(name: str) -> Root | None:
+    """Return the open root *name*, or None."""
+    return _roots.get(name)
 
 
-_reopened: list[Any] = []
+def announced_path(name: str) -> str | None:
+    """Return the file of the root *name* if a parent process has it open, or None."""
+    for entry in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep):
+        known, _, path = entry.partition("=")
+        if known == name:
+            return path
+    return None
 
 
 class Root:
@@ -88,7 +93,6 @@ class Root:
         name: Full name of the package.
         archive: The open archive.
         manifest: Its manifest.
-        strict: Refuse imports that the manifest does not declare, as the proof does.
     """
 
     def __init__(self, name: str, archive: ArchiveReader, manifest: Manifest) -> None:
@@ -109,7 +113,9 @@ class Root:
         self._deferred = frozenset(manifest.deferred)
         self._mocks = frozenset(manifest.mocks)
         self._absent = frozenset(manifest.absent)
-        self._packed = frozenset(str(canonicalize_name(d.name)) for d in manifest.distributions if d.version is not None)
+        self._packed = frozenset(
+            str(canonicalize_name(d.name)) for d in manifest.distributions if d.version is not None
+        )
         self._extern_distributions = frozenset(
             str(canonicalize_name(e.distribution)) for e in manifest.externs if e.distribution is not None
         )
@@ -128,16 +134,16 @@ class Root:
             dotted = (stem[: -len("/__init__")] if is_package else stem).replace("/", ".")
             bytecode = RecordName(f".wardian/bytecode/{tag}/{stem}.pyc")
             if dotted not in modules or is_package:
-                modules[dotted] = PackedModule(ModuleName(dotted), name, is_package, bytecode if bytecode in names else None)
+                modules[dotted] = PackedModule(
+                    ModuleName(dotted), name, is_package, bytecode if bytecode in names else None
+                )
         return modules
 
     @cached_property
-    def _namespaces(self) -> frozenset[str]:
-        found = set()
+    def _namespaces(self) -> frozenset[ModuleName]:
+        found: set[ModuleName] = set()
         for dotted in (*self.modules, *self._mocks):
-            while "." in dotted:
-                dotted = dotted.rpartition(".")[0]
-                found.add(dotted)
+            found.update(ancestors(ModuleName(dotted)))
         return frozenset(found)
 
     @cached_property
@@ -178,12 +184,15 @@ class Root:
         return module[len(self.name) + 1 :].partition(".")[0] if module.startswith(self.name + ".") else None
 
     def packs_distribution(self, name: str) -> bool:
+        """Tell whether the case has distribution *name*."""
         return str(canonicalize_name(name)) in self._packed
 
     def hides_distribution(self, name: str) -> bool:
+        """Tell whether distribution *name* was not there when the case was made."""
         return name in self._absent or name.replace("-", "_") in self._absent
 
     def metadata_of(self, distribution: str, filename: str) -> bytes | None:
+        """Return a `.dist-info` file of a packed distribution, or None."""
         record = RecordName(f".wardian/metadata/{canonicalize_name(distribution)}/{filename}")
         return self.archive.read(record) if record in self.archive else None
 
@@ -203,7 +212,11 @@ class Root:
             return importlib.machinery.ModuleSpec(fullname, MockLoader(module), is_package=True)
         if module.partition(".")[0] in SHIMMED - self.roots:
             shim = make_shim(self, module)
-            return None if shim is None else importlib.machinery.ModuleSpec(fullname, AliasLoader(shim), is_package=True)
+            return (
+                None
+                if shim is None
+                else importlib.machinery.ModuleSpec(fullname, AliasLoader(shim), is_package=True)
+            )
         if module in self._namespaces:
             spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [self.files.path_of(module.replace(".", "/"))]
@@ -215,7 +228,9 @@ class Root:
         for extern in self.manifest.externs:
             if any(module == m or module.startswith(m + ".") for m in extern.modules):
                 target = importlib.import_module(module)
-                return importlib.machinery.ModuleSpec(fullname, AliasLoader(target), is_package=hasattr(target, "__path__"))
+                return importlib.machinery.ModuleSpec(
+                    fullname, AliasLoader(target), is_package=hasattr(target, "__path__")
+                )
         return None
 
     def import_module(self, name: str) -> types.ModuleType:
@@ -229,7 +244,9 @@ class Root:
             ModuleNotInCaseError: if the module is neither in the case nor in the environment.
             AttributeError: if the module lacks it.
         """
-        self_or_environment = self.import_module(module) if self.serves(module) else importlib.import_module(module)
+        self_or_environment = (
+            self.import_module(module) if self.serves(module) else importlib.import_module(module)
+        )
         found: Any = self_or_environment
         for part in qualname.split("."):
             found = getattr(found, part)

@@ -85,7 +85,7 @@ class _Diagnosis(_Pickler):
             else:
                 reduce = copyreg.dispatch_table.get(type(obj))
                 return reduce(obj) if reduce is not None else obj.__reduce_ex__(PROTOCOL)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  any __reduce__ may raise anything
             self.found.append((obj, str(error)))
             return str, ()
         return NotImplemented
@@ -118,12 +118,14 @@ def _diagnose(obj: Any, name: str, persistent_id: PersistentId, error: Exception
     diagnosis = _Diagnosis(io.BytesIO(), persistent_id)
     try:
         diagnosis.dump(obj)
-    except Exception as again:  # not one object but, say, too deep a recursion
+    except Exception as again:  # noqa: BLE001  not one object but, say, too deep a recursion
         diagnosis.found.append((obj, str(again)))
     culprits: Sequence[tuple[Any, str]] = diagnosis.found or [(obj, str(error))]
     paths = [find_path(obj, culprit, name) or name for culprit, _ in culprits]
     problems = [
-        Problem(f"{path} is a {type(culprit).__qualname__} and cannot be pickled: {why}", _fix_for(culprit, path))
+        Problem(
+            f"{path} is a {type(culprit).__qualname__} and cannot be pickled: {why}", _fix_for(culprit, path)
+        )
         for path, (culprit, why) in zip(paths, culprits, strict=True)
     ]
     return UnpicklableError("the object cannot be pickled", problems=problems, path=paths[0])

@@ -1,5 +1,5 @@
 """Stage 1: from a live object to what it needs.
 
-`evidence` is what a real run showed, `recorder` takes it in a clean process, `tracer` joins it with the
-globals in the pickle and a static scan of the sources.
+`observe` runs the object in a clean process, where `recorder` takes the evidence; `tracer` joins it with
+the globals in the pickle and a static scan of the sources.
 """

@@ -12,10 +12,10 @@ from typing import Any
 from wardian.archive import ArchiveWriter
 from wardian.child import ChildError, run_in_clean_process
 from wardian.errors import PackError
+from wardian.facts import Evidence
 from wardian.names import RecordName
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import unpickle
-from wardian.trace.evidence import Evidence
 from wardian.trace.recorder import Recorder
 
 __all__ = ["Draft", "Observation", "observe"]
@@ -48,7 +48,7 @@ def observe(draft: Draft) -> Observation:
     Raises:
         PackError: if the object cannot be loaded or called there.
     """
-    from wardian.tensors import StorageReader
+    from wardian.tensors.storages import StorageReader
 
     with tempfile.TemporaryDirectory(prefix="wardian-") as folder:
         work = Path(folder)
@@ -69,37 +69,43 @@ def observe(draft: Draft) -> Observation:
         offsets = {key: (offset, size) for key, (offset, size) in answer["offsets"].items()}
         with open(work / "outputs.case", "rb") as file:
             content = file.read()
-        storages = StorageReader(None, offsets.__getitem__, lambda key: content[slice(offsets[key][0], sum(offsets[key]))])
+        storages = StorageReader(
+            None, offsets.__getitem__, lambda key: content[slice(offsets[key][0], sum(offsets[key]))]
+        )
         outputs = unpickle(
-            (work / "outputs.pkl").read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
+            (work / "outputs.pkl").read_bytes(),
+            find_global=_find_global,
+            persistent_load=storages.persistent_load,
         )
         return Observation(evidence, outputs, True)
 
 
 def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
-    import torch  # noqa: F401  first, so that what it imports is not taken for the object's need
-
-    from wardian import tensors
+    # First, so that what torch imports is not taken for the object's need.
+    from wardian.tensors import selftest
+    from wardian.tensors.storages import StorageReader
 
     work = Path(request["folder"])
-    storages = tensors.StorageReader(
+    storages = StorageReader(
         Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
     )
-    before = tensors.registered_namespaces()
+    before = selftest.registered_namespaces()
     recorder = Recorder()
     inputs = work / "inputs.pkl"
     outputs: Any = None
     with recorder.recording():
         obj = unpickle(
-            (work / "object.pkl").read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
+            (work / "object.pkl").read_bytes(),
+            find_global=_find_global,
+            persistent_load=storages.persistent_load,
         )
         if inputs.exists():
             arguments = unpickle(
                 inputs.read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
             )
-            outputs = tensors.run(obj, arguments)
-    namespaces = tuple(sorted(tensors.registered_namespaces() - before))
+            outputs = selftest.run(obj, arguments)
+    namespaces = tuple(sorted(selftest.registered_namespaces() - before))
     evidence = recorder.evidence(namespaces=namespaces, ran=inputs.exists())
     offsets = _write_outputs(outputs, work) if inputs.exists() else None
     return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
@@ -107,7 +113,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
 
 def _write_outputs(outputs: Any, work: Path) -> dict[str, tuple[int, int]] | None:
     """Write the outputs for the parent; return None if they cannot be pickled."""
-    from wardian.tensors import StorageWriter
+    from wardian.tensors.storages import StorageWriter
 
     with ArchiveWriter(work / "outputs.case") as archive:
         storages = StorageWriter(archive)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from wardian.trace.evidence import Evidence, ObservedImport
+from wardian.facts import Evidence, ObservedImport
 
 __all__ = ["Recorder"]
 
@@ -53,7 +53,7 @@ class Recorder:
         new = set(sys.modules) - self._before
         asked = {edge.imported for edge in self._imports if edge.imported in sys.modules}
         return Evidence(
-            modules=tuple(sorted(name for name in new | asked if isinstance(name, str))),
+            modules=tuple(sorted(new | asked)),
             imports=tuple(sorted(self._imports)),
             absent=tuple(sorted(self._absent)),
             files=tuple(sorted(self._files)),
@@ -70,12 +70,11 @@ class Recorder:
             # Reading code is import, not a look at files; writing is none of our business.
             writes = event == "open" and isinstance(arguments[1], str) and not arguments[1].startswith("r")
             if isinstance(path, str | os.PathLike) and not writes:
-                text = os.path.abspath(os.fspath(path))  # type: ignore[arg-type]
+                text = os.path.abspath(os.fspath(path))
                 if not text.endswith(".pyc"):
                     self._files.add(text)
-        elif event == "ctypes.dlopen" and isinstance(arguments[0], str):
-            if os.path.isabs(arguments[0]):
-                self._libraries.add(os.path.abspath(arguments[0]))
+        elif event == "ctypes.dlopen" and isinstance(arguments[0], str) and os.path.isabs(arguments[0]):
+            self._libraries.add(os.path.abspath(arguments[0]))
 
     def _note(self, importer: str, imported: str, line: int) -> None:
         self._imports.add(ObservedImport(importer, imported, line))
@@ -101,7 +100,7 @@ class Recorder:
                 raise
             if self._recording and globals is not None:
                 importer = str(globals.get("__name__", ""))
-                line = sys._getframe(1).f_lineno
+                line = sys._getframe(1).f_lineno  # noqa: SLF001
                 absolute = name
                 if level:
                     package = str(globals.get("__package__") or importer)
@@ -122,7 +121,7 @@ class Recorder:
             except ModuleNotFoundError as error:
                 self._missing(name, error)
                 raise
-            frame = sys._getframe(1)
+            frame = sys._getframe(1)  # noqa: SLF001
             absolute = importlib.util.resolve_name(name, package) if name.startswith(".") else name
             self._note(str(frame.f_globals.get("__name__", "")), absolute, frame.f_lineno)
             return module

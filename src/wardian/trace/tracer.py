@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from wardian.environment import Distributions, ModuleFacts, ModuleKind, find_module, is_stdlib
+from wardian.facts import DistributionFacts, Evidence, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import GlobalRef, ModuleName, ancestors, top_level
 from wardian.source import SourceFacts, batch, parse, scan
-from wardian.trace.evidence import Evidence
 
-__all__ = ["DistributionFacts", "Trace", "make_trace"]
+__all__ = ["make_trace"]
 
 TORCH = "torch"
 """The distribution that is always there; with what it requires, it is never packed."""
@@ -22,46 +21,24 @@ TORCH = "torch"
 _MAX_DATA_FILE = 1 << 20
 """Bytes up to which a data file of a packed distribution comes along without having been read in the run."""
 
-_NEVER_DATA = (".pyc", ".pyo", ".so", ".pyd", ".dll", ".dylib", ".a", ".lib", ".h", ".hpp", ".cuh", ".c", ".cpp", ".cu", ".pyx", ".pxd")
-
-
-@dataclass(frozen=True, slots=True)
-class DistributionFacts:
-    """One distribution that the object reaches."""
-
-    name: str
-    version: str
-    roots: tuple[str, ...]
-    compiled: tuple[ModuleName, ...]
-    """Its compiled modules that were imported."""
-    required_by_torch: bool
-    files: tuple[tuple[str, str, int], ...]
-    """(record name, path, size in bytes) of sources and data files; empty for what can't be packed."""
-    left_out: tuple[str, ...]
-    """Data files that are too large to come along unread."""
-    metadata: Mapping[str, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What an object needs: facts only, no decision."""
-
-    entry: str
-    type: GlobalRef
-    globals: tuple[GlobalRef, ...]
-    modules: Mapping[ModuleName, ModuleFacts]
-    """Every module the object reaches; the standard library is left out."""
-    needed: frozenset[ModuleName]
-    """Those that were imported in the run or are named by the pickle."""
-    graph: ImportGraph
-    facts: Mapping[ModuleName, SourceFacts]
-    """What the sources of modules that may be packed show."""
-    distributions: Mapping[str, DistributionFacts]
-    first_party_files: tuple[tuple[str, str, int], ...]
-    """(record name, path, size in bytes) of data files beside first-party packages."""
-    evidence: Evidence
-    torch: str
-    """Version of torch."""
+_NEVER_DATA = (
+    ".pyc",
+    ".pyo",
+    ".so",
+    ".pyd",
+    ".dll",
+    ".dylib",
+    ".a",
+    ".lib",
+    ".h",
+    ".hpp",
+    ".cuh",
+    ".c",
+    ".cpp",
+    ".cu",
+    ".pyx",
+    ".pxd",
+)
 
 
 class _Tracer:
@@ -103,7 +80,13 @@ class _Tracer:
             return self.facts.get(found.name)
         try:
             source = Path(found.file).read_bytes()
-            facts = scan(source, found.name, is_package=found.is_package, file=found.file, tree=parse(source, found.file))
+            facts = scan(
+                source,
+                found.name,
+                is_package=found.is_package,
+                file=found.file,
+                tree=parse(source, found.file),
+            )
         except (OSError, SyntaxError):
             # A module that was never imported may be for another Python; the import will tell.
             return None
@@ -204,7 +187,9 @@ def make_trace(
             tracer.modules.clear()
             needed = tracer.follow(seeds, loaded)
         else:
-            observed = {ModuleName(name) for name in evidence.modules if top_level(ModuleName(name)) != "wardian"}
+            observed = {
+                ModuleName(name) for name in evidence.modules if top_level(ModuleName(name)) != "wardian"
+            }
             for name in sorted(observed):
                 tracer.add(name)
             needed = {name for name in observed | seeds if tracer.add(name) is not None}
@@ -233,7 +218,13 @@ def _assemble(
         if (seen.importer, seen.imported) not in static and seen.importer in tracer.modules:
             file = tracer.modules[ModuleName(seen.importer)].file or ""
             tracer.edges.append(
-                Import(ModuleName(seen.importer), ModuleName(seen.imported), seen.line, ImportContext.OBSERVED, file)
+                Import(
+                    ModuleName(seen.importer),
+                    ModuleName(seen.imported),
+                    seen.line,
+                    ImportContext.OBSERVED,
+                    file,
+                )
             )
     read = frozenset(tracer.evidence.files)
     reached = {facts.distribution for facts in tracer.modules.values() if facts.distribution is not None}
@@ -302,7 +293,9 @@ def _first_party_files(tracer: _Tracer, read: frozenset[str]) -> tuple[tuple[str
         if facts.is_package:
             candidates = _data_below(folder)
         else:
-            inner = tuple(entry for entry in elsewhere if entry.startswith(folder + os.sep) and entry != folder + os.sep)
+            inner = tuple(
+                entry for entry in elsewhere if entry.startswith(folder + os.sep) and entry != folder + os.sep
+            )
             candidates = [
                 path
                 for path in sorted(read)

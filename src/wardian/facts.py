@@ -1,0 +1,93 @@
+"""What tracing finds out about an object: facts, no decisions. They travel from tracing to planning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wardian.environment import ModuleFacts
+from wardian.graph import ImportGraph
+from wardian.names import GlobalRef, ModuleName
+from wardian.source import SourceFacts
+
+__all__ = ["DistributionFacts", "Evidence", "ObservedImport", "Trace"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObservedImport:
+    """One import that was carried out."""
+
+    importer: str
+    imported: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Facts of one run, all sorted."""
+
+    modules: tuple[str, ...]
+    """Modules that were imported for the object, or that code imported for it asked for."""
+    imports: tuple[ObservedImport, ...]
+    absent: tuple[str, ...]
+    """Top-level names that were asked for and not found."""
+    files: tuple[str, ...]
+    """Files and folders that were opened or listed."""
+    libraries: tuple[str, ...]
+    """Shared libraries that were loaded by path."""
+    namespaces: tuple[str, ...]
+    """Operator namespaces that were registered."""
+    ran: bool
+    """Whether the object was called with the inputs."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Evidence:
+        """Undo `to_plain`."""
+        imports = tuple(ObservedImport(**item) for item in data["imports"])
+        rest: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        del rest["imports"]
+        return cls(imports=imports, **rest)
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionFacts:
+    """One distribution that the object reaches."""
+
+    name: str
+    version: str
+    roots: tuple[str, ...]
+    compiled: tuple[ModuleName, ...]
+    """Its compiled modules that were imported."""
+    required_by_torch: bool
+    files: tuple[tuple[str, str, int], ...]
+    """(record name, path, size in bytes) of sources and data files; empty for what can't be packed."""
+    left_out: tuple[str, ...]
+    """Data files that are too large to come along unread."""
+    metadata: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What an object needs: facts only, no decision."""
+
+    entry: str
+    type: GlobalRef
+    globals: tuple[GlobalRef, ...]
+    modules: Mapping[ModuleName, ModuleFacts]
+    """Every module the object reaches; the standard library is left out."""
+    needed: frozenset[ModuleName]
+    """Those that were imported in the run or are named by the pickle."""
+    graph: ImportGraph
+    facts: Mapping[ModuleName, SourceFacts]
+    """What the sources of modules that may be packed show."""
+    distributions: Mapping[str, DistributionFacts]
+    first_party_files: tuple[tuple[str, str, int], ...]
+    """(record name, path, size in bytes) of data files beside first-party packages."""
+    evidence: Evidence
+    torch: str
+    """Version of torch."""

@@ -1,0 +1,83 @@
+"""Run an object as its self-test does, and compare outputs bit for bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+__all__ = ["SEED", "find_difference", "registered_namespaces", "run"]
+
+SEED = 0
+"""What `torch.manual_seed` is given before a self-test runs."""
+
+
+def run(obj: Any, inputs: Any) -> Any:
+    """Call *obj* as a self-test does: fixed seed, no gradients, the caller's random state kept.
+
+    Args:
+        obj: A callable.
+        inputs: A tuple of positional or a dictionary of keyword arguments.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(SEED)
+        return obj(**inputs) if isinstance(inputs, dict) else obj(*inputs)
+
+
+def find_difference(expected: Any, actual: Any, where: str = "output") -> str | None:
+    """Compare two outputs bit for bit.
+
+    Returns:
+        None if they are equal, else the place and kind of the first difference.
+    """
+    if isinstance(expected, torch.Tensor):
+        return _tensor_difference(expected, actual, where)
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        if list(expected) != list(actual):
+            return f"{where} has the keys {list(actual)}, not {list(expected)}"
+        return _first(find_difference(expected[key], actual[key], f"{where}[{key!r}]") for key in expected)
+    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        if len(expected) != len(actual):
+            return f"{where} has {len(actual)} items, not {len(expected)}"
+        pairs = enumerate(zip(expected, actual, strict=True))
+        return _first(find_difference(e, a, f"{where}[{i}]") for i, (e, a) in pairs)
+    if type(expected).__qualname__ != type(actual).__qualname__:
+        return f"{where} is a {type(actual).__qualname__}, not a {type(expected).__qualname__}"
+    state, other = getattr(expected, "__dict__", None), getattr(actual, "__dict__", None)
+    if state and other is not None:
+        return find_difference(state, other, where)
+    if type(expected).__module__ == "builtins" and expected != actual and not _is_nan(expected):
+        return f"{where} is {actual!r:.60}, not {expected!r:.60}"
+    return None
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _first(found: Iterator[str | None]) -> str | None:
+    return next((item for item in found if item is not None), None)
+
+
+def _tensor_difference(expected: torch.Tensor, actual: Any, where: str) -> str | None:
+    if not isinstance(actual, torch.Tensor):
+        return f"{where} is a {type(actual).__qualname__}, not a tensor"
+    if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
+        return f"{where} is {actual.dtype}{list(actual.shape)}, not {expected.dtype}{list(expected.shape)}"
+    if expected.layout != torch.strided or expected.is_quantized or expected.device.type == "meta":
+        return None if torch.equal(expected, actual) else f"{where} differs"
+    mine, other = expected.detach().cpu(), actual.detach().cpu()
+    equal = mine == other
+    if mine.is_floating_point() or mine.is_complex():
+        equal |= mine.isnan() & other.isnan()
+    if bool(equal.all()):
+        return None
+    wide = torch.complex128 if mine.is_complex() else torch.float64
+    return f"{where} differs by up to {float((mine.to(wide) - other.to(wide)).abs().max()):g}"
+
+
+def registered_namespaces() -> frozenset[str]:
+    """Return the operator namespaces that are registered in this process."""
+    return frozenset(name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names())

@@ -1,0 +1,155 @@
+"""Storages in a case: written once, mapped without a copy (docs/format.md, 4.2)."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.serialization import _get_restore_location, location_tag
+from torch.storage import TypedStorage, UntypedStorage
+
+from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.names import RecordName
+
+__all__ = ["StorageReader", "StorageWriter", "storage_record"]
+
+_DTYPES: dict[Any, torch.dtype] = {
+    UntypedStorage: torch.uint8,
+    **{getattr(torch, name): dtype for dtype, name in torch.storage._dtype_to_storage_type_map().items()},
+}
+"""Storage class → dtype; its own `dtype` attribute warns."""
+
+
+def storage_record(key: str) -> RecordName:
+    """Return the record of storage *key* (docs/format.md, 2)."""
+    return RecordName(f".data/{key}.storage")
+
+
+class StorageWriter:
+    """Give storages persistent ids and write each one once.
+
+    One writer serves all pickles of a case, so that a storage they share is in the case once.
+    """
+
+    def __init__(self, archive: ArchiveWriter) -> None:
+        self._archive = archive
+        # Keyed by the address of the storage; the storage is held, because a freed one would give its
+        # address, and with it its number, to the next.
+        self._known: dict[int, tuple[str, UntypedStorage]] = {}
+        self.offsets: dict[str, tuple[int, int]] = {}
+        """Storage number → (offset of its bytes in the file, size in bytes)."""
+
+    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
+        """Return the persistent id of *obj* if it is a storage (docs/format.md, 4.2), else None."""
+        if isinstance(obj, TypedStorage):
+            storage = obj._untyped_storage
+            kind = getattr(torch, obj._pickle_storage_type())  # type: ignore[no-untyped-call]
+            elements = obj._size()  # type: ignore[no-untyped-call]
+        elif isinstance(obj, UntypedStorage):
+            storage, kind, elements = obj, UntypedStorage, obj.nbytes()
+        else:
+            return None
+        return ("storage", kind, self.add(storage), location_tag(storage), elements)
+
+    def add(self, storage: UntypedStorage) -> str:
+        """Write *storage* unless it was written before, and return its number."""
+        known = self._known.get(storage._cdata)
+        if known is not None:
+            return known[0]
+        key = str(len(self._known))
+        self._known[storage._cdata] = (key, storage)
+        host = storage if storage.device.type == "cpu" else storage.cpu()  # type: ignore[no-untyped-call]
+        size = host.nbytes()
+        offset = self._archive.add_storage(_bytes_of(host), size)
+        self.offsets[key] = (offset, size)
+        return key
+
+    def key_of(self, tensor: torch.Tensor) -> str | None:
+        """Return the number of the storage of *tensor*, or None if it was not written."""
+        known = self._known.get(tensor.untyped_storage()._cdata)
+        return None if known is None else known[0]
+
+
+def _bytes_of(storage: UntypedStorage) -> memoryview:
+    """Return a view on the bytes of a CPU storage; the storage must outlive it."""
+    size = storage.nbytes()
+    if size == 0:
+        return memoryview(b"")
+    return memoryview((ctypes.c_char * size).from_address(storage.data_ptr())).cast("B")
+
+
+class StorageReader:
+    """Make storages from a file or from memory, without copying those of a file.
+
+    Args:
+        path: File that holds the storages, or None.
+        offsets: Storage number → (offset in the file, size in bytes).
+        read: Returns the bytes of a storage by number; used if *path* is None.
+        map_location: As for `torch.load`.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        offsets: Callable[[str], tuple[int, int]],
+        read: Callable[[str], bytes | memoryview] | None = None,
+        map_location: Any = None,
+    ) -> None:
+        self._path = path
+        self._offsets = offsets
+        self._read = read
+        self._restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
+        self._whole: UntypedStorage | None = None
+        self._loaded: dict[str, UntypedStorage] = {}
+
+    @classmethod
+    def of(cls, archive: ArchiveReader, map_location: Any = None) -> StorageReader:
+        """Return a reader for the storages of *archive*."""
+        return cls(
+            archive.path,
+            lambda key: archive.location(storage_record(key)),
+            lambda key: archive.view(storage_record(key)),
+            map_location,
+        )
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Return the typed storage that a persistent id names (docs/format.md, 4.2).
+
+        Raises:
+            ValueError: if *pid* is not the id of a storage, or its size is not that of the record.
+        """
+        if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage":
+            raise ValueError(f"unknown persistent id {pid!r:.80}")
+        _, kind, key, location, elements = pid
+        dtype = _DTYPES.get(kind)
+        if dtype is None:
+            raise ValueError(f"persistent id {pid!r:.80} has no storage class")
+        storage = self._loaded.get(key)
+        if storage is None:
+            raw = self.raw(key)
+            storage = self._loaded[key] = self._restore(raw, location)
+        if elements * dtype.itemsize != storage.nbytes():
+            raise ValueError(
+                f"storage {key} has {storage.nbytes()} bytes, not {elements} elements of {dtype}"
+            )
+        return TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)  # type: ignore[no-untyped-call]
+
+    def raw(self, key: str) -> UntypedStorage:
+        """Return the bytes of storage *key* on the CPU, private to the caller (copy on write)."""
+        offset, size = self._offsets(key)
+        if size == 0:
+            return UntypedStorage(0)  # type: ignore[no-untyped-call]
+        if self._path is None:
+            assert self._read is not None
+            return torch.frombuffer(bytearray(self._read(key)), dtype=torch.uint8).untyped_storage()
+        if self._whole is None:
+            # Private mapping: writes go to copied pages and never to the file.
+            whole = UntypedStorage.from_file(str(self._path), False, self._path.stat().st_size)
+            assert isinstance(whole, UntypedStorage)
+            self._whole = whole
+        part = self._whole[offset : offset + size]
+        assert isinstance(part, UntypedStorage)
+        return part
