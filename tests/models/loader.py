@@ -13,6 +13,7 @@ import enum
 import importlib.metadata
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.machinery import ModuleSpec, PathFinder
@@ -130,7 +131,7 @@ def uninstall(packages: list[str], folders: list[str]) -> list[str]:
     importlib.invalidate_caches()
 
     opened: list[str] = []
-    prefixes = tuple(folders)
+    prefixes = tuple(f"{folder}{os.sep}" for folder in folders)
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("open", "ctypes.dlopen") and prefixes and str(arguments[0]).startswith(prefixes):

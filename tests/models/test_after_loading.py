@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -17,32 +19,39 @@ _CHECKS = {
 }
 
 
+Results = dict[str, str | None]
+
+
 @pytest.fixture(scope="module")
-def results(nursery: Nursery) -> dict[str, dict[str, str | None]]:
-    """Each model's checks, all in one process."""
-    found = {}
-    for name, checks in _CHECKS.items():
+def checked(nursery: Nursery) -> Callable[[str], Results]:
+    """Run all checks of a model in one process, when the first of them is asked for."""
+
+    @functools.cache
+    def results(name: str) -> Results:
         nursery.packed(name)
-        done = nursery.run("after_loading.py", str(nursery.folder), name, *checks)
-        if done.returncode == 0:
-            found[name] = json.loads(done.stdout.splitlines()[-1])
-        else:
-            found[name] = dict.fromkeys(checks, f"{name} did not load:\n{done.stdout}\n{done.stderr}")
-    return found
+        done = nursery.run("after_loading.py", str(nursery.folder), name, *_CHECKS[name])
+        if done.returncode != 0:
+            return dict.fromkeys(_CHECKS[name], f"{name} did not load:\n{done.stdout}\n{done.stderr}")
+        found: Results = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    return results
 
 
 @pytest.mark.parametrize(("name", "check"), [(n, check) for n, checks in _CHECKS.items() for check in checks])
-def test_works_as_on_the_original(name: str, check: str, results: dict[str, dict[str, str | None]]) -> None:
-    failure = results[name][check]
-    assert failure is None, f"{check} fails on the loaded {name}:\n{failure}"
+def test_works_as_on_the_original(name: str, check: str, checked: Callable[[str], Results]) -> None:
+    failure = checked(name)[check]
+    if failure is not None:
+        pytest.fail(f"{check} fails on the loaded {name}:\n{failure}", pytrace=False)
 
 
 @pytest.mark.parametrize("name", _CHECKS)
-def test_unpickles_in_another_process(
-    name: str, nursery: Nursery, results: dict[str, dict[str, str | None]]
-) -> None:
+def test_unpickles_in_another_process(name: str, nursery: Nursery, checked: Callable[[str], Results]) -> None:
+    failure = checked(name)["pickle"]
     path = nursery.folder / f"{name}.pickle"
-    assert path.exists(), f"the loaded {name} could not be pickled: {results[name]['pickle']}"
+    if not path.exists():
+        pytest.fail(f"the loaded {name} could not be pickled:\n{failure}", pytrace=False)
     done = nursery.run("-c", f"import pickle; print(type(pickle.load(open({str(path)!r}, 'rb'))).__module__)")
-    assert done.returncode == 0, f"a process that has not loaded {name} cannot unpickle it:\n{done.stderr}"
+    if done.returncode != 0:
+        pytest.fail(f"a process that never loaded {name} cannot unpickle it:\n{done.stderr}", pytrace=False)
     assert done.stdout.startswith("wardian.live."), done.stdout

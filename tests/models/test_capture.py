@@ -14,4 +14,5 @@ pytestmark = pytest.mark.models
 def test_loads_without_its_library_and_returns_the_same(name: str, nursery: Nursery) -> None:
     nursery.packed(name)
     done = nursery.run("loader.py", str(nursery.folder), name)
-    assert done.returncode == 0, f"{name} as loaded is not what was packed:\n{done.stdout}\n{done.stderr}"
+    if done.returncode != 0:
+        pytest.fail(f"{name} as loaded is not what was packed:\n{done.stdout}\n{done.stderr}", pytrace=False)
