@@ -122,8 +122,7 @@ class Policy:
         rules = tuple(rules)
         for rule in rules:
             if not isinstance(rule, Rule):
-                example = "Rule(Action.INTERN, GlobGroup('mylib.**'))"
-                raise TypeError(f"a Rule is needed, such as {example}, not {rule!r}")
+                raise TypeError(f"a Rule(Action.INTERN, GlobGroup('mylib.**')) is needed, not {rule!r}")
         policy = cls.__new__(cls)
         _fill(policy, rules, base)
         return policy

@@ -13,6 +13,7 @@ import copy
 import marshal
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import CodeType
 
@@ -70,8 +71,8 @@ def compile_module(
     """
     text = probe(source)
     if _may_import(roots, text):
-        depth = module.count(".") + (2 if is_package else 1)
-        rewritten = _rewrite(tree or parse(source, filename), text, roots, depth)
+        place = _Place(module if is_package else module.rpartition(".")[0], is_package=is_package)
+        rewritten = _rewrite(tree or parse(source, filename), text, roots, place)
         if rewritten is not None:
             return _compile(rewritten, filename)
     # It has nothing to rewrite, and needs no tree: the compiler reads source faster.
@@ -95,11 +96,24 @@ def _patterns(roots: frozenset[str]) -> tuple[re.Pattern[bytes], ...]:
     return (
         re.compile(rb"from[ \t\f\\\n]+(?:" + names + rb")(?![a-zA-Z0-9_])"),
         # Several modules may stand on one line, and a backslash continues it.
-        re.compile(rb"import[ \t\f\\](?:[^\n;#]|\\\n)*?(?<![\w.])(?:" + names + rb")(?![a-zA-Z0-9_])"),
+        re.compile(rb"import(?:[ \t\f]|\\\n)(?:[^\n;#]|\\\n)*?(?<![\w.])(?:" + names + rb")(?![a-zA-Z0-9_])"),
     )
 
 
-def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], depth: int) -> ast.Module | None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The module whose imports are rewritten."""
+
+    package: str
+    is_package: bool
+
+    @property
+    def depth(self) -> int:
+        """The level of a relative import that climbs to the root."""
+        return len(self.package.split(".")) + 1 if self.package else 1
+
+
+def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], place: _Place) -> ast.Module | None:
     """Return *tree* with its imports rewritten, or None if there is nothing to rewrite.
 
     Nodes on the way to an import are copied, all others are shared.
@@ -117,10 +131,10 @@ def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], depth: int) -
                 if not lines.meet(node):
                     block.append(node)
                 elif isinstance(node, ast.Import) and any(_top(alias.name) in roots for alias in node.names):
-                    block += _rewrite_import(node, roots, depth)
+                    block += _rewrite_import(node, roots, place)
                     changed = True
                 elif isinstance(node, ast.ImportFrom) and not node.level and _top(node.module) in roots:
-                    block.append(_import_from(node, node.module, node.names, depth))
+                    block.append(_import_from(node, node.module, node.names, place))
                     changed = True
                 elif _BLOCKS.isdisjoint(node._fields):
                     block.append(node)
@@ -131,7 +145,14 @@ def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], depth: int) -
     return module if changed else None
 
 
-def _rewrite_import(node: ast.Import, roots: frozenset[str], depth: int) -> Iterator[ast.stmt]:
+def _rewrite_import(node: ast.Import, roots: frozenset[str], place: _Place) -> Iterator[ast.stmt]:
+    """Yield statements that bind the same names to the packed modules.
+
+    `import a.b.c as d` becomes `from <root>.a.b.c import __class__ as d` and `from <root>.a.b import c as d`.
+    The first imports the submodule, whether or not it is an attribute of its parent. It binds no extra name,
+    because the second binds the same one. `__class__` is the one attribute that whatever stands in
+    `sys.modules` has; not even modules are sure to have `__name__`.
+    """
     for alias in node.names:
         parent, _, last = alias.name.rpartition(".")
         first = _top(alias.name)
@@ -139,23 +160,31 @@ def _rewrite_import(node: ast.Import, roots: frozenset[str], depth: int) -> Iter
             yield ast.copy_location(ast.Import([alias]), node)
             continue
         bound = alias.asname or first
-        if parent:
-            # Imports the submodule whether or not it is an attribute of its parent, and binds no extra
-            # name, because the next statement binds the same one. `__class__` is the one attribute that
-            # whatever stands in sys.modules has; not even modules are sure to have `__name__`.
-            yield _import_from(node, alias.name, [_alias("__class__", bound, alias)], depth)
-        if parent and alias.asname:
-            yield _import_from(node, parent, [_alias(last, bound, alias)], depth)
+        if not parent:
+            yield _import_from(node, None, [_alias(first, bound, alias)], place)
+        elif not alias.asname:
+            yield _import_from(node, alias.name, [_alias("__class__", bound, alias)], place)
+            yield _import_from(node, None, [_alias(first, bound, alias)], place)
+        elif bound == last and place.is_package and parent == place.package:
+            # In the package itself the name that is bound is the attribute that is read next. A name that no
+            # source can contain takes its place.
+            yield _import_from(node, alias.name, [_alias("__class__", "@loaded", alias)], place)
+            yield _import_from(node, parent, [_alias(last, bound, alias)], place)
+            gone = ast.copy_location(ast.Name("@loaded", ast.Del()), node)
+            yield ast.copy_location(ast.Delete([gone]), node)
         else:
-            yield _import_from(node, None, [_alias(first, bound, alias)], depth)
+            yield _import_from(node, alias.name, [_alias("__class__", bound, alias)], place)
+            yield _import_from(node, parent, [_alias(last, bound, alias)], place)
 
 
-def _alias(name: str, bound: str, place: ast.alias) -> ast.alias:
-    return ast.copy_location(ast.alias(name, bound), place)
+def _alias(name: str, bound: str, origin: ast.alias) -> ast.alias:
+    return ast.copy_location(ast.alias(name, bound), origin)
 
 
-def _import_from(place: ast.stmt, module: str | None, names: list[ast.alias], depth: int) -> ast.ImportFrom:
-    return ast.copy_location(ast.ImportFrom(module, names, depth), place)
+def _import_from(
+    origin: ast.stmt, module: str | None, names: list[ast.alias], place: _Place
+) -> ast.ImportFrom:
+    return ast.copy_location(ast.ImportFrom(module, names, place.depth), origin)
 
 
 def _top(name: str | None) -> str:

@@ -234,6 +234,9 @@ def with_whole_stack(run: Callable[[], _T], file: str) -> _T:
             # A new thread begins with an empty stack.
             with ThreadPoolExecutor(1) as pool:
                 return pool.submit(run).result()
+    except SyntaxError as error:
+        error.filename = file  # a null byte comes without
+        raise
     except RecursionError as error:
         raise SyntaxError(f"nested too deeply: {error}", (file, 1, 1, None, 1, 1)) from error
     except ValueError as error:  # a null byte, before CPython 3.12
@@ -590,8 +593,8 @@ class _Scanner:
             case ast.Attribute(attr="import_module", value=ast.Name(id=owner)) if owner in self.importlib:
                 self.called_import_module(node, context)
             case ast.Name(id="getattr") if len(node.args) >= 2 and self.is_torch_ops(node.args[0]):
-                if name := self.text(node.args[1]):
-                    self.operator(name)
+                if namespace := self.text(node.args[1]):
+                    self.operator(namespace)
 
     def called_import(self, node: ast.Call, context: ImportContext) -> None:
         name = self.text(_argument(node, 0, "name"))
@@ -624,8 +627,8 @@ class _Scanner:
     def text(self, node: ast.expr | None) -> str | None:
         """Return the value of an expression made of string constants and the module's own name."""
         match node:
-            case ast.Constant(value=str() as value):
-                return value
+            case ast.Constant(value=str() as constant):
+                return constant
             case ast.Name(id="__name__"):
                 return self.module
             case ast.Name(id="__package__"):
