@@ -7,9 +7,11 @@ its kind and give a record's place only if they all hold.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 import struct
+from itertools import pairwise
 from mmap import mmap
 from typing import Literal, NamedTuple
 
@@ -26,6 +28,7 @@ __all__ = [
     "first_name",
     "package_records",
     "read_directory",
+    "read_entries",
 ]
 
 
@@ -47,14 +50,16 @@ class Entry(NamedTuple):
     packed: int
     size: int
     offset: int
-    header: bytes
-    """The bytes all this was read from."""
+    flags: int
+    attributes: int
 
 
 class Directory(NamedTuple):
     """The central directory as it stands."""
 
-    entries: list[Entry]
+    block: bytes
+    entries: int
+    """Entries, by the account of the end record."""
     start: int
     """Where it starts in the file, in bytes, by its size and its end."""
     declared_start: int
@@ -75,6 +80,14 @@ class Record(NamedTuple):
 
 
 _LONGEST_COMMENT = 0xFFFF
+_MARK = 0xFFFFFFFF
+
+# An entry of a case, its constant fields taken together: signature to flags, time and date, and the
+# lengths and attributes that are zero.
+_CANONICAL = struct.Struct("<10sH4s3LH12sL")
+_SAMPLE = layout.central_header(b"", layout.STORED, 0, 0, 0, 0)
+_HEAD, _, _DATE, _, _, _, _, _REST, _ = _CANONICAL.unpack(_SAMPLE)
+_CONTROL = bytes([*range(0x20), 0x7F])
 
 
 def find_end(data: bytes | mmap) -> int:
@@ -117,48 +130,41 @@ def read_directory(data: bytes | mmap, end: int) -> Directory:
     if size > end or size < count * layout.CENTRAL.size:
         raise DamageError(f"a central directory of {size:,} bytes with {count:,} records is not possible")
     start = end - size
-    return Directory(_read_entries(data[start:end], count), start, offset)
+    return Directory(data[start:end], count, start, offset)
 
 
-def _read_entries(block: bytes, count: int) -> list[Entry]:
+def read_entries(directory: Directory) -> list[Entry]:
+    """Take the facts of every record as they stand.
+
+    Raises:
+        DamageError: if they do not parse.
+    """
     entries: list[Entry] = []
-    unpack, fixed, stop = layout.CENTRAL.unpack_from, layout.CENTRAL.size, len(block)
-    position = 0
-    for number in range(count):
-        if position + fixed > stop:
-            raise DamageError(f"the central directory ends before its record number {number}")
-        (
-            signature,
-            _,
-            _,
-            _,
-            method,
-            _,
-            _,
-            crc,
-            packed,
-            size,
-            name_length,
-            extra_length,
-            comment_length,
-            _,
-            _,
-            _,
-            offset,
-        ) = unpack(block, position)
-        name_end = position + fixed + name_length
-        following = name_end + extra_length + comment_length
-        if signature != layout.CENTRAL_SIGNATURE or following > stop:
-            raise DamageError(f"the central directory is broken at its record number {number}")
-        name = block[position + fixed : name_end]
-        if size == 0xFFFFFFFF or packed == 0xFFFFFFFF or offset == 0xFFFFFFFF:
-            extra = block[name_end : name_end + extra_length]
-            size, packed, offset = _widen(name, extra, size, packed, offset)
-        entries.append(Entry(name, method, crc, packed, size, offset, block[position:following]))
-        position = following
-    if position != stop:
-        raise DamageError(f"the central directory has {stop - position:,} bytes after its last record")
+    block, position = directory.block, 0
+    for number in range(directory.entries):
+        entry, position = _read_entry(block, position, number)
+        entries.append(entry)
+    if position != len(block):
+        raise DamageError(f"the central directory has {len(block) - position:,} bytes after its last record")
     return entries
+
+
+def _read_entry(block: bytes, position: int, number: int) -> tuple[Entry, int]:
+    """Return the entry at *position*, and the position after it."""
+    name_start = position + layout.CENTRAL.size
+    if name_start > len(block):
+        raise DamageError(f"the central directory ends before its record number {number}")
+    fields = layout.CENTRAL.unpack_from(block, position)
+    signature, _, _, flags, method, _, _, crc, packed, size, *lengths, _, _, attributes, offset = fields
+    name_end = name_start + lengths[0]
+    extra_end = name_end + lengths[1]
+    following = extra_end + lengths[2]
+    if signature != layout.CENTRAL_SIGNATURE or following > len(block):
+        raise DamageError(f"the central directory is broken at its record number {number}")
+    name = block[name_start:name_end]
+    if _MARK in (size, packed, offset):
+        size, packed, offset = _widen(name, block[name_end:extra_end], size, packed, offset)
+    return Entry(name, method, crc, packed, size, offset, flags, attributes), following
 
 
 def _widen(name: bytes, extra: bytes, *narrow: int) -> list[int]:
@@ -171,8 +177,8 @@ def _widen(name: bytes, extra: bytes, *narrow: int) -> list[int]:
         if identifier != layout.ZIP64_EXTRA:
             continue
         wide = list(struct.unpack(f"<{len(field) // 8}Q", field[: len(field) // 8 * 8]))
-        if len(wide) >= narrow.count(0xFFFFFFFF):
-            return [wide.pop(0) if value == 0xFFFFFFFF else value for value in narrow]
+        if len(wide) >= narrow.count(_MARK):
+            return [wide.pop(0) if value == _MARK else value for value in narrow]
     raise DamageError("its ZIP64 field is missing or too short", _shown(name))
 
 
@@ -185,67 +191,94 @@ def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, R
     Raises:
         DamageError: if anything is not as the writer would have written it.
     """
-    records: dict[RecordName, Record] = {}
-    entries = directory.entries
-    offset = storages = 0
-    previous = ""
-    last = len(entries) - 2
-    for number, (entry_name, method, crc, packed, size, _, central) in enumerate(entries):
-        name = _checked_name(entry_name, layout.ROOT)
-        if name == f".data/{storages}.storage" and storages == number:
+    block, stop = directory.block, len(directory.block)
+    entry_names: list[bytes] = []
+    records: list[Record] = []
+    storages = offset = position = 0
+    for number in range(directory.entries):
+        if position + _CANONICAL.size > stop:
+            raise DamageError(f"the central directory ends before its record number {number}")
+        head, method, date, crc, packed, size, name_length, rest, declared = _CANONICAL.unpack_from(
+            block, position
+        )
+        following = position + _CANONICAL.size + name_length
+        if head == _HEAD and date == _DATE and rest == _REST and declared == offset and following <= stop:
+            entry_name = block[position + _CANONICAL.size : following]
+            # The local header repeats the fields from the version to the length of the name.
+            header = layout.LOCAL_SIGNATURE + block[position + 6 : position + 30] + b"\0\0" + entry_name
+        else:
+            entry, following = _read_unusual(block, position, number, offset)
+            entry_name, method, crc, packed, size, *_ = entry
+            header = layout.local_header(entry_name, method, crc, packed, size)
+        if storages == number and entry_name == f"{layout.ROOT}.data/{number}.storage".encode():
             storages += 1
             if method != layout.STORED or packed != size:
-                raise DamageError("it is a storage and must be stored as it is", name)
+                raise DamageError("it is a storage and must be stored as it is", _shown(entry_name))
             header = layout.storage_header(entry_name, crc, size, offset)
-        else:
-            _check_place(name, previous, number - last)
-            _check_sizes(name, method, packed, size)
-            previous = name
-            header = layout.local_header(entry_name, method, crc, packed, size)
-        wanted = layout.central_header(entry_name, method, crc, packed, size, offset)
-        if central != wanted:
-            raise DamageError(_difference("central directory", central, wanted), name)
+        elif (packed != size if method == layout.STORED else packed >= size or method != layout.DEFLATED) or (
+            size > limits.MAX_RECORD_BYTES or size > packed * limits.MAX_RATIO
+        ):
+            raise _wrong_sizes(_shown(entry_name), method, packed, size)
         start = offset + len(header)
         if data[offset:start] != header:
-            raise DamageError(_difference("local header", data[offset:start], header), name)
-        records[name] = Record(start, method, crc, packed, size)
+            difference = _difference("local header", data[offset:start], header)
+            raise DamageError(difference, _shown(entry_name))
+        entry_names.append(entry_name)
+        records.append(Record(start, method, crc, packed, size))
         offset = start + packed
+        position = following
+    if position != stop:
+        raise DamageError(f"the central directory has {stop - position:,} bytes after its last record")
     if offset != directory.start:
         raise DamageError(
             f"there are {directory.start - offset:,} bytes between its last record and its directory"
         )
-    size = sum(len(entry.header) for entry in entries)
-    tail = layout.end_records(len(entries), size, offset)
-    if data[offset + size : offset + size + len(tail) + 1] != tail:
+    tail = layout.end_records(directory.entries, stop, offset)
+    if data[offset + stop : offset + stop + len(tail) + 1] != tail:
         raise DamageError("its end record is not as it was written, or something was appended")
-    return records
+    names = _checked_names(entry_names, layout.ROOT)
+    _check_order(names, storages)
+    manifest = records[-2]
+    if manifest.size > limits.MAX_MANIFEST_BYTES:
+        raise _wrong_sizes(layout.MANIFEST, manifest.method, manifest.packed, manifest.size)
+    return dict(zip(names, records, strict=True))
 
 
-def _check_place(name: RecordName, previous: str, from_end: int) -> None:
+def _read_unusual(block: bytes, position: int, number: int, offset: int) -> tuple[Entry, int]:
+    """Read an entry that is not as most are: it has ZIP64 fields, or is damaged."""
+    entry, following = _read_entry(block, position, number)
+    wanted = layout.central_header(entry.name, entry.method, entry.crc, entry.packed, entry.size, offset)
+    if block[position:following] != wanted:
+        difference = _difference("central directory", block[position:following], wanted)
+        raise DamageError(difference, _shown(entry.name))
+    return entry, following
+
+
+def _check_order(names: list[RecordName], storages: int) -> None:
     """Check the order of records (2.2), which also keeps names from coming twice."""
-    if from_end >= 0:
-        if name != (layout.MANIFEST, layout.SEAL)[from_end]:
-            raise DamageError(f"it lies where {(layout.MANIFEST, layout.SEAL)[from_end]!r} must be", name)
-    elif name <= previous:
-        raise DamageError(f"it comes after {previous!r}; records are sorted and come once", name)
-    elif name in (layout.MANIFEST, layout.SEAL) or layout.STORAGE_NAME.fullmatch(name):
-        raise DamageError("it is not at its place", name)
+    if names[-2:] != [layout.MANIFEST, layout.SEAL]:
+        raise DamageError("its last two records are not manifest and seal", names[-1] if names else None)
+    ordinary = names[storages:-2]
+    for before, name in pairwise(ordinary):
+        if name <= before:
+            raise DamageError(f"it comes after {before!r}; records are sorted and come once", name)
+    for name in ordinary:
+        if name.startswith(".") and (
+            name in (layout.MANIFEST, layout.SEAL) or layout.STORAGE_NAME.fullmatch(name)
+        ):
+            raise DamageError("it is not at its place", name)
 
 
-def _check_sizes(name: RecordName, method: int, packed: int, size: int) -> None:
+def _wrong_sizes(name: str, method: int, packed: int, size: int) -> DamageError:
+    """Say which rule the sizes of a record break (1.2, 1.9, 7)."""
     if method not in (layout.STORED, layout.DEFLATED):
-        raise DamageError(f"its compression method is {method}; only 0 and 8 are allowed", name)
-    if packed != size if method == layout.STORED else packed >= size:
-        raise DamageError(f"it cannot take {packed:,} bytes for a content of {size:,}", name)
-    _check_limits(name, packed, size)
-
-
-def _check_limits(name: RecordName, packed: int, size: int) -> None:
+        return DamageError(f"its compression method is {method}; only 0 and 8 are allowed", name)
     most = limits.MAX_MANIFEST_BYTES if name == layout.MANIFEST else limits.MAX_RECORD_BYTES
     if size > most:
-        raise DamageError(f"it has {size:,} bytes; at most {most:,} are allowed", name)
-    if size > packed * limits.MAX_RATIO:
-        raise DamageError(f"{packed:,} bytes cannot inflate to {size:,}; this is a bomb", name)
+        return DamageError(f"it has {size:,} bytes; at most {most:,} are allowed", name)
+    if method == layout.DEFLATED and size > packed * limits.MAX_RATIO:
+        return DamageError(f"{packed:,} bytes cannot inflate to {size:,}", name)
+    return DamageError(f"it cannot take {packed:,} bytes for a content of {size:,}", name)
 
 
 def package_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, Record]:
@@ -257,31 +290,35 @@ def package_records(data: bytes | mmap, directory: Directory) -> dict[RecordName
     """
     if directory.start != directory.declared_start:
         raise DamageError("its offsets do not count from its start; something was put before it")
-    records: dict[RecordName, Record] = {}
-    root = directory.entries[0].name.partition(b"/")[0].decode("utf-8", "replace") + "/"
-    by_offset = sorted(directory.entries, key=lambda entry: entry.offset)
-    stops = [entry.offset for entry in by_offset[1:]] + [directory.start]
+    entries = read_entries(directory)
+    root = entries[0].name.partition(b"/")[0].decode("utf-8", "replace") + "/"
+    names = _checked_names([entry.name for entry in entries], root)
+    by_offset = sorted(entries, key=lambda entry: entry.offset)
+    stops = [*(entry.offset for entry in by_offset[1:]), directory.start]
     stop_of = dict(zip((entry.name for entry in by_offset), stops, strict=True))
-    for entry in directory.entries:
-        name = _checked_name(entry.name, root)
+    records: dict[RecordName, Record] = {}
+    for name, entry in zip(names, entries, strict=True):
         if name in records:
             raise DamageError("there are two records of this name", name)
-        fields = dict(zip(layout.CENTRAL_FIELDS, layout.CENTRAL.unpack_from(entry.header), strict=True))
-        if fields["flags"] & 1:
+        if entry.flags & 1:
             raise DamageError("it is encrypted", name)
-        if stat.S_ISLNK(fields["external attributes"] >> 16):
+        if stat.S_ISLNK(entry.attributes >> 16):
             raise DamageError("it is a symbolic link", name)
-        if entry.method not in (layout.STORED, layout.DEFLATED):
-            raise DamageError(f"its compression method is {entry.method}; only 0 and 8 are allowed", name)
-        if entry.method == layout.STORED and entry.packed != entry.size:
-            raise DamageError(f"it cannot take {entry.packed:,} bytes for a content of {entry.size:,}", name)
-        if not layout.STORAGE_NAME.fullmatch(name):
-            _check_limits(name, entry.packed, entry.size)
+        _check_package_sizes(name, entry)
         start = _local_content(data, entry, name)
         if start + entry.packed > stop_of[entry.name]:
             raise DamageError("it reaches into the record that follows, or the directory", name)
         records[name] = Record(start, entry.method, entry.crc, entry.packed, entry.size)
     return records
+
+
+def _check_package_sizes(name: RecordName, entry: Entry) -> None:
+    method, packed, size = entry.method, entry.packed, entry.size
+    over = size > limits.MAX_RECORD_BYTES and not layout.STORAGE_NAME.fullmatch(name)
+    # Deflating may have made it larger.
+    possible = packed == size if method == layout.STORED else size <= packed * limits.MAX_RATIO
+    if over or not possible or method not in (layout.STORED, layout.DEFLATED):
+        raise _wrong_sizes(name, method, packed, size)
 
 
 def _local_content(data: bytes | mmap, entry: Entry, name: RecordName) -> int:
@@ -299,8 +336,25 @@ def _local_content(data: bytes | mmap, entry: Entry, name: RecordName) -> int:
     return name_end + extra_length
 
 
+def _checked_names(entry_names: list[bytes], root: str) -> list[RecordName]:
+    """Return the names of the records, all checked (1.3, 1.4)."""
+    # All at once, at the speed of memory: no name may hold a line feed, so lines are names.
+    lines = b"\n".join([b"", *entry_names, b""])
+    start = b"\n" + root.encode()
+    harmless = (
+        len(lines.translate(None, _CONTROL)) + len(entry_names) + 1 == len(lines)
+        and lines.count(start) == len(entry_names)
+        and max(map(len, entry_names), default=0) <= 1024
+        and not any(bad in lines for bad in (b"\\", b":", b"//", b"/\n", b"/./", b"/../", b"/.\n", b"/..\n"))
+    )
+    if harmless:
+        with contextlib.suppress(UnicodeDecodeError):
+            text = lines.decode().replace(start.decode(), "\n")
+            return [RecordName(name) for name in text[1:-1].split("\n")] if entry_names else []
+    return [_checked_name(name, root) for name in entry_names]
+
+
 def _checked_name(entry_name: bytes, root: str) -> RecordName:
-    """Return the record's name, checked (1.3, 1.4)."""
     try:
         text = entry_name.decode()
     except UnicodeDecodeError:

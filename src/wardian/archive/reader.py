@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchiveReader"]
 
+_END_OF_A_CASE = (layout.ROOT + layout.SEAL).encode()
 _EXTERN_MODULES = b".data/extern_modules"
 
 
@@ -118,13 +119,14 @@ class ArchiveReader:
             raise self._other_kind(kinds.describe(data))
         try:
             found = directory.read_directory(data, end)
+            ends_right = found.block.endswith(_END_OF_A_CASE)
+            entries = [] if ends_right else [entry.name for entry in directory.read_entries(found)]
         except DamageError:
             if looks_right:
                 raise
             raise self._other_kind(kinds.describe(data)) from None
-        entries = [entry.name for entry in found.entries]
         below = {name.partition(b"/")[2] for name in entries}
-        if layout.SEAL.encode() in below or layout.MANIFEST.encode() in below:
+        if ends_right or layout.SEAL.encode() in below or layout.MANIFEST.encode() in below:
             return "case", directory.case_records(data, found)
         if looks_right and first not in entries:
             raise DamageError("another archive was appended")
