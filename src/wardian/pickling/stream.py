@@ -25,6 +25,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Final, NoReturn, TypeAlias, cast
 
@@ -492,10 +493,10 @@ def _find_regions(data: bytes) -> list[tuple[int, int]]:
     MARK, items, POP_MARK, fetch; that is a region up to and with the fetch.
     """
     found: list[tuple[int, int]] = []
+    batches: set[int] = set()  # starts of the regions that end in ADDITEMS
     marks: list[int] = []
     run = _run_without_marks
     position = 2
-    batch_end = -1  # where the last ADDITEMS ended
     while True:
         position = run(data, position).end()  # type: ignore[union-attr]  # it can match nothing
         if position >= len(data):
@@ -506,7 +507,8 @@ def _find_regions(data: bytes) -> list[tuple[int, int]]:
             position += 1
         elif op == _FRAME:
             end = _frame_end(data, position)
-            batch_end = end if batch_end == position else batch_end
+            if found and found[-1][1] == position:
+                found[-1] = found[-1][0], end
             position = end
         elif op == _STOP:
             return found
@@ -523,14 +525,14 @@ def _find_regions(data: bytes) -> list[tuple[int, int]]:
                 if data[position : position + 1] not in (b"h", b"j"):
                     continue
                 position = _token_end(data, position)
-            elif op == _ADDITEMS:
-                if start == batch_end:
-                    start = found[-1][0]
-                batch_end = position
-            elif op != _FROZENSET:
+            elif op not in (_ADDITEMS, _FROZENSET):
                 continue
             while found and found[-1][0] >= start:
                 found.pop()
+            if op == _ADDITEMS:
+                if found and found[-1][1] == start and found[-1][0] in batches:
+                    start = found.pop()[0]
+                batches.add(start)
             found.append((start, position))
         else:
             position = _token_end(data, position)
@@ -818,7 +820,6 @@ class _Keys:
     def __init__(self, output: _Output, root: _Node) -> None:
         self._output = output
         self._root = root
-        self._keys: dict[_Node, bytes] | None = None
 
     def sort(self, items: list[_Value]) -> list[_Value]:
         if len(items) < 2:
@@ -833,12 +834,31 @@ class _Keys:
             if value in output.pairs:
                 module, qualname = output.pairs[value]
                 return output.literals[module] + output.literals[qualname] + b"\x93"
-            # An object from before the region: places on the tape have the order of definition.
-            return output.literals[value] or b"h" + output.places[value].to_bytes(8, "big")
+            return output.literals[value] or b"h" + self._outer_objects[value].to_bytes(4, "big")
         assert type(value) is _Node
-        if self._keys is None:
-            self._keys = self._all_keys()
-        return self._keys[value]
+        return self._node_keys[value]
+
+    @cached_property
+    def _nodes(self) -> dict[_Node, list[_Value]]:
+        """Every node of the region, with what it holds."""
+        nodes: dict[_Node, list[_Value]] = {}
+        todo = [self._root]
+        while todo:
+            node = todo.pop()
+            if node not in nodes:
+                held = nodes[node] = [*node.parts, *node.fill, *(node.items or ())]
+                todo += [value for value in held if type(value) is _Node]
+        return nodes
+
+    @cached_property
+    def _outer_objects(self) -> dict[int, int]:
+        """The objects from before the region that it refers to, numbered in the order of definition.
+
+        Their memo entries would not do: those depend on which other objects were put.
+        """
+        places = self._output.places
+        held = {value for values in self._nodes.values() for value in values if type(value) is int}
+        return {thing: n for n, thing in enumerate(sorted(held & places.keys(), key=places.__getitem__))}
 
     def _content(self, node: _Node, keys: dict[_Node, bytes]) -> bytes:
         def each(values: Iterable[_Value]) -> list[bytes]:
@@ -853,21 +873,17 @@ class _Keys:
             pieces += [b"(", *sorted(each(node.items)), b"\x90"]
         return b"".join(pieces)
 
-    def _all_keys(self) -> dict[_Node, bytes]:
+    @cached_property
+    def _node_keys(self) -> dict[_Node, bytes]:
         keys: dict[_Node, bytes] = {}
         # From the leaves up: a node's key is known once those of all it holds are.
         missing: dict[_Node, int] = {}
         holders: dict[_Node, list[_Node]] = {}
-        todo = [self._root]
-        while todo:
-            node = todo.pop()
-            if node in missing:
-                continue
-            held = [v for v in (*node.parts, *node.fill, *(node.items or ())) if type(v) is _Node]
+        for node, values in self._nodes.items():
+            held = [value for value in values if type(value) is _Node]
             missing[node] = len(held)
             for other in held:
                 holders.setdefault(other, []).append(node)
-            todo += held
         ready = [node for node, count in missing.items() if not count]
         while ready:
             node = ready.pop()
