@@ -23,7 +23,7 @@ class MockedObject:
             raise AttributeError(attribute)
         return MockedObject(f"{self._mock_name}.{attribute}")
 
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:  # noqa: D102  PEP 560
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         """Stand for `object` where packed code derives a class from a mocked name."""
         return (object,)
 
