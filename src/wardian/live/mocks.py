@@ -28,6 +28,7 @@ class MockedObject:
         return (object,)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise NotImplementedError: the code behind the name is not there."""
         raise NotImplementedError(
             f"{self._mock_name} was mocked when the case was packed and cannot be used; "
             f"pack again with Policy(intern=[...]) or Policy(extern=[...]) for its module"
