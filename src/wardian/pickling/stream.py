@@ -502,7 +502,9 @@ def _find_regions(data: bytes) -> list[tuple[int, int]]:
         if position >= len(data):
             _fail(position, "the pickle ends without STOP")
         op = data[position]
-        if op == _MARK:
+        if op == _SHORT_BINUNICODE and position + 1 < len(data):
+            position += 2 + data[position + 1]
+        elif op == _MARK:
             marks.append(position)
             position += 1
         elif op == _FRAME:
@@ -622,6 +624,7 @@ class _Region:
     def _read(self) -> tuple[_Node, list[_Value]]:
         """Run the stack machine; returns the set or frozenset, and the memo entries made on the way."""
         data, output, memo = self._data, self._output, self._memo
+        strings = output.strings
         entries: list[_Value] = []
         whole = _Node(0, [], b"", [])
         stack: list[_Value] = [whole]
@@ -631,6 +634,19 @@ class _Region:
         while end < self._end:
             position = end
             op = data[position]
+            if op == _SHORT_BINUNICODE and position + 1 < self._end:
+                end = position + 2 + data[position + 1]
+                literal = data[position:end]
+                known = strings.get(literal)
+                if known is None:
+                    if end > self._end:
+                        _fail(position, "the argument of the opcode is cut off")
+                    known = strings[literal] = output.new(literal)
+                stack.append(known)
+                if data[end : end + 1] == _PUT:
+                    entries.append(known)
+                    end += 1
+                continue
             if op == _FRAME:
                 end = _frame_end(data, position)
                 continue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import io
-import os
 import pickle
 import pickletools
+import textwrap
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -226,10 +226,10 @@ def test_lone_surrogates_survive() -> None:
 
 
 def test_a_global_is_written_once_and_listed_once() -> None:
-    made = canonicalise(pickle.dumps([os.path.join, len, os.path.join, int], 4))
-    assert made.globals == (("posixpath", "join"), ("builtins", "len"), ("builtins", "int"))
+    made = canonicalise(pickle.dumps([textwrap.dedent, len, textwrap.dedent, int], 4))
+    assert made.globals == (("textwrap", "dedent"), ("builtins", "len"), ("builtins", "int"))
     assert made.data == (
-        b"\x80\x04](\x8c\tposixpath\x8c\x04join\x93\x94\x8c\x08builtins\x94\x8c\x03len\x93h\x00h\x01\x8c\x03int\x93e."
+        b"\x80\x04](\x8c\x08textwrap\x8c\x06dedent\x93\x94\x8c\x08builtins\x94\x8c\x03len\x93h\x00h\x01\x8c\x03int\x93e."
     )
 
 
@@ -500,6 +500,56 @@ def test_what_the_graph_cannot_hold_is_copied_as_it_is() -> None:
     assert canonicalise(in_order(*items)).data == (
         b"\x80\x04\x8f(\x8c\x08builtins\x8c\x04list\x93)R\x94h\x00K\x07b\x90."
     )
+
+
+def test_what_was_only_thrown_away_can_still_be_fetched() -> None:
+    # ({list(), a tuple with a list thrown away, list() again}, that list): the graph has no place for it.
+    data = b"\x80\x04(\x8f(cbuiltins\nlist\n)R\x94]\x94\x850h\0\x90h\x01t."
+    assert canonicalise(data).data == (
+        b"\x80\x04(\x8f(\x8c\x08builtins\x8c\x04list\x93)R\x94]\x94\x850h\0\x90h\x01t."
+    )
+
+
+@pytest.mark.parametrize("thrown", [b"K\x05K\x060", b"(K\x05K\x061"])
+@pytest.mark.parametrize("pair", [b"K\x02K\x01\x86\x94", b"(K\x02K\x01K\x03K\x04t\x94"])
+def test_values_thrown_away_before_another_shape_stay(pair: bytes, thrown: bytes) -> None:
+    assert canonicalise(in_order(pair, thrown, b"h\x01")).data == in_order(pair, thrown, b"h\0").replace(
+        b"\x8f\x94", b"\x8f"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "undo"),
+    [
+        ((1,), b"\x85"),
+        ((1, 2), b"\x86"),
+        ((1, 2, 3), b"\x87"),
+        ((1, 2, 3, 4), b"t"),
+        (frozenset([1]), b"\x91"),
+    ],
+)
+def test_a_part_that_made_the_whole_is_undone_as_the_pickler_does(value: Any, undo: bytes) -> None:
+    layer = Layer()
+    whole = (layer, *value[1:]) if isinstance(value, tuple) else frozenset([layer])
+    layer.whole = whole
+    count = len(whole) if len(whole) < 4 and isinstance(whole, tuple) else 1
+    expected = b"0" * count if undo in (b"\x85", b"\x86", b"\x87") else b"1"
+    assert expected + b"h" in canonical([whole])
+    assert expected + b"h" in canonical({whole})
+    assert undo + expected not in canonical({whole})
+
+
+def test_a_set_in_an_item_does_not_decide_by_its_order() -> None:
+    # 0 and 8 share a slot of a small set: the one that was there first is iterated first.
+    results = set()
+    for names in ([0, 8], [8, 0]):
+        one, other = Layer(names=set(names)), Layer(names={4})
+        results.add(canonical({one, other}))
+    assert len(results) == 1
+    assert [layer.names for layer in sorted(pickle.loads(results.pop()), key=lambda x: min(x.names))] == [
+        {0, 8},
+        {4},
+    ]
 
 
 # Refusals.
