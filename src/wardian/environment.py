@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 
 from wardian.names import ModuleName, top_level
 
-__all__ = ["Distribution", "Distributions", "ModuleFacts", "ModuleKind", "find_module", "is_stdlib"]
+__all__ = ["Distribution", "Distributions", "ModuleFacts", "ModuleKind", "find_module", "is_stdlib", "mapped_libraries"]
 
 METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
 """Files of a `.dist-info` folder that code reads through `importlib.metadata`."""
@@ -97,6 +97,10 @@ def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
             spec = None
     if spec is None:
         file = getattr(loaded, "__file__", None)
+        if file is None and loaded is not None and "." in name:
+            # Made by a compiled module, as torch._C._nn is: it comes with what is above it.
+            above = find_module(ModuleName(name.rpartition(".")[0]), distributions)
+            return ModuleFacts(name, ModuleKind.EXTENSION, None, False, above.distribution)
         if file is None:
             return ModuleFacts(name, ModuleKind.MISSING)
         return ModuleFacts(
@@ -260,6 +264,18 @@ class Distributions:
             inside = [d for d in inside if relative in d.files] or inside
         return inside[0].name if inside else None
 
+    def owner_of_file(self, path: str) -> str | None:
+        """Return the name of the distribution that installed the file *path*, or None."""
+        real = os.path.realpath(path)
+        for distribution in self._by_name.values():
+            if real.startswith(distribution.root + os.sep):
+                relative = PurePosixPath(Path(real).relative_to(distribution.root).as_posix())
+                first = relative.parts[0]
+                near = first in distribution.roots or first.startswith(distribution.name.replace("-", "_"))
+                if (near or len(relative.parts) == 1) and relative in distribution.files:
+                    return distribution.name
+        return None
+
     def closure(self, name: str) -> frozenset[str]:
         """Return *name* and everything it requires, directly or not, that is installed."""
         found: set[str] = set()
@@ -284,6 +300,16 @@ def _is_editable(raw: importlib.metadata.Distribution) -> bool:
         return bool(json.loads(text).get("dir_info", {}).get("editable", False))
     except ValueError:
         return False
+
+
+def mapped_libraries() -> frozenset[str]:
+    """Return the shared libraries that are mapped into this process; empty where the system does not tell."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    fields = (line.split(maxsplit=5) for line in lines)
+    return frozenset(f[5] for f in fields if len(f) == 6 and ".so" in f[5] and f[5].startswith("/"))
 
 
 def _mtime(entry: str) -> int:

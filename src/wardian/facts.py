@@ -35,7 +35,9 @@ class Evidence:
     files: tuple[str, ...]
     """Files and folders that were opened or listed."""
     libraries: tuple[str, ...]
-    """Shared libraries that were loaded by path."""
+    """Shared libraries that were mapped into the process."""
+    operators: tuple[str, ...]
+    """Those of them that `torch.ops.load_library` loaded."""
     namespaces: tuple[str, ...]
     """Operator namespaces that were registered."""
     ran: bool
@@ -61,8 +63,8 @@ class DistributionFacts:
     name: str
     version: str
     roots: tuple[str, ...]
-    compiled: tuple[ModuleName, ...]
-    """Its compiled modules that were imported."""
+    compiled: tuple[str, ...]
+    """Its compiled modules, and shared libraries of other kinds, that were loaded."""
     required_by_torch: bool
     files: tuple[tuple[str, str, int], ...]
     """(record name, path, size in bytes) of sources and data files; empty for what can't be packed."""

@@ -224,7 +224,7 @@ def _extern_distributions(trace: Trace) -> dict[str, str]:
                 else "PyTorch requires it, so it is there wherever PyTorch is"
             )
         elif facts.compiled:
-            reasons[name] = f"its compiled module {facts.compiled[0]} is tied to a platform"
+            reasons[name] = f"{facts.compiled[0]} is compiled, and so tied to a platform"
     # What an extern imports comes from the environment; packed code must see the same copy.
     owner = {name: facts.distribution for name, facts in trace.modules.items() if facts.distribution}
     edges = {
@@ -302,7 +302,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
     by_path = {os.path.realpath(f.path): f.record for f in files.values()}
     libraries = tuple(
         sorted(
-            by_path[os.path.realpath(p)] for p in trace.evidence.libraries if os.path.realpath(p) in by_path
+            by_path[os.path.realpath(p)] for p in trace.evidence.operators if os.path.realpath(p) in by_path
         )
     )
     return Plan(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["SEED", "find_difference", "registered_namespaces", "run"]
+__all__ = ["SEED", "find_difference", "operator_libraries", "registered_namespaces", "run"]
 
 SEED = 0
 """What `torch.manual_seed` is given before a self-test runs."""
@@ -76,6 +76,11 @@ def _tensor_difference(expected: torch.Tensor, actual: Any, where: str) -> str |
         return None
     wide = torch.complex128 if mine.is_complex() else torch.float64
     return f"{where} differs by up to {float((mine.to(wide) - other.to(wide)).abs().max()):g}"
+
+
+def operator_libraries() -> frozenset[str]:
+    """Return the shared libraries that `torch.ops.load_library` has loaded in this process."""
+    return frozenset(map(str, torch.ops.loaded_libraries))
 
 
 def registered_namespaces() -> frozenset[str]:

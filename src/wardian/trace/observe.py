@@ -11,6 +11,7 @@ from typing import Any
 
 from wardian.archive import ArchiveWriter
 from wardian.child import ChildError, run_in_clean_process
+from wardian.environment import mapped_libraries
 from wardian.errors import PackError
 from wardian.facts import Evidence
 from wardian.names import RecordName
@@ -90,7 +91,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     storages = StorageReader(
         Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
     )
-    before = selftest.registered_namespaces()
+    namespaces, operators, libraries = _native_state()
     recorder = Recorder()
     inputs = work / "inputs.pkl"
     outputs: Any = None
@@ -105,10 +106,22 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
                 inputs.read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
             )
             outputs = selftest.run(obj, arguments)
-    namespaces = tuple(sorted(selftest.registered_namespaces() - before))
-    evidence = recorder.evidence(namespaces=namespaces, ran=inputs.exists())
+    after = _native_state()
+    evidence = recorder.evidence(
+        namespaces=after[0] - namespaces,
+        operators=after[1] - operators,
+        libraries=after[2] - libraries,
+        ran=inputs.exists(),
+    )
     offsets = _write_outputs(outputs, work) if inputs.exists() else None
     return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
+
+
+def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the operator namespaces, operator libraries and shared libraries of this process."""
+    from wardian.tensors import selftest
+
+    return selftest.registered_namespaces(), selftest.operator_libraries(), mapped_libraries()
 
 
 def _write_outputs(outputs: Any, work: Path) -> dict[str, tuple[int, int]] | None:

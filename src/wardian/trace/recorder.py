@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -28,7 +28,6 @@ class Recorder:
         self._imports: set[ObservedImport] = set()
         self._absent: set[str] = set()
         self._files: set[str] = set()
-        self._libraries: set[str] = set()
         self._recording = False
         self._before: set[str] = set()
 
@@ -48,8 +47,17 @@ class Recorder:
             self._recording = False
             builtins.__import__, importlib.import_module, importlib.util.find_spec = originals
 
-    def evidence(self, *, namespaces: tuple[str, ...], ran: bool) -> Evidence:
-        """Return what was recorded."""
+    def evidence(
+        self, *, libraries: Iterable[str], operators: Iterable[str], namespaces: Iterable[str], ran: bool
+    ) -> Evidence:
+        """Return what was recorded.
+
+        Args:
+            libraries: Shared libraries that were mapped while it was recorded.
+            operators: Those that registered operators.
+            namespaces: The namespaces of these.
+            ran: Whether the object was called.
+        """
         new = set(sys.modules) - self._before
         asked = {edge.imported for edge in self._imports if edge.imported in sys.modules}
         return Evidence(
@@ -57,8 +65,9 @@ class Recorder:
             imports=tuple(sorted(self._imports)),
             absent=tuple(sorted(self._absent)),
             files=tuple(sorted(self._files)),
-            libraries=tuple(sorted(self._libraries)),
-            namespaces=namespaces,
+            libraries=tuple(sorted(libraries)),
+            operators=tuple(sorted(operators)),
+            namespaces=tuple(sorted(namespaces)),
             ran=ran,
         )
 
@@ -73,8 +82,6 @@ class Recorder:
                 text = os.path.abspath(os.fspath(path))
                 if not text.endswith(".pyc"):
                     self._files.add(text)
-        elif event == "ctypes.dlopen" and isinstance(arguments[0], str) and os.path.isabs(arguments[0]):
-            self._libraries.add(os.path.abspath(arguments[0]))
 
     def _note(self, importer: str, imported: str, line: int) -> None:
         self._imports.add(ObservedImport(importer, imported, line))

@@ -7,7 +7,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from wardian.environment import Distributions, ModuleFacts, ModuleKind, find_module, is_stdlib
+from wardian.environment import (
+    Distributions,
+    ModuleFacts,
+    ModuleKind,
+    find_module,
+    is_stdlib,
+    mapped_libraries,
+)
 from wardian.facts import DistributionFacts, Evidence, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import GlobalRef, ModuleName, ancestors, top_level
@@ -49,7 +56,7 @@ class _Tracer:
         self.modules: dict[ModuleName, ModuleFacts] = {}
         self.facts: dict[ModuleName, SourceFacts] = {}
         self.edges: list[Import] = []
-        self.compiled: dict[str, set[ModuleName]] = {}
+        self.compiled: dict[str, set[str]] = {}
 
     def add(self, name: ModuleName) -> ModuleFacts | None:
         """Look *name* and the packages above it up; None for the standard library and what is not there."""
@@ -66,6 +73,14 @@ class _Tracer:
         for ancestor in ancestors(name):
             self.add(ancestor)
         return found
+
+    def add_libraries(self, libraries: Iterable[str], operators: frozenset[str]) -> None:
+        """Note whose shared libraries are loaded; operator libraries do not count, they can be packed."""
+        for path in sorted(libraries):
+            if path not in operators:
+                owner = self.distributions.owner_of_file(path)
+                if owner is not None:
+                    self.compiled.setdefault(owner, set()).add(os.path.basename(path))
 
     def may_be_packed(self, found: ModuleFacts) -> bool:
         return (
@@ -172,7 +187,8 @@ def make_trace(
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
-    tracer = _Tracer(evidence or _no_evidence())
+    tracer = _Tracer(evidence or _evidence_of_this_process())
+    tracer.add_libraries(tracer.evidence.libraries, frozenset(tracer.evidence.operators))
     with batch():
         for ref in names:
             tracer.edges.append(
@@ -206,8 +222,20 @@ def _is_compiled(origin: str | None) -> bool:
     return origin is not None and origin.endswith((".so", ".pyd"))
 
 
-def _no_evidence() -> Evidence:
-    return Evidence(modules=(), imports=(), absent=(), files=(), libraries=(), namespaces=(), ran=False)
+def _evidence_of_this_process() -> Evidence:
+    """Return what can be said without a run: which native code is loaded here."""
+    from wardian.tensors import selftest
+
+    return Evidence(
+        modules=(),
+        imports=(),
+        absent=(),
+        files=(),
+        libraries=tuple(sorted(mapped_libraries())),
+        operators=tuple(sorted(selftest.operator_libraries())),
+        namespaces=(),
+        ran=False,
+    )
 
 
 def _assemble(
@@ -251,7 +279,7 @@ def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> Dis
     files: list[tuple[str, str, int]] = []
     left_out: list[str] = []
     if not compiled and not by_torch:
-        libraries = {os.path.realpath(path) for path in tracer.evidence.libraries}
+        libraries = {os.path.realpath(path) for path in tracer.evidence.operators}
         for relative in distribution.files:
             top = relative.parts[0]
             if top.endswith((".dist-info", ".egg-info", ".data")) or relative.suffix == ".pth":
