@@ -43,7 +43,8 @@ def compile_module(
 ) -> CodeType:
     """Compile a module so that it imports packed modules from its own root.
 
-    Everything else stays: names that imports bind, their order, what circular imports tolerate, lines.
+    Everything else stays: names that imports bind, their order, what circular imports tolerate, lines and
+    columns. `__import__(...)` and strings are left to the root's hooks.
 
     Args:
         source: Bytes as they are in the file.
@@ -75,7 +76,8 @@ def compile_module(
         rewritten = _rewrite(tree or parse(source, filename), text, roots, place)
         if rewritten is not None:
             return _compile(rewritten, filename)
-    # It has nothing to rewrite, and needs no tree: the compiler reads source faster.
+    # Nothing to rewrite. From source the compiler gives the same code, needs no tree, and takes code that is
+    # nested three times deeper.
     return _compile(source, filename)
 
 

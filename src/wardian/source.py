@@ -523,13 +523,11 @@ class _Scanner:
     # Expressions
 
     def expressions(self, root: ast.AST, context: ImportContext) -> None:
-        stack = [(root, context, True)]
+        stack = [(root, context)]
         while stack:
-            node, context, prune = stack.pop()
-            if prune and not self.lines.meet(node):
+            node, context = stack.pop()
+            if not self.lines.meet(node):
                 continue
-            # Before CPython 3.12 the parts of an f-string over several lines have wrong positions.
-            prune = prune and not isinstance(node, ast.JoinedStr)
             match node:
                 case ast.Name(id=name):
                     self.mentioned(name)
@@ -540,15 +538,11 @@ class _Scanner:
                         self.looks_at_files = True
                 case ast.Call():
                     self.call(node, context)
-            inner = context
             if isinstance(node, ast.Lambda):
-                inner = _in_function(context)
-                stack.append((node.args, context, prune))
-                stack.append((node.body, inner, prune))
+                stack += [(node.args, context), (node.body, _in_function(context))]
                 continue
-            if isinstance(node, ast.IfExp | ast.BoolOp):
-                inner = _guarded(context)
-            stack += [(child, inner, prune) for child in ast.iter_child_nodes(node)]
+            inner = _guarded(context) if isinstance(node, ast.IfExp | ast.BoolOp) else context
+            stack += [(child, inner) for child in ast.iter_child_nodes(node)]
 
     def mentioned(self, name: str) -> None:
         if name in _LOOKS:
