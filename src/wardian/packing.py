@@ -229,16 +229,9 @@ def _write_and_prove(
     archive: ArchiveWriter, the_plan: Plan, contents: Contents, stages: _Stages, *, prove: bool
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it, with deferred packages if outputs can vouch for them, else without."""
-    packages = tuple(
-        sorted(
-            f.record.removesuffix("/__init__.py").replace("/", ".")
-            for f in the_plan.files
-            if f.record.endswith("/__init__.py")
-        )
-    )
-    attempts = (
-        [replace(contents, deferred=packages), contents] if contents.entry.outputs and prove else [contents]
-    )
+    attempts = [contents]
+    if the_plan.deferrable and contents.entry.outputs and prove:
+        attempts.insert(0, replace(contents, deferred=the_plan.deferrable))
     for attempt in attempts:
         with stages("write"):
             manifest, digest = assemble(archive, the_plan, attempt)

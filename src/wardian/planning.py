@@ -64,6 +64,8 @@ class Plan:
     externs: tuple[Extern, ...]
     absent: tuple[str, ...]
     mocks: tuple[ModuleName, ...]
+    deferrable: tuple[ModuleName, ...]
+    """Packages that are imported only because a module below them is: their `__init__` may wait."""
     materialised: tuple[str, ...]
     libraries: tuple[RecordName, ...]
     namespaces: tuple[str, ...]
@@ -313,6 +315,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         externs=_externs(trace, decisions, interned),
         absent=tuple(name for name in trace.evidence.absent if name not in first_party_roots),
         mocks=mocks,
+        deferrable=_deferrable(trace, needed),
         materialised=_materialised(trace, files),
         libraries=libraries,
         namespaces=trace.evidence.namespaces if libraries else (),
@@ -372,6 +375,41 @@ def _version(trace: Trace, distribution: str | None) -> str | None:
 def _owner_of(candidate: Import, outside: Mapping[ModuleName, str | None]) -> str | None:
     module = ModuleName(candidate.imported.rpartition(".")[0])
     return outside.get(module)
+
+
+def _deferrable(trace: Trace, needed: set[ModuleName]) -> tuple[ModuleName, ...]:
+    """Return the packages whose `__init__` nothing asks for when the object is loaded and used.
+
+    Followed are the imports that name a module, from the modules that the pickle names. What is reached in
+    the run but not so was imported by the `__init__` of a package that is only the parent of another module.
+    A library whose code uses operators that torch does not bring runs whole: its `__init__` may register
+    how they are differentiated or traced, and no output shows that.
+    """
+    asked: set[ModuleName] = set()
+    queue = [ref.module for ref in trace.globals]
+    while queue:
+        name = queue.pop()
+        if name in asked or name not in needed:
+            continue
+        asked.add(name)
+        facts = trace.facts.get(name)
+        if facts is not None:
+            queue += [edge.imported for edge in (*facts.imports, *facts.candidates)]
+        queue += [
+            e.imported for e in trace.graph.find_imports_by(name) if e.context is ImportContext.OBSERVED
+        ]
+    with_operators = {
+        top_level(name) for name in asked if (facts := trace.facts.get(name)) is not None and facts.operators
+    }
+    return tuple(
+        sorted(
+            name
+            for name in needed - asked
+            if trace.modules[name].is_package
+            and trace.modules[name].kind is ModuleKind.SOURCE
+            and top_level(name) not in with_operators
+        )
+    )
 
 
 def _materialised(trace: Trace, files: Mapping[RecordName, PackedFile]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import importlib.util
 import pkgutil
 import sys
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def make_shim(root: Root, name: str) -> types.ModuleType | None:
         return _util(root)
     if name == "pkgutil":
         return _pkgutil(root)
+    if name == "sys":
+        return _Sys(root)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
@@ -126,7 +128,94 @@ def _util(root: Root) -> types.ModuleType:
                 return None
         return importlib.util.find_spec(name, package)
 
-    return _delegate("importlib.util", importlib.util, find_spec=find_spec)
+    def spec_from_file_location(name: str, location: Any = None, **kwargs: Any) -> Any:
+        """Make the spec of a module in a file; a file of the case is loaded as the packed module it is."""
+        module = None if location is None else root.module_at(location)
+        if module is not None and module == name:
+            return root.find_spec(module)
+        return importlib.util.spec_from_file_location(name, location, **kwargs)
+
+    return _delegate(
+        "importlib.util", importlib.util, find_spec=find_spec, spec_from_file_location=spec_from_file_location
+    )
+
+
+class _Modules(dict[str, types.ModuleType]):
+    """`sys.modules` as packed code sees it: a packed module is found under its own name, too.
+
+    It is a view: every item is read from and written to the real `sys.modules`.
+    """
+
+    def __init__(self, root: Root) -> None:
+        super().__init__()
+        self._root = root
+
+    def _name(self, name: str) -> str:
+        return f"{self._root.name}.{name}" if self._root.packs(name) else name
+
+    def __getitem__(self, name: str) -> types.ModuleType:
+        return sys.modules[self._name(name)]
+
+    def __setitem__(self, name: str, module: types.ModuleType) -> None:
+        sys.modules[self._name(name)] = module
+
+    def __delitem__(self, name: str) -> None:
+        del sys.modules[self._name(name)]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._name(name) in sys.modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sys.modules)
+
+    def __len__(self) -> int:
+        return len(sys.modules)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return sys.modules.get(self._name(name), default)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        return sys.modules.setdefault(self._name(name), default)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        return sys.modules.pop(self._name(name), *default)
+
+    def keys(self) -> Any:
+        return sys.modules.keys()
+
+    def values(self) -> Any:
+        return sys.modules.values()
+
+    def items(self) -> Any:
+        return sys.modules.items()
+
+    def copy(self) -> dict[str, types.ModuleType]:
+        return sys.modules.copy()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for name, module in dict(*args, **kwargs).items():
+            self[name] = module
+
+
+class _Sys(types.ModuleType):
+    """`sys` with the root's view of `modules`; all else is read from and written to `sys` itself."""
+
+    def __init__(self, root: Root) -> None:
+        super().__init__("sys", sys.__doc__)
+        self.__dict__["modules"] = _Modules(root)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system sets what belongs to this module object; everything else is meant for sys.
+        if name in ("__spec__", "__loader__", "__package__", "__path__", "__file__"):
+            super().__setattr__(name, value)
+        else:
+            setattr(sys, name, value)
+
+    def __dir__(self) -> list[str]:
+        return dir(sys)
 
 
 def _resources(root: Root, name: str) -> types.ModuleType:

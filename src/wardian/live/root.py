@@ -163,6 +163,19 @@ class Root:
         """Tell whether an absolute import of *name* in packed code means a module below this root."""
         return name.partition(".")[0] in self.rewritten
 
+    def packs(self, name: str) -> bool:
+        """Tell whether the top-level name of *name* is packed."""
+        return name.partition(".")[0] in self.roots
+
+    def module_at(self, path: str | os.PathLike[str]) -> str | None:
+        """Return the dotted name of the packed module whose source would be at *path*, or None."""
+        record = self.files.record_at(os.fspath(path))
+        return None if record is None else self._by_record.get(record)
+
+    @cached_property
+    def _by_record(self) -> dict[str, str]:
+        return {module.record: name for name, module in self.modules.items()}
+
     def is_absent(self, name: str) -> bool:
         """Tell whether *name* was not there when the case was made, and so is hidden."""
         return name.partition(".")[0] in self._absent
@@ -210,7 +223,7 @@ class Root:
             )
         if module in self._mocks:
             return importlib.machinery.ModuleSpec(fullname, MockLoader(module), is_package=True)
-        if module.partition(".")[0] in SHIMMED - self.roots:
+        if module.partition(".")[0] in (SHIMMED | {"sys"}) - self.roots:
             shim = make_shim(self, module)
             return (
                 None

@@ -76,11 +76,13 @@ class _Tracer:
 
     def add_libraries(self, libraries: Iterable[str], operators: frozenset[str]) -> None:
         """Note whose shared libraries are loaded; operator libraries do not count, they can be packed."""
-        for path in sorted(libraries):
-            if path not in operators:
-                owner = self.distributions.owner_of_file(path)
-                if owner is not None:
-                    self.compiled.setdefault(owner, set()).add(os.path.basename(path))
+        owners = {self.distributions.owner_of_file(path) for path in operators}
+        for path in sorted(set(libraries) - operators):
+            owner = self.distributions.owner_of_file(path)
+            # auditwheel puts what an operator library needs itself into `<distribution>.libs`.
+            belongs_to_operators = owner in owners and os.path.dirname(path).endswith(".libs")
+            if owner is not None and not belongs_to_operators:
+                self.compiled.setdefault(owner, set()).add(os.path.basename(path))
 
     def may_be_packed(self, found: ModuleFacts) -> bool:
         return (
