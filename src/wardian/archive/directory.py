@@ -209,7 +209,7 @@ def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, R
         else:
             entry, following = _read_unusual(block, position, number, offset)
             entry_name, method, crc, packed, size, *_ = entry
-            header = layout.local_header(entry_name, method, crc, packed, size)
+            header = b""
         if storages == number and entry_name == f"{layout.ROOT}.data/{number}.storage".encode():
             storages += 1
             if method != layout.STORED or packed != size:
@@ -219,6 +219,7 @@ def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, R
             size > limits.MAX_RECORD_BYTES or size > packed * limits.MAX_RATIO
         ):
             raise _wrong_sizes(_shown(entry_name), method, packed, size)
+        header = header or layout.local_header(entry_name, method, crc, packed, size)
         start = offset + len(header)
         if data[offset:start] != header:
             difference = _difference("local header", data[offset:start], header)
@@ -226,6 +227,8 @@ def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, R
         entry_names.append(entry_name)
         records.append(Record(start, method, crc, packed, size))
         offset = start + packed
+        if offset > directory.start:
+            raise DamageError("it reaches into the central directory", _shown(entry_name))
         position = following
     if position != stop:
         raise DamageError(f"the central directory has {stop - position:,} bytes after its last record")
