@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import struct
@@ -16,7 +17,7 @@ import pytest
 
 from tests import archives
 from tests.archives import Forged, forge
-from wardian.archive import ArchiveReader
+from wardian.archive import ArchiveReader, directory
 from wardian.errors import CaseError, CorruptCaseError, NotACaseError
 
 HARMLESS = Forged(b"case/mylib/models.py", b"class ResNet: ...\n")
@@ -382,9 +383,39 @@ def test_a_directory_of_nothing_but_the_seal() -> None:
 
 
 def test_long_names_that_are_slow_to_check() -> None:
-    # Each has a colon, so that none is taken the fast way.
-    entries = [Forged(b"case/%08d:" % number + b"a/" * 507 + b"a") for number in range(2_000)]
-    assert len(archives.contents(forge(entries))) == 2_002
+    # The wrong one is the last; tracing memory slows the rest of the reader down.
+    tracemalloc.stop()
+    entry_names = [b"case/%08d:" % number + b"a/" * 507 + b"a" for number in range(50_000)]
+    assert len(directory._checked_names(entry_names, "case/")) == 50_000
+    entry_names[-1] = b"case/a/.."
+    with pytest.raises(directory.DamageError):
+        directory._checked_names(entry_names, "case/")
+    tracemalloc.start()
+
+
+# Contents that fit their headers but not their digests
+
+
+def test_a_manifest_that_was_exchanged() -> None:
+    seal = hashlib.sha256(b"{}").hexdigest().encode() + b"\n"
+    entries = [Forged(b"case/.wardian/manifest.json", b"{ }"), Forged(b"case/.wardian/seal", seal)]
+    refuse(forge(entries, sealed=False), "seal is not the SHA-256", ".wardian/manifest.json")
+
+
+@pytest.mark.parametrize("ending", [b"", b"\r\n", b"\n\n"])
+def test_a_seal_that_is_written_otherwise(ending: bytes) -> None:
+    seal = hashlib.sha256(b"{}").hexdigest().encode() + ending
+    entries = [Forged(b"case/.wardian/manifest.json", b"{}"), Forged(b"case/.wardian/seal", seal)]
+    refuse(forge(entries, sealed=False), "seal", ".wardian/manifest.json")
+
+
+def test_a_record_that_was_exchanged() -> None:
+    data = forge([HARMLESS])
+    evil = forge([Forged(HARMLESS.name, HARMLESS.content.replace(b"ResNet", b"System"))])
+    sealed = data.index(b"PK\x03\x04", 4)
+    old, new = (struct.pack("<L", zlib.crc32(d[30 + 20 : sealed])) for d in (data, evil))
+    exchanged = evil[:sealed] + data[sealed:].replace(old, new)
+    refuse(exchanged, "digest", "mylib/models.py")
 
 
 # Archives of torch.package
@@ -424,6 +455,10 @@ def test_a_package_that_is_hostile(entry: Forged, words: str) -> None:
 
 def test_a_package_with_a_prefix() -> None:
     refuse(b"#!/bin/sh\n" + forge([EXTERNS], sealed=False), "put before it")
+
+
+def test_a_package_with_absolute_names() -> None:
+    refuse(forge([Forged(b"/.data/extern_modules"), Forged(b"/etc/passwd")], sealed=False), "absolute")
 
 
 def test_a_package_cannot_pass_for_a_case() -> None:

@@ -29,7 +29,6 @@ __all__ = [
     "LOCATOR",
     "LOCATOR_SIGNATURE",
     "MANIFEST",
-    "RECORD_NAME",
     "ROOT",
     "SEAL",
     "STORAGE_NAME",
@@ -51,13 +50,6 @@ MANIFEST = RecordName(".wardian/manifest.json")
 SEAL = RecordName(".wardian/seal")
 
 STORAGE_NAME = re.compile(r"\.data/[0-9]+\.storage", re.ASCII)
-
-RECORD_NAME = re.compile(
-    r"(?![^/]:(?:/|\Z))"  # no drive letter
-    r"(?:(?!\.\.?(?:/|\Z))[^/\\\x00-\x1f\x7f\ud800-\udfff]+/)*"  # no empty, "." or ".." folder
-    r"(?!\.\.?\Z)[^/\\\x00-\x1f\x7f\ud800-\udfff]+"
-)
-"""What `wardian.names.record_name` accepts, its length aside, at the speed a hostile directory calls for."""
 
 STORED = 0
 DEFLATED = 8
