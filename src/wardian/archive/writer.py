@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchiveWriter"]
 
-_CHUNK = 8 << 20
-"""Bytes written and hashed in one step: large enough that handing it to a thread costs nothing."""
+_CHUNK = 4 << 20
+"""Bytes written and hashed in one step: larger ones fall out of the caches, smaller ones cost hand-overs."""
 _INLINE = 1 << 20
 """A storage up to this size is hashed where it is written, without a thread."""
 _BATCH = 1 << 20
