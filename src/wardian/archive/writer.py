@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchiveWriter"]
 
-_CHUNK = 8 << 20
-"""Bytes written and hashed in one step: large enough that handing it to a thread costs nothing."""
+_CHUNK = 4 << 20
+"""Bytes written and hashed in one step: larger ones fall out of the caches, smaller ones cost hand-overs."""
 _INLINE = 1 << 20
 """A storage up to this size is hashed where it is written, without a thread."""
 _BATCH = 1 << 20
@@ -197,11 +197,12 @@ class ArchiveWriter:
         except BaseException:
             self.discard()
             raise
+        self._stop_threads()
         self._finished = True
         return seal
 
     def rewind(self) -> None:
-        """Take `finish` back: all records but the storages are gone and can be added again.
+        """Take `finish` back: all records but the storages are gone, and others can be added.
 
         Raises:
             RuntimeError: if the archive is not finished, or is published or discarded.
@@ -227,7 +228,6 @@ class ArchiveWriter:
         """
         if not self._finished or self._gone:
             raise RuntimeError("only a finished archive can be published, once")
-        self._stop_threads()
         with self._naming_target():
             os.fsync(self._file.fileno())
         self._file.close()

@@ -65,7 +65,7 @@ class _Tracer:
         if is_stdlib(name):
             return None
         found = find_module(name, self.distributions)
-        if found.kind is ModuleKind.MISSING:
+        if found.kind is ModuleKind.MISSING or self._is_generated(found):
             return None
         self.modules[name] = found
         if found.kind is ModuleKind.EXTENSION and found.distribution is not None:
@@ -73,6 +73,21 @@ class _Tracer:
         for ancestor in ancestors(name):
             self.add(ancestor)
         return found
+
+    def _is_generated(self, found: ModuleFacts) -> bool:
+        """Tell whether a library made the module in the run, in a folder of its own, under its own name.
+
+        It will make it again: torch_geometric renders the code of its message passing so.
+        """
+        if found.file is None or found.distribution is not None:
+            return False
+        package = self.add(top_level(found.name)) if "." in found.name else None
+        return (
+            package is not None
+            and package.distribution is not None
+            and package.file is not None
+            and not found.file.startswith(os.path.dirname(package.file) + os.sep)
+        )
 
     def add_libraries(self, libraries: Iterable[str], operators: frozenset[str]) -> None:
         """Note whose shared libraries are loaded; operator libraries do not count, they can be packed."""
