@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
@@ -21,7 +21,7 @@ from wardian.names import GlobalRef, RecordName, original_name, record_name
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import Plan, make_plan
-from wardian.policy import Policy
+from wardian.policy import Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.tracer import make_trace
@@ -104,7 +104,8 @@ def pack(
 
     >>> report = wardian.pack(model, "model.case", inputs=(x,))
     """
-    _check_arguments(obj, inputs, name)
+    _check_arguments(obj, inputs, policy, name)
+    _check_target(path, prove, progress)
     from wardian.tensors.named import tensor_index
 
     extra = _read_resources(resources)
@@ -155,7 +156,7 @@ def plan(
     Raises:
         PackError: as for `pack`.
     """
-    _check_arguments(obj, inputs, "model")
+    _check_arguments(obj, inputs, policy, "model")
     with (
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
@@ -248,7 +249,7 @@ def _write_and_prove(
     return manifest, digest
 
 
-def _check_arguments(obj: Any, inputs: Any, name: str) -> None:
+def _check_arguments(obj: Any, inputs: Any, policy: Any, name: Any) -> None:
     if inputs is not None and not isinstance(inputs, tuple | dict):
         raise TypeError(
             "inputs must be a tuple of positional or a dict of keyword arguments, "
@@ -258,15 +259,32 @@ def _check_arguments(obj: Any, inputs: Any, name: str) -> None:
         raise TypeError(f"inputs were given, but a {type(obj).__name__} cannot be called")
     if isinstance(inputs, dict) and not all(isinstance(key, str) for key in inputs):
         raise TypeError("inputs has keys that are not str; a dict holds keyword arguments")
+    if policy is not None and not isinstance(policy, Policy):
+        example = f"Policy(base={policy!r})" if policy in get_args(Base) else 'Policy(extern=["numpy.**"])'
+        example = example.replace("'", '"')
+        raise TypeError(f"policy must be a wardian.Policy, such as {example}, not {policy!r:.60}")
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not name.isidentifier():
         raise ValueError(f"name must be an identifier, not {name!r}")
 
 
+def _check_target(path: Any, prove: Any, progress: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a str or an os.PathLike, not {type(path).__name__}")
+    if not isinstance(prove, bool):
+        raise TypeError(f"prove must be True or False, not {prove!r:.60}")
+    if progress is not None and not isinstance(progress, bool) and not callable(progress):
+        raise TypeError(f"progress must be True, False or a function, not {progress!r:.60}")
+
+
 def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName, bytes]:
+    if resources is not None and not isinstance(resources, Mapping):
+        raise TypeError(f"resources must map record names to contents, not be a {type(resources).__name__}")
     read: dict[RecordName, bytes] = {}
     for key, value in (resources or {}).items():
+        if not isinstance(key, str):
+            raise TypeError(f"resources must map record names, which are str; {key!r:.60} is none")
         name = record_name(key)
         if name.startswith("."):
             raise ValueError(f"resource {key!r}: names that begin with a dot are reserved")
@@ -282,6 +300,8 @@ def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName
 
 
 def _check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must map str to str, not be a {type(metadata).__name__}")
     notes = dict(metadata or {})
     for key, value in notes.items():
         if not isinstance(key, str) or not isinstance(value, str):
