@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
-from wardian.errors import ProofError
+from wardian.environment import is_importable
+from wardian.errors import PackError, PlanError, Problem, ProofError
 from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
 from wardian.names import GlobalRef, RecordName, original_name, record_name
@@ -203,7 +204,13 @@ def _trace(
                 inputs, name="inputs", persistent_id=persistent_id, rename=original_name
             ).data
         archive.flush()
-        observation = observe(Draft(entry.name, pickled.data, arguments, archive.path, storages.offsets))
+        try:
+            observation = observe(Draft(entry.name, pickled.data, arguments, archive.path, storages.offsets))
+        except PackError as error:
+            better = _explain(obj, entry.name, pickled)
+            if better is None:
+                raise
+            raise better from error
     test = None
     if inputs is not None:
         outputs = observation.outputs if observation is not None else None
@@ -224,6 +231,22 @@ def _trace(
         evidence=None if observation is None else observation.evidence,
     )
     return observation, test, trace
+
+
+def _explain(obj: Any, name: str, pickled: PickledObject) -> PlanError | None:
+    """Return what explains why the object does not load, if a class is in no module that can be imported."""
+    unknown = {ref for ref in pickled.globals if not is_importable(original_name(ref[0]))}
+    paths = find_type_paths(obj, name, unknown)
+    problems = [
+        Problem(
+            f"{module}, which defines {qualname}, cannot be imported in a new process",
+            f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
+            module,
+            (f"{paths.get((module, qualname), name)} is a {module}.{qualname}",),
+        )
+        for module, qualname in sorted(unknown)
+    ]
+    return PlanError(f"{name} cannot be packed", problems=problems) if problems else None
 
 
 def _write_and_prove(
