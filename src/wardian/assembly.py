@@ -79,9 +79,12 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
         records[name] = data
     if problems:
         raise PackError("the case cannot be written", problems=problems)
+    # The archive deflates what it has in the background while the modules are compiled.
+    for name, data in records.items():
+        archive.add(name, data)
     skeleton = _manifest(plan, contents)
     sources = {f: records[f.record] for f in plan.files if f.module is not None}
-    records |= _bytecode(plan, sources, skeleton.roots)
+    records = _bytecode(plan, sources, skeleton.roots)
     records |= _for_torch_package(plan, sources.values(), skeleton)
     for distribution, files in plan.metadata.items():
         records |= {

@@ -175,8 +175,10 @@ class _Tracer:
         if known is not None:
             return known
         top = top_level(edge.imported)
-        providers = self.distributions.providing(top)
-        if providers and self.modules.get(top, None) is None:
+        above = self.modules.get(top)
+        if above is None and self.distributions.providing(top):
+            return None
+        if above is not None and above.distribution is not None and above.kind is not ModuleKind.NAMESPACE:
             return None
         found = find_module(edge.imported, self.distributions)
         if found.kind is ModuleKind.MISSING or found.distribution is not None:
@@ -298,20 +300,20 @@ def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> Dis
     if not compiled and not by_torch:
         libraries = {os.path.realpath(path) for path in tracer.evidence.operators}
         for relative in distribution.files:
-            top = relative.parts[0]
-            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.suffix == ".pth":
+            top = relative.partition("/")[0]
+            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.endswith(".pth"):
                 continue
-            path = os.path.join(distribution.root, *relative.parts)
-            if relative.suffix in _NEVER_DATA and os.path.realpath(path) not in libraries:
+            path = os.path.join(distribution.root, relative)
+            if relative.endswith(_NEVER_DATA) and os.path.realpath(path) not in libraries:
                 continue
             try:
                 size = os.stat(path).st_size
             except OSError:  # listed but removed
                 continue
-            if size > _MAX_DATA_FILE and relative.suffix not in (".py", *_NEVER_DATA) and path not in read:
-                left_out.append(str(relative))
+            if size > _MAX_DATA_FILE and not relative.endswith((".py", *_NEVER_DATA)) and path not in read:
+                left_out.append(relative)
             else:
-                files.append((str(relative), path, size))
+                files.append((relative, path, size))
     return DistributionFacts(
         name=name,
         version=distribution.version,
