@@ -26,6 +26,7 @@ from wardian.names import ModuleName, top_level
 __all__ = [
     "Distribution",
     "Distributions",
+    "METADATA_FILES",
     "ModuleFacts",
     "ModuleKind",
     "find_module",

@@ -12,9 +12,9 @@ from wardian.archive import RecordDigest
 from wardian.errors import CorruptCaseError, UnsupportedFormatError
 
 __all__ = [
-    "FORMAT_VERSION",
     "Entry",
     "Extern",
+    "FORMAT_VERSION",
     "Interpreter",
     "Library",
     "Manifest",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NewType
 
 __all__ = [
-    "LIVE_PREFIX",
     "GlobalRef",
+    "LIVE_PREFIX",
     "ModuleName",
     "RecordName",
     "ancestors",

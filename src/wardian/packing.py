@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from wardian.tensors.storages import StorageWriter
 
-__all__ = ["PackReport", "pack", "plan"]
+__all__ = ["PackReport", "Resource", "pack", "plan"]
 
 Resource = bytes | str | os.PathLike[str]
 

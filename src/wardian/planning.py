@@ -19,7 +19,7 @@ from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
 
-__all__ = ["Decision", "PackedFile", "Plan", "make_plan"]
+__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "make_plan"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""
@@ -383,7 +383,8 @@ def _deferrable(trace: Trace, needed: set[ModuleName]) -> tuple[ModuleName, ...]
     Followed are the imports that name a module, from the modules that the pickle names. What is reached in
     the run but not so was imported by the `__init__` of a package that is only the parent of another module.
     A library whose code uses operators that torch does not bring runs whole: its `__init__` may register
-    how they are differentiated or traced, and no output shows that.
+    how they are differentiated or traced, and no output shows that. First-party packages run whole, too:
+    tables that an `__init__` fills are their habit, and no output shows what nobody looked up.
     """
     asked: set[ModuleName] = set()
     queue = [ref.module for ref in trace.globals]
@@ -407,6 +408,7 @@ def _deferrable(trace: Trace, needed: set[ModuleName]) -> tuple[ModuleName, ...]
             for name in needed - asked
             if trace.modules[name].is_package
             and trace.modules[name].kind is ModuleKind.SOURCE
+            and trace.modules[name].distribution is not None
             and top_level(name) not in with_operators
         )
     )

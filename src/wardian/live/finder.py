@@ -9,6 +9,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Sequence
+from importlib.readers import FileReader
 from typing import TYPE_CHECKING
 
 from wardian.live.deferred import DeferredPackage
@@ -19,7 +20,7 @@ from wardian.rewrite import compile_module
 if TYPE_CHECKING:
     from wardian.live.root import PackedModule, Root
 
-__all__ = ["CaseFinder", "CaseLoader"]
+__all__ = ["AliasLoader", "CaseFinder", "CaseLoader", "NamespaceLoader", "PREFIX", "RootLoader"]
 
 PREFIX = "wardian.live."
 _ROOT_NAME = re.compile(r"_[0-9a-f]{8}$")
@@ -154,11 +155,41 @@ class CaseLoader(importlib.abc.SourceLoader):
         code = code or self.get_code(module.__name__)
         assert code is not None
         self.root.files.prepare(self.module.name, code)
-        if needs_hooked_builtins(code):
+        if needs_hooked_builtins(code, self.root.absent):
             module.__dict__["__builtins__"] = self.root.builtins
         with tolerate_second_copies(module.__name__):
             exec(code, module.__dict__)
 
-    def get_resource_reader(self, fullname: str) -> None:
-        """Return None: resources are read from the folder of `__file__`, which is made for the purpose."""
+    def get_resource_reader(self, fullname: str) -> FileReader:
+        """Return a reader of the folder of `__file__`, which is made for the purpose."""
         self.root.files.materialise(self.module.top_level)
+        return FileReader(self)  # type: ignore[arg-type]  # it needs only `path`
+
+
+class NamespaceLoader(importlib.abc.Loader):
+    """Make a package of a folder without `__init__.py`.
+
+    CPython's own reads resources only of folders that a path finder found.
+
+    Args:
+        root: The root it is below.
+        module: Its own dotted name.
+    """
+
+    def __init__(self, root: Root, module: str) -> None:
+        self._root = root
+        self._module = module
+        # `FileReader` reads what is beside this.
+        self.path = root.files.path_of(module.replace(".", "/") + "/__init__.py")
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Return None: an ordinary module will do."""
+        return
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Do nothing: there is no code."""
+
+    def get_resource_reader(self, fullname: str) -> FileReader:
+        """Return a reader of the folder, which is made for the purpose."""
+        self._root.files.materialise(self._module.partition(".")[0])
+        return FileReader(self)  # type: ignore[arg-type]  # as above

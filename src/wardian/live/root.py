@@ -13,7 +13,7 @@ import threading
 import types
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from wardian.archive import ArchiveReader
 from wardian.errors import ModuleNotInCaseError
 from wardian.live.files import CaseFiles
-from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, RootLoader
+from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, NamespaceLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.libraries import link_for
 from wardian.live.mocks import MockLoader
@@ -112,7 +112,7 @@ class Root:
         self.files = CaseFiles(archive, digest, link)
         self._deferred = frozenset(manifest.deferred)
         self._mocks = frozenset(manifest.mocks)
-        self._absent = frozenset(manifest.absent)
+        self.absent = frozenset(manifest.absent)
         self._packed = frozenset(
             str(canonicalize_name(d.name)) for d in manifest.distributions if d.version is not None
         )
@@ -147,6 +147,16 @@ class Root:
         return frozenset(found)
 
     @cached_property
+    def _folders(self) -> frozenset[str]:
+        """Folders of the packed tree; one without modules is a namespace package, too."""
+        return frozenset(
+            folder
+            for name in self.archive.names
+            if not name.startswith(".")
+            for folder in map(str, list(PurePosixPath(name).parents)[:-1])
+        )
+
+    @cached_property
     def builtins(self) -> dict[str, Any]:
         """Builtins for modules that import at run time."""
         return make_builtins(self)
@@ -178,7 +188,7 @@ class Root:
 
     def is_absent(self, name: str) -> bool:
         """Tell whether *name* was not there when the case was made, and so is hidden."""
-        return name.partition(".")[0] in self._absent
+        return name.partition(".")[0] in self.absent
 
     def check_external(self, name: str) -> None:
         """Refuse a module that was not there when the case was made.
@@ -202,7 +212,7 @@ class Root:
 
     def hides_distribution(self, name: str) -> bool:
         """Tell whether distribution *name* was not there when the case was made."""
-        return name in self._absent or name.replace("-", "_") in self._absent
+        return name in self.absent or name.replace("-", "_") in self.absent
 
     def metadata_of(self, distribution: str, filename: str) -> bytes | None:
         """Return a `.dist-info` file of a packed distribution, or None."""
@@ -230,8 +240,8 @@ class Root:
                 if shim is None
                 else importlib.machinery.ModuleSpec(fullname, AliasLoader(shim), is_package=True)
             )
-        if module in self._namespaces:
-            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        if module in self._namespaces or module.replace(".", "/") in self._folders:
+            spec = importlib.machinery.ModuleSpec(fullname, NamespaceLoader(self, module), is_package=True)
             spec.submodule_search_locations = [self.files.path_of(module.replace(".", "/"))]
             return spec
         return self._extern_below_packed(module, fullname)
@@ -251,7 +261,7 @@ class Root:
         return importlib.import_module(f"{self.name}.{name}")
 
     def find_global(self, module: str, qualname: str) -> Any:
-        """Return the class or function that a pickle names.
+        """Return the class or function that a pickle or an entry point names, for "" the module itself.
 
         Raises:
             ModuleNotInCaseError: if the module is neither in the case nor in the environment.
@@ -261,7 +271,7 @@ class Root:
             self.import_module(module) if self.serves(module) else importlib.import_module(module)
         )
         found: Any = self_or_environment
-        for part in qualname.split("."):
+        for part in qualname.split(".") if qualname else ():
             found = getattr(found, part)
         return found
 

@@ -15,7 +15,7 @@ from wardian.errors import Problem, UnpicklableError
 from wardian.pickling.paths import find_path
 from wardian.pickling.stream import canonicalise
 
-__all__ = ["PROTOCOL", "PickledObject", "pickle_object"]
+__all__ = ["PROTOCOL", "PersistentId", "PickledObject", "pickle_object"]
 
 PROTOCOL = 4
 """The pickle protocol of a case (docs/format.md, 4.1)."""

@@ -19,7 +19,7 @@ from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import unpickle
 from wardian.trace.recorder import Recorder
 
-__all__ = ["Draft", "Observation", "observe"]
+__all__ = ["Draft", "Observation", "observe", "observe_in_child"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import GlobalRef, ModuleName, ancestors, top_level
 from wardian.source import SourceFacts, batch, parse, scan
 
-__all__ = ["make_trace"]
+__all__ = ["TORCH", "make_trace"]
 
 TORCH = "torch"
 """The distribution that is always there; with what it requires, it is never packed."""
