@@ -23,7 +23,15 @@ from packaging.utils import canonicalize_name
 
 from wardian.names import ModuleName, top_level
 
-__all__ = ["Distribution", "Distributions", "ModuleFacts", "ModuleKind", "find_module", "is_stdlib", "mapped_libraries"]
+__all__ = [
+    "Distribution",
+    "Distributions",
+    "ModuleFacts",
+    "ModuleKind",
+    "find_module",
+    "is_stdlib",
+    "mapped_libraries",
+]
 
 METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
 """Files of a `.dist-info` folder that code reads through `importlib.metadata`."""
