@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import dis
+import functools
 import re
 import sys
+import threading
 import types
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from wardian.capture.factories import factory_source
-from wardian.capture.homes import CAPTURED, importable, is_importable, public_name, public_name_of_class
+from wardian.capture.classes import recipe_for
+from wardian.capture.homes import (
+    CAPTURED,
+    importable,
+    is_importable,
+    look_up,
+    public_name,
+    public_name_of_class,
+)
 from wardian.capture.namespaces import Namespace, Piece
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
+from wardian.rewrite import dump_code
 from wardian.names import ModuleName, original_name
 
 __all__ = ["Capture", "CapturedModule", "Global", "Values"]
@@ -80,6 +93,11 @@ class Capture:
         self._set: set[tuple[ModuleName, str]] = set()
         self._live: dict[tuple[str, str], Any] = {}
         self._tried: set[tuple[ModuleName, str]] = set()
+        self._trying: list[Any] = []
+        self.fails: Callable[[Any], str | None] = _never
+        """Returns why a value cannot be pickled, None if it can."""
+        self.bytecode: set[str] = set()
+        """Functions without source, which only this Python can run."""
         self._uses_runtime = False
 
     # The pickler's questions
@@ -103,10 +121,11 @@ class Capture:
             return known[1]
         if isinstance(obj, _FUNCTION_LIKE):
             return self._builtin(obj)
-        if kind is types.CellType:
-            return self._cell(obj)
-        if kind is types.MethodType:
-            return self._method(obj)
+        answer = _ANSWERS.get(kind)
+        if answer is not None:
+            return answer(self, obj)
+        if kind.__module__ == "torch._ops":
+            return self._operator(obj)
         return NotImplemented
 
     def named(self, module: str, qualname: str) -> Global:
@@ -145,6 +164,33 @@ class Capture:
             return NotImplemented
         return self.named("types", "MethodType"), (method.__func__, method.__self__)
 
+    def _operator(self, operator: Any) -> Any:
+        """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
+        name = str(operator)
+        try:
+            found = look_up("torch", f"ops.{name}")
+        except AttributeError:
+            return NotImplemented
+        return self.named("torch", f"ops.{name}") if found is operator else NotImplemented
+
+    def _variable(self, obj: Any) -> Any:
+        """Return the name of a type variable or the like, which pickles by name."""
+        module = sys.modules.get(getattr(obj, "__module__", None) or "")
+        if module is None or is_importable(module.__name__):
+            return NotImplemented
+        namespace = self._namespace(vars(module))
+        return (namespace and self._in_namespace(namespace, obj)) or NotImplemented
+
+    def _lru_cache(self, obj: Any) -> Any:
+        if importable(obj) is not None:
+            return NotImplemented
+        namespace = self._namespace(getattr(obj.__wrapped__, "__globals__", {}))
+        known = namespace and self._in_namespace(namespace, obj)
+        if known:
+            return known
+        parameters = obj.cache_parameters()
+        return self._helper("cached"), (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
+
     def _class(self, cls: type) -> Any:
         found = importable(cls)
         if found is not None:
@@ -155,8 +201,42 @@ class Capture:
             return self.named(*found)
         namespace = self._namespace_of_class(cls)
         if namespace is not None:
-            return self._in_namespace(namespace, cls) or NotImplemented
-        return NotImplemented
+            known = self._in_namespace(namespace, cls)
+            if known is not None:
+                return known
+            home: Namespace | _Home = namespace
+        elif is_importable(cls.__module__):
+            home = self._home(original_name(cls.__module__))
+        else:
+            return NotImplemented
+        recipe = recipe_for(cls)
+        members = {name: value for name, value in recipe.members.items() if self._fits(name, value)}
+        return (
+            self._maker(home, recipe.maker),
+            recipe.arguments,
+            members or None,
+            None,
+            None,
+            self._helper("restore"),
+        )
+
+    def _fits(self, name: str, value: Any) -> bool:
+        """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
+        return name != "__annotations__" or self.fails(value) is None
+
+    def _maker(self, home: Namespace | _Home, function: str) -> Global:
+        """Return what makes classes, or functions of bytecode, with the globals of *home*."""
+        self._uses_runtime = True
+        name = f"captured_{function}"
+        expression = "globals()" if isinstance(home, Namespace) else "vars(home)"
+        lines = f"from {self.package} import {function}\n\n{name} = {function}({expression})\n"
+        home.factories.setdefault(name, Piece(lines, "", 0))
+        return self.named(home.module, name)
+
+    def _home(self, name: ModuleName) -> _Home:
+        if name not in self._homes:
+            self._homes[name] = _Home(name, self._new_module(name))
+        return self._homes[name]
 
     def _function(self, function: types.FunctionType) -> Any:
         found = importable(function)
@@ -207,7 +287,10 @@ class Capture:
         path = namespace.name_of(obj)
         if path is None:
             return None
-        namespace.require(path.partition(".")[0])
+        top = path.partition(".")[0]
+        namespace.require(top)
+        if top not in namespace.definitions:
+            return None
         self._live[namespace.module, path] = obj
         return self.named(namespace.module, path)
 
@@ -215,16 +298,19 @@ class Capture:
 
     def _local_function(self, function: types.FunctionType, namespace: Namespace | None) -> Any:
         code = function.__code__
+        home: Namespace | _Home = namespace or self._home(original_name(function.__globals__["__name__"]))
+        cells = function.__closure__ or ()
+        state = self._state_of(function)
         found = find_function(code)
         if found is None:
-            return NotImplemented
+            if namespace is not None:
+                for used in _global_names(code):
+                    namespace.require(used)
+            self.bytecode.add(f"{function.__module__}.{function.__qualname__}")
+            make = self._maker(home, "code_of")
+            return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
         text, node, _ = found
-        if namespace is not None:
-            home, module, expression = namespace, namespace.module, "globals()"
-        else:
-            name = original_name(function.__globals__["__name__"])
-            home = self._homes.setdefault(name, _Home(name, self._new_module(name)))
-            module, expression = home.module, "vars(home)"
+        expression = "globals()" if namespace is not None else "vars(home)"
         stem = re.sub(r"\W", "_", re.sub(r"<(\w+)>\.?", "", function.__qualname__)).strip("_") or "function"
         stem = f"make_{stem}" if not isinstance(node, types.LambdaType) else stem
         edits = namespace.absolute_imports(text, node) if namespace is not None else []
@@ -241,20 +327,27 @@ class Capture:
             for used in sorted(usage.at_once | usage.later):
                 namespace.require(used)
         self._uses_runtime = True
-        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        return self.named(home.module, key), cells, state, None, None, self._helper("restore")
+
+    def _state_of(self, function: types.FunctionType) -> dict[str, Any]:
+        """Return what a function has beside its code and cells."""
+        code = function.__code__
         state = {
             "__qualname__": function.__qualname__,
             "__name__": function.__name__,
             "__defaults__": function.__defaults__,
             "__kwdefaults__": function.__kwdefaults__,
             "__dict__": dict(function.__dict__),
+            "__doc__": function.__doc__,
+            "__annotations__": function.__annotations__,
         }
-        if function.__doc__ is not None and not code.co_consts[:1] == (function.__doc__,):
-            state["__doc__"] = function.__doc__
-        if state["__name__"] == code.co_name:
+        if function.__doc__ in code.co_consts[:1]:
+            del state["__doc__"]
+        if function.__name__ == code.co_name:
             del state["__name__"]
-        state = {k: v for k, v in state.items() if v not in (None, {})}
-        return self.named(module, key), (cells,), state, None, None, self._helper("restore")
+        if function.__annotations__ and self.fails(function.__annotations__) is not None:
+            del state["__annotations__"]
+        return {name: value for name, value in state.items() if value is not None and value != {}}
 
     # Results
 
@@ -269,16 +362,12 @@ class Capture:
             if name in namespace.values and (namespace.module, name) not in self._tried
         ]
 
-    def try_values(self, fails: Callable[[Any], str | None]) -> None:
-        """Find out which values can be pickled; others are given up.
-
-        Args:
-            fails: Returns why a value cannot be pickled, None if it can.
-        """
+    def try_values(self) -> None:
+        """Find out which values can be pickled; others are given up."""
         while pending := self.pending():
             for namespace, name, value in pending:
                 self._tried.add((namespace.module, name))
-                why = fails(value)
+                why = self.fails(value)
                 if why is not None and name in namespace.values:
                     namespace.reject(name, why)
 
@@ -368,6 +457,39 @@ class _Home:
         self.name = name
         self.module = module
         self.factories: dict[str, Piece] = {}
+
+
+def _never(value: Any) -> str | None:
+    return None
+
+
+def _global_names(code: types.CodeType) -> Iterator[str]:
+    """Yield the names that a function without source may look up among its globals."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield str(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _global_names(constant)
+
+
+_ANSWERS: dict[type, Callable[[Capture, Any], Any]] = {
+    types.CellType: Capture._cell,
+    types.MethodType: Capture._method,
+    types.MappingProxyType: lambda c, m: (c.named("types", "MappingProxyType"), (dict(m),)),
+    typing.TypeVar: Capture._variable,
+    typing.ParamSpec: Capture._variable,
+    typing.TypeVarTuple: Capture._variable,
+    typing.NewType: Capture._variable,
+    functools._lru_cache_wrapper: Capture._lru_cache,
+    functools.cached_property: lambda c, p: (functools.cached_property, (p.func,)),
+    property: lambda c, p: (property, (p.fget, p.fset, p.fdel, p.__doc__)),
+    staticmethod: lambda c, m: (staticmethod, (m.__func__,)),
+    classmethod: lambda c, m: (classmethod, (m.__func__,)),
+    # A lock that somebody holds says nothing about the object.
+    type(threading.Lock()): lambda c, lock: (c.named("threading", "Lock"), ()),
+    type(threading.RLock()): lambda c, lock: (c.named("threading", "RLock"), ()),
+}
 
 
 def _assembled(name: ModuleName, title: str, pieces: list[Piece]) -> CapturedModule:

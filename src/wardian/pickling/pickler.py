@@ -9,6 +9,7 @@ import pickle
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from wardian.capture.session import Capture, Global
@@ -117,10 +118,12 @@ def pickle_object(
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
     """
     buffer = io.BytesIO()
+    if capture is not None:
+        capture.fails = partial(_why_not, capture)
     try:
         _Pickler(buffer, persistent_id, capture).dump(obj)
         if capture is not None:
-            capture.try_values(lambda value: _why_not(value, capture))
+            capture.try_values()
             wanted = capture.with_values(obj)
             if wanted is not obj:
                 buffer = io.BytesIO()
@@ -131,7 +134,7 @@ def pickle_object(
     return PickledObject(canonical.data, canonical.globals)
 
 
-def _why_not(value: Any, capture: Capture) -> str | None:
+def _why_not(capture: Capture, value: Any) -> str | None:
     """Return why *value* cannot be pickled, None if it can. Nothing is written."""
     try:
         _Pickler(io.BytesIO(), _without_content, capture).dump(value)
