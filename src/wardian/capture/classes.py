@@ -139,6 +139,8 @@ def _enum(cls: type[enum.Enum]) -> Recipe:
         if name in cls.__members__ or name in _MADE_BY_PYTHON:
             continue
         function = getattr(value, "fget", getattr(value, "__func__", value))
-        if isinstance(function, types.FunctionType) and function.__qualname__.startswith(f"{cls.__qualname__}."):
+        if isinstance(function, types.FunctionType) and function.__qualname__.startswith(
+            f"{cls.__qualname__}."
+        ):
             body.append((name, value))
     return Recipe("enum_of", (type(cls), cls.__name__, cls.__qualname__, cls.__bases__, tuple(body)), {})

@@ -6,7 +6,7 @@ import ast
 import textwrap
 import types
 
-from wardian.capture.texts import Function, Span, Text, span_of
+from wardian.capture.texts import Edit, Function, Text, span_of
 
 __all__ = ["factory_source"]
 
@@ -17,7 +17,7 @@ def factory_source(
     text: Text,
     node: Function,
     namespace: str,
-    imports: list[tuple[Span, str]],
+    imports: list[Edit],
 ) -> str:
     """Return the source of a function that makes the function *code* was compiled from.
 
@@ -45,7 +45,7 @@ def factory_source(
     return f"@captured_factory({namespace})\ndef {name}({parameters}):\n{body}{indent}return {made}\n"
 
 
-def _body(text: Text, node: Function, edits: list[tuple[Span, str]]) -> str:
+def _body(text: Text, node: Function, edits: list[Edit]) -> str:
     """Return statements, with an indent, that bind the function."""
     if isinstance(node, ast.Lambda):
         return f"    made = ({text.edited(span_of(node), edits)})\n"
@@ -64,7 +64,7 @@ def _normal(source: str) -> str:
     return ast.unparse(ast.parse(textwrap.dedent(source))) + "\n"
 
 
-def _signature_edits(node: Function) -> list[tuple[Span, str]]:
+def _signature_edits(node: Function) -> list[Edit]:
     arguments = node.args
     parts: list[ast.expr | None] = [*arguments.defaults, *arguments.kw_defaults]
     for argument in (

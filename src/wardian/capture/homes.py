@@ -18,7 +18,6 @@ CAPTURED = "captured"
 _PUBLIC = (
     "torch",
     "torch.nn.functional",
-    "torch.Tensor",
     "torch.linalg",
     "torch.special",
     "torch.fft",
@@ -28,7 +27,7 @@ _PUBLIC = (
     "operator",
     "builtins",
 )
-"""Where built-in functions of PyTorch and Python have their public names; classes count, too."""
+"""Where built-in functions of PyTorch and Python have their public names."""
 
 
 def look_up(module: str, path: str) -> Any:
@@ -123,19 +122,24 @@ def public_name(obj: Any) -> tuple[str, str] | None:
         return None
     owner = getattr(obj, "__objclass__", None)
     if isinstance(owner, type) and vars(owner).get(name) is obj:
+        if _is_at("torch", f"Tensor.{name}", obj):
+            return "torch", f"Tensor.{name}"
         found = public_name_of_class(owner)
         return None if found is None else (found[0], f"{found[1]}.{name}")
     module = getattr(obj, "__module__", None)
-    places = [module] if isinstance(module, str) else []
-    for place in (*places, *_PUBLIC):
-        module, _, cls = place.partition(".Tensor")
-        path = "Tensor." + name if place.endswith(".Tensor") else name
-        try:
-            if look_up(module, path) is obj:
-                return module, path
-        except AttributeError:
-            continue
-    return _search(obj, name)
+    own = [module] if isinstance(module, str) else []
+    private = any(part.startswith("_") for part in (module or "").split("."))
+    for place in (*_PUBLIC,) if private else (*own, *_PUBLIC):
+        if _is_at(place, name, obj):
+            return place, name
+    return _search(obj, name) or next(((m, name) for m in own if _is_at(m, name, obj)), None)
+
+
+def _is_at(module: str, path: str, obj: Any) -> bool:
+    try:
+        return look_up(module, path) is obj
+    except AttributeError:
+        return False
 
 
 def public_name_of_class(cls: type) -> tuple[str, str] | None:
@@ -144,7 +148,7 @@ def public_name_of_class(cls: type) -> tuple[str, str] | None:
     if found is not None:
         return found
     for name in _PUBLIC:
-        if vars(sys.modules.get(name, types)).get(cls.__name__) is cls:
+        if name in sys.modules and vars(sys.modules[name]).get(cls.__name__) is cls:
             return name, cls.__name__
     for name in ("types", "functools", "collections"):
         for key, value in vars(sys.modules[name]).items():

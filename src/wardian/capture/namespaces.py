@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wardian.capture.homes import find_path_in, importable, look_up
-from wardian.capture.texts import Text, first_line, read_texts, span_of, verbatim
+from wardian.capture.texts import Edit, Text, first_line, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
 from wardian.names import ModuleName
 
@@ -81,6 +81,8 @@ class Namespace:
     rejected: dict[str, str] = field(default_factory=dict)
     """Names that could not be taken, with the reason."""
     factories: dict[str, Piece] = field(default_factory=dict)
+    repairs: dict[tuple[str, str], tuple[Any, str, Any]] = field(default_factory=dict)
+    """What is set when an object is loaded: by (path, attribute) the owner, the attribute and its value."""
 
     def __post_init__(self) -> None:
         self._texts: dict[str, Text] = {}
@@ -163,7 +165,7 @@ class Namespace:
     def require_definition(self, name: str, binding: Binding) -> None:
         """Take *name* from the statement *binding*."""
         if name not in self.definitions:
-            self.definitions[name] = self._statement(binding)
+            self.definitions[name] = self._statement(name, binding)
             usage = self.definitions[name].usage
             for used in sorted(usage.at_once | usage.later):
                 self.require(used)
@@ -172,20 +174,21 @@ class Namespace:
         """Give up to take *name* by value: take the statement that made it, if there is one."""
         del self.values[name]
         binding = self._assignment(name)
+        if name in self.definitions:
+            return
         if binding is not None and _is_harmless(binding.node):
             self.require_definition(name, binding)
         else:
             self.rejected[name] = why
 
     def settle(self) -> None:
-        """Take by statement what is taken by value but is used already when the module is executed."""
+        """Take by statement, too, what is taken by value but is used already when the module is executed."""
         while True:
-            early = self._used_at_once() & self.values.keys()
+            early = self._used_at_once() & self.values.keys() - self.definitions.keys()
             moved = False
             for name in sorted(early):
                 binding = self._assignment(name)
                 if binding is not None:
-                    del self.values[name]
                     self.require_definition(name, binding)
                     moved = True
             if not moved:
@@ -218,7 +221,7 @@ class Namespace:
         if found is not None:
             return found
         binding = self.binding_of(name, value)
-        return None if binding is None else self._statement(binding)
+        return None if binding is None else self._statement(name, binding)
 
     def binding_of(self, name: str, value: Any) -> Binding | None:
         """Return the statement that defined *value*, a function or class, as *name*."""
@@ -316,15 +319,65 @@ class Namespace:
         order = bindings[-1].order if bindings else (0, 0, 0)
         return _Definition(1, order, (Piece(f"{name} = {literal}\n", *place),), _NOTHING)
 
-    def _statement(self, binding: Binding) -> _Definition:
+    def _statement(self, name: str, binding: Binding) -> _Definition:
         text, node = binding.text, binding.node
-        source = verbatim(text, node, self.absolute_imports(text, node))
+        edits = self.absolute_imports(text, node)
+        value = self.variables.get(name)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            edits += self._leave_out_defaults(name, value, text, node)
+        elif isinstance(node, ast.ClassDef) and isinstance(value, type):
+            edits += self._leave_out_members(name, value, text, node)
+        source = verbatim(text, node, edits)
         usage = find_usage(source)
         annotations = frozenset(_annotation_names(node)) & frozenset(
             name for name, value in self.variables.items() if _is_cheap(value)
         )
         usage = Usage(usage.at_once, usage.later | annotations)
         return _Definition(2, binding.order, (Piece(source, text.file, first_line(node)),), usage)
+
+    def _leave_out_defaults(
+        self, path: str, function: Any, text: Text, node: ast.FunctionDef | ast.AsyncFunctionDef
+    ) -> list[Edit]:
+        """Leave default arguments out that are made of values; they are set when an object is loaded."""
+        defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+        computed = [d for d in defaults if self._needs_values(text, d)]
+        if not computed or not isinstance(function, types.FunctionType):
+            return []
+        if function.__code__.co_firstlineno != first_line(node) or function.__name__ != node.name:
+            return []
+        for attribute in ("__defaults__", "__kwdefaults__"):
+            self.repairs[path, attribute] = (function, attribute, getattr(function, attribute))
+        return [(span_of(d), "None") for d in computed]
+
+    def _leave_out_members(self, path: str, cls: type, text: Text, node: ast.ClassDef) -> list[Edit]:
+        """Leave out of a class what is made of values."""
+        edits: list[Edit] = []
+        plain = not node.decorator_list and type(cls).__module__ in ("builtins", "abc")
+        for inner in node.body:
+            if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+                edits += self._leave_out_defaults(
+                    f"{path}.{inner.name}", vars(cls).get(inner.name), text, inner
+                )
+            elif plain and isinstance(inner, ast.Assign) and len(inner.targets) == 1:
+                target = inner.targets[0]
+                if (
+                    isinstance(target, ast.Name)
+                    and target.id in vars(cls)
+                    and self._needs_values(text, inner.value)
+                ):
+                    self.repairs[path, target.id] = (cls, target.id, vars(cls)[target.id])
+                    edits.append((span_of(inner.value), "None"))
+        return edits
+
+    def _needs_values(self, text: Text, expression: ast.expr) -> bool:
+        """Tell whether an expression uses names that are taken by value."""
+        for used in find_usage(f"({text.slice(span_of(expression))})").at_once:
+            value = self.variables.get(used, None)
+            if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
+                continue
+            if used in self.variables and _literal(value) is None:
+                return True
+        return False
 
     def absolute(self, module: str | None, level: int) -> str:
         """Return the absolute name of what a statement imports from."""
@@ -334,7 +387,7 @@ class Namespace:
         base = ".".join(parts[: len(parts) - level + 1])
         return f"{base}.{module}" if module else base
 
-    def absolute_imports(self, text: Text, node: ast.AST) -> list[tuple[tuple[int, int, int, int], str]]:
+    def absolute_imports(self, text: Text, node: ast.AST) -> list[Edit]:
         """Return the edits that make relative imports below *node* absolute."""
         edits = []
         for inner in ast.walk(node):

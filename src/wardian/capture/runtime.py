@@ -28,7 +28,9 @@ def factory(namespace: dict[str, Any]) -> Any:
 
         def make(*cells: Any) -> FunctionType:
             # The arguments only make the compiler see free variables.
-            return _function(bound(*[None] * len(names)).__code__, namespace, dict(zip(names, cells, strict=True)))
+            return _function(
+                bound(*[None] * len(names)).__code__, namespace, dict(zip(names, cells, strict=True))
+            )
 
         return make
 

@@ -59,8 +59,7 @@ class Global:
 class Values:
     """An object, and module values that must be set before it is made."""
 
-    values: tuple[tuple[Global, str, Any], ...]
-    """(function that sets, name, value)."""
+    values: tuple[Any, ...]
     obj: Any
 
 
@@ -68,6 +67,13 @@ class Values:
 class _Setting:
     setter: Global
     name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Repair:
+    owner: Any
+    attribute: str
     value: Any
 
 
@@ -93,7 +99,7 @@ class Capture:
         self._set: set[tuple[ModuleName, str]] = set()
         self._live: dict[tuple[str, str], Any] = {}
         self._tried: set[tuple[ModuleName, str]] = set()
-        self._trying: list[Any] = []
+        self._trying: set[int] = set()
         self.fails: Callable[[Any], str | None] = _never
         """Returns why a value cannot be pickled, None if it can."""
         self.bytecode: set[str] = set()
@@ -108,10 +114,11 @@ class Capture:
         if kind is Global:
             return obj
         if kind is Values:
-            settings = tuple(_Setting(*value) for value in obj.values)
-            return self.named("operator", "getitem"), ((*settings, obj.obj), -1)
+            return self.named("operator", "getitem"), ((*obj.values, obj.obj), -1)
         if kind is _Setting:
             return obj.setter, (obj.name, obj.value)
+        if kind is _Repair:
+            return self._helper("restore"), (obj.owner, {obj.attribute: obj.value})
         if kind is types.FunctionType or isinstance(obj, type):
             known = self._known.get(id(obj))
             if known is None:
@@ -126,6 +133,8 @@ class Capture:
             return answer(self, obj)
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
+        if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
+            return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
         return NotImplemented
 
     def named(self, module: str, qualname: str) -> Global:
@@ -222,7 +231,17 @@ class Capture:
 
     def _fits(self, name: str, value: Any) -> bool:
         """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
-        return name != "__annotations__" or self.fails(value) is None
+        return name != "__annotations__" or self._can_pickle(value)
+
+    def _can_pickle(self, value: Any) -> bool:
+        """Tell whether annotations can be pickled; not, if that leads back to them."""
+        if id(value) in self._trying:
+            return False
+        self._trying.add(id(value))
+        try:
+            return self.fails(value) is None
+        finally:
+            self._trying.discard(id(value))
 
     def _maker(self, home: Namespace | _Home, function: str) -> Global:
         """Return what makes classes, or functions of bytecode, with the globals of *home*."""
@@ -345,7 +364,7 @@ class Capture:
             del state["__doc__"]
         if function.__name__ == code.co_name:
             del state["__name__"]
-        if function.__annotations__ and self.fails(function.__annotations__) is not None:
+        if function.__annotations__ and not self._can_pickle(function.__annotations__):
             del state["__annotations__"]
         return {name: value for name, value in state.items() if value is not None and value != {}}
 
@@ -364,27 +383,50 @@ class Capture:
 
     def try_values(self) -> None:
         """Find out which values can be pickled; others are given up."""
-        while pending := self.pending():
-            for namespace, name, value in pending:
-                self._tried.add((namespace.module, name))
-                why = self.fails(value)
-                if why is not None and name in namespace.values:
-                    namespace.reject(name, why)
+        while self._try_some():
+            pass
+
+    def _try_some(self) -> bool:
+        """Try what was not yet tried, which can bring more; return False if there was nothing."""
+        pending = self.pending()
+        for namespace, name, value in pending:
+            self._tried.add((namespace.module, name))
+            why = self.fails(value)
+            if why is not None and name in namespace.values:
+                namespace.reject(name, why)
+        repairs = [
+            (namespace, key)
+            for namespace in self._namespaces.values()
+            for key in namespace.repairs
+            if (namespace.module, ".".join(key)) not in self._tried
+        ]
+        for namespace, key in repairs:
+            self._tried.add((namespace.module, ".".join(key)))
+            why = self.fails(namespace.repairs[key][2])
+            if why is not None:
+                del namespace.repairs[key]
+                namespace.rejected[".".join(key)] = why
+        return bool(pending or repairs)
 
     def with_values(self, obj: Any) -> Any:
         """Return what to pickle for *obj*: with the values that synthesised modules need, if there are any."""
-        values = tuple(
-            (self.named(namespace.module, SET), name, namespace.values[name])
-            for namespace in self._namespaces.values()
+        values: list[Any] = []
+        for namespace in self._namespaces.values():
             # In the order in which the script made them: the later may need the earlier.
-            for name in namespace.variables
-            if name in namespace.values and (namespace.module, name) not in self._set
-        )
-        return Values(values, obj) if values else obj
+            for name in namespace.variables:
+                if name in namespace.values and (namespace.module, name) not in self._set:
+                    setter = self.named(namespace.module, SET)
+                    values.append(_Setting(setter, name, namespace.values[name]))
+            for (path, attribute), repair in namespace.repairs.items():
+                if (namespace.module, f"{path}.{attribute}") not in self._set:
+                    values.append(_Repair(*repair))
+        return Values(tuple(values), obj) if values else obj
 
     def commit(self) -> None:
         """Say that the values so far are set by a pickle that is loaded before the next."""
-        self._set |= {(n.module, name) for n in self._namespaces.values() for name in n.values}
+        for namespace in self._namespaces.values():
+            self._set |= {(namespace.module, name) for name in namespace.values}
+            self._set |= {(namespace.module, ".".join(key)) for key in namespace.repairs}
 
     def name_of(self, obj: Any) -> tuple[str, str] | None:
         """Return the synthesised name of a class or function, None if it has another."""

@@ -16,10 +16,13 @@ from functools import cached_property, lru_cache
 
 from wardian.source import batch, parse
 
-__all__ = ["Function", "Text", "find_function", "read_texts", "verbatim"]
+__all__ = ["Edit", "Function", "Span", "Text", "find_function", "read_texts", "verbatim"]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Span = tuple[int, int, int, int]
+"""From (line, column) to (line, column), as in a syntax tree."""
+Edit = tuple[Span, str]
+"""A part of a text, and what takes its place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ class Text:
         picked[0] = picked[0][column:]
         return b"".join(picked).decode()
 
-    def edited(self, span: Span, edits: list[tuple[Span, str]]) -> str:
+    def edited(self, span: Span, edits: list[Edit]) -> str:
         """Return the text of *span* with parts of it replaced.
 
         Args:
@@ -108,7 +111,7 @@ def span_of(node: ast.AST) -> Span:
     return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined, no-any-return]
 
 
-def verbatim(text: Text, node: ast.stmt, edits: list[tuple[Span, str]]) -> str:
+def verbatim(text: Text, node: ast.stmt, edits: list[Edit]) -> str:
     """Return a statement as it stands in the text, moved to the first column.
 
     Args:
