@@ -68,7 +68,7 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     problems: list[Problem] = []
     for file in plan.files:
         try:
-            records[file.record] = Path(file.path).read_bytes()
+            records[file.record] = Path(file.path).read_bytes() if file.content is None else file.content
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
     for name, data in contents.resources.items():
