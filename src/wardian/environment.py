@@ -166,7 +166,7 @@ class Distribution:
         """Files it installed: POSIX paths relative to `root`, sorted; no bytecode, none outside of `root`."""
         record = self._raw.read_text("RECORD")
         if record is not None:
-            listed = (line.rsplit(",", 2)[0].strip('"') for line in record.splitlines() if line)
+            listed: Iterable[str] = (line.rsplit(",", 2)[0].strip('"') for line in record.splitlines() if line)
         else:
             listed = iter(self._walk())
         return tuple(

@@ -103,7 +103,11 @@ def pack(
         PackError: if the object cannot be packed: `UnpicklableError`, `PlanError` or `ProofError`.
         OSError: if the file cannot be written.
 
-    >>> report = wardian.pack(model, "model.case", inputs=(x,))
+    >>> import tempfile, torch, wardian
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = wardian.pack(torch.nn.Linear(2, 1), f"{folder}/linear.case", inputs=(torch.ones(2),))
+    >>> report.manifest.proof
+    'passed'
     """
     _check_arguments(obj, inputs, name)
     from wardian.tensors.named import tensor_index
