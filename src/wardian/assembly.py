@@ -68,7 +68,7 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     problems: list[Problem] = []
     for file in plan.files:
         try:
-            records[file.record] = Path(file.path).read_bytes()
+            records[file.record] = Path(file.path).read_bytes() if file.content is None else file.content
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
     entry = RecordName(contents.entry.record)
@@ -89,9 +89,12 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
         records[name] = data
     if problems:
         raise PackError("the case cannot be written", problems=problems)
+    # The archive deflates what it has in the background while the modules are compiled.
+    for name, data in records.items():
+        archive.add(name, data)
     skeleton = _manifest(plan, contents)
     sources = {f: records[f.record] for f in plan.files if f.module is not None}
-    records |= _bytecode(plan, sources, skeleton.roots)
+    records = _bytecode(plan, sources, skeleton.roots)
     records |= _for_torch_package(plan, sources.values(), skeleton)
     for distribution, files in plan.metadata.items():
         records |= {

@@ -93,3 +93,5 @@ class Trace:
     evidence: Evidence
     torch: str
     """Version of torch."""
+    captured: Mapping[ModuleName, str]
+    """Sources of synthesised modules, which have no file."""

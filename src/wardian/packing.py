@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
+from wardian.capture.session import Capture
 from wardian.environment import is_importable
 from wardian.errors import PackError, PlanError, Problem, ProofError
 from wardian.facts import Trace
@@ -103,7 +104,11 @@ def pack(
         PackError: if the object cannot be packed: `UnpicklableError`, `PlanError` or `ProofError`.
         OSError: if the file cannot be written.
 
-    >>> report = wardian.pack(model, "model.case", inputs=(x,))
+    >>> import tempfile, torch, wardian
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = wardian.pack(torch.nn.Linear(2, 1), f"{folder}/linear.case", inputs=(torch.ones(2),))
+    >>> report.manifest.proof
+    'passed'
     """
     _check_arguments(obj, inputs, policy, name)
     _check_target(path, prove, progress)
@@ -113,10 +118,13 @@ def pack(
     notes = _check_metadata(metadata)
     stages = _Stages(progress)
     with ArchiveWriter(path) as archive:
+        capture = Capture()
         with stages("pickle"):
-            pickled, storages, entry = _pickle(obj, name, inputs, archive)
+            pickled, storages, entry = _pickle(obj, name, inputs, archive, capture)
         with stages("trace"):
-            observation, test, trace = _trace(obj, entry, pickled, inputs, storages, archive, clean=prove)
+            observation, test, trace = _trace(
+                obj, entry, pickled, inputs, storages, archive, capture, clean=prove
+            )
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
         contents = Contents(
@@ -162,22 +170,26 @@ def plan(
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
     ):
-        pickled, storages, entry = _pickle(obj, "model", inputs, archive)
-        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, clean=True)
+        capture = Capture()
+        pickled, storages, entry = _pickle(obj, "model", inputs, archive, capture)
+        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, capture, clean=True)
         return make_plan(trace, policy or Policy())
 
 
 def _pickle(
-    obj: Any, name: str, inputs: Any, archive: ArchiveWriter
+    obj: Any, name: str, inputs: Any, archive: ArchiveWriter, capture: Capture
 ) -> tuple[PickledObject, StorageWriter, Entry]:
     from wardian.tensors.storages import StorageWriter
 
     storages = StorageWriter(archive)
-    pickled = pickle_object(obj, name=name, persistent_id=storages.persistent_id, rename=original_name)
+    pickled = pickle_object(
+        obj, name=name, persistent_id=storages.persistent_id, rename=original_name, capture=capture
+    )
+    capture.commit()
     entry = Entry(
         name=name,
         record=f"{name}/{name}.pkl",
-        type=str(GlobalRef(original_name(type(obj).__module__), type(obj).__qualname__)),
+        type=str(_type_of(obj, capture)),
         test=None if inputs is None else f".wardian/tests/{name}.pkl",
         outputs=False,
     )
@@ -191,6 +203,7 @@ def _trace(
     inputs: Any,
     storages: StorageWriter,
     archive: ArchiveWriter,
+    capture: Capture,
     *,
     clean: bool,
 ) -> tuple[Observation | None, PickledObject | None, Trace]:
@@ -201,13 +214,22 @@ def _trace(
         arguments = None
         if inputs is not None:
             arguments = pickle_object(
-                inputs, name="inputs", persistent_id=persistent_id, rename=original_name
+                inputs, name="inputs", persistent_id=persistent_id, rename=original_name, capture=capture
             ).data
         archive.flush()
+        draft = Draft(
+            entry.name,
+            pickled.data,
+            arguments,
+            archive.path,
+            storages.offsets,
+            capture.modules(),
+            capture.find_live,
+        )
         try:
-            observation = observe(Draft(entry.name, pickled.data, arguments, archive.path, storages.offsets))
+            observation = observe(draft)
         except PackError as error:
-            better = _explain(obj, entry.name, pickled)
+            better = _explain(obj, entry.name, pickled, capture)
             if better is None:
                 raise
             raise better from error
@@ -219,23 +241,28 @@ def _trace(
             name="inputs",
             persistent_id=persistent_id,
             rename=original_name,
+            capture=capture,
         )
     named = pickled.globals + (test.globals if test is not None else ())
     refs = {GlobalRef(original_name(module), qualname) for module, qualname in named}
     paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs})
     trace = make_trace(
         entry=entry.name,
-        type=GlobalRef(original_name(type(obj).__module__), type(obj).__qualname__),
+        type=_type_of(obj, capture),
         globals=refs,
         paths={GlobalRef(original_name(m), q): path for (m, q), path in paths.items()},
         evidence=None if observation is None else observation.evidence,
+        captured=capture.modules(),
     )
     return observation, test, trace
 
 
-def _explain(obj: Any, name: str, pickled: PickledObject) -> PlanError | None:
+def _explain(obj: Any, name: str, pickled: PickledObject, capture: Capture) -> PlanError | None:
     """Return what explains why the object does not load, if a class is in no module that can be imported."""
-    unknown = {ref for ref in pickled.globals if not is_importable(original_name(ref[0]))}
+    known = capture.modules()
+    modules = {module for module, _ in pickled.globals if module not in known}
+    missing = {module for module in modules if not is_importable(original_name(module))}
+    unknown = {ref for ref in pickled.globals if ref[0] in missing}
     paths = find_type_paths(obj, name, unknown)
     problems = [
         Problem(
@@ -247,6 +274,12 @@ def _explain(obj: Any, name: str, pickled: PickledObject) -> PlanError | None:
         for module, qualname in sorted(unknown)
     ]
     return PlanError(f"{name} cannot be packed", problems=problems) if problems else None
+
+
+def _type_of(obj: Any, capture: Capture) -> GlobalRef:
+    """Return the name of the class of *obj* in the case."""
+    module, qualname = capture.name_of(type(obj)) or (type(obj).__module__, type(obj).__qualname__)
+    return GlobalRef(original_name(module), qualname)
 
 
 def _write_and_prove(

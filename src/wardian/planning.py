@@ -48,6 +48,8 @@ class PackedFile:
     module: ModuleName | None
     """The module it is the source of, None for data."""
     distribution: str | None
+    content: bytes | None = field(default=None, repr=False)
+    """What it holds if it is in no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,8 @@ def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> 
     if facts.kind is ModuleKind.EXTENSION:
         return Action.EXTERN, "compiled, and of no installed distribution"
     if facts.distribution is None:
-        return Action.INTERN, "first-party code"
+        own = "first-party code" if facts.file is not None or facts.kind is not ModuleKind.SOURCE else ""
+        return Action.INTERN, own or "made of code that no import leads to"
     if policy.base == "thin":
         return Action.EXTERN, "thin policy: third-party distributions stay outside"
     return Action.INTERN, f"part of {facts.distribution}, which is packed whole"
@@ -290,6 +293,10 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         if facts.distribution is None and facts.kind is ModuleKind.SOURCE and facts.file is not None:
             record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
             files[record] = PackedFile(record, facts.file, os.stat(facts.file).st_size, name, None)
+        if name in trace.captured:
+            record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
+            content = trace.captured[name].encode()
+            files[record] = PackedFile(record, "", len(content), name, None, content)
         if facts.distribution is None:
             first_party_roots.add(top_level(name))
     for record, path, size in trace.first_party_files:
@@ -305,7 +312,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             PackedDistribution(name=FIRST_PARTY, version=None, roots=tuple(sorted(first_party_roots)))
         )
     mocks = tuple(sorted(d.module for d in decisions if d.action is Action.MOCK))
-    by_path = {os.path.realpath(f.path): f.record for f in files.values()}
+    by_path = {os.path.realpath(f.path): f.record for f in files.values() if f.content is None}
     libraries = tuple(
         sorted(
             by_path[os.path.realpath(p)] for p in trace.evidence.operators if os.path.realpath(p) in by_path

@@ -9,11 +9,13 @@ import pickle
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from wardian.capture.session import Capture, Global
 from wardian.errors import Problem, UnpicklableError
 from wardian.pickling.paths import find_path
-from wardian.pickling.stream import canonicalise
+from wardian.pickling.stream import canonicalise, named_global
 
 __all__ = ["PROTOCOL", "PersistentId", "PickledObject", "pickle_object"]
 
@@ -40,10 +42,10 @@ class _Pickler(pickle.Pickler):
     `reducer_override` sees every object that is not of a builtin type before the pickler does.
     """
 
-    def __init__(self, file: io.BytesIO, persistent_id: PersistentId) -> None:
+    def __init__(self, file: io.BytesIO, persistent_id: PersistentId, capture: Capture | None = None) -> None:
         super().__init__(file, protocol=PROTOCOL)
         self._persistent_id = persistent_id
-        self.last: Any = None
+        self._capture = capture
         self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
@@ -65,14 +67,17 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
             return importlib.import_module, (obj.__name__,)
-        return NotImplemented
+        if self._capture is None:
+            return NotImplemented
+        answer = self._capture.reduce(obj)
+        return (named_global, (answer.module, answer.qualname)) if type(answer) is Global else answer
 
 
 class _Diagnosis(_Pickler):
     """A pickler that goes on after an object that cannot be pickled, and remembers it."""
 
-    def __init__(self, file: io.BytesIO, persistent_id: PersistentId) -> None:
-        super().__init__(file, persistent_id)
+    def __init__(self, file: io.BytesIO, persistent_id: PersistentId, capture: Capture | None = None) -> None:
+        super().__init__(file, persistent_id, capture)
         self.found: list[tuple[Any, str]] = []
 
     def reducer_override(self, obj: Any) -> Any:
@@ -92,7 +97,12 @@ class _Diagnosis(_Pickler):
 
 
 def pickle_object(
-    obj: Any, *, name: str, persistent_id: PersistentId, rename: Callable[[str], str] | None = None
+    obj: Any,
+    *,
+    name: str,
+    persistent_id: PersistentId,
+    rename: Callable[[str], str] | None = None,
+    capture: Capture | None = None,
 ) -> PickledObject:
     """Pickle *obj* in canonical form.
 
@@ -101,21 +111,49 @@ def pickle_object(
         name: What to call it in messages (`model`).
         persistent_id: Returns the persistent id of a storage, None for anything else.
         rename: Maps the module of every global to the name it is written under.
+        capture: Takes classes and functions that no import leads to. None leaves them to Python, which
+            refuses them.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
     """
     buffer = io.BytesIO()
+    if capture is not None:
+        capture.fails = partial(_why_not, capture)
     try:
-        _Pickler(buffer, persistent_id).dump(obj)
+        _Pickler(buffer, persistent_id, capture).dump(obj)
+        if capture is not None:
+            capture.try_values()
+            wanted = capture.with_values(obj)
+            if wanted is not obj:
+                buffer = io.BytesIO()
+                _Pickler(buffer, persistent_id, capture).dump(wanted)
     except Exception as error:
-        raise _diagnose(obj, name, persistent_id, error) from error
+        raise _diagnose(obj, name, persistent_id, error, capture) from error
     canonical = canonicalise(buffer.getvalue(), rename)
     return PickledObject(canonical.data, canonical.globals)
 
 
-def _diagnose(obj: Any, name: str, persistent_id: PersistentId, error: Exception) -> UnpicklableError:
-    diagnosis = _Diagnosis(io.BytesIO(), persistent_id)
+def _why_not(capture: Capture, value: Any) -> str | None:
+    """Return why *value* cannot be pickled, None if it can. Nothing is written."""
+    try:
+        _Pickler(io.BytesIO(), _without_content, capture).dump(value)
+    except Exception as error:  # noqa: BLE001  any __reduce__ may raise anything
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _without_content(obj: Any) -> tuple[Any, ...] | None:
+    # Asked about each object; only a storage has both.
+    kind = type(obj)
+    is_storage = kind.__name__.endswith("Storage") and kind.__module__.startswith("torch")
+    return ("storage",) if is_storage else None
+
+
+def _diagnose(
+    obj: Any, name: str, persistent_id: PersistentId, error: Exception, capture: Capture | None
+) -> UnpicklableError:
+    diagnosis = _Diagnosis(io.BytesIO(), persistent_id, capture)
     try:
         diagnosis.dump(obj)
     except Exception as again:  # noqa: BLE001  not one object but, say, too deep a recursion

@@ -5,19 +5,22 @@ from __future__ import annotations
 import importlib
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wardian.archive import ArchiveWriter
+from wardian.capture.session import CapturedModule
 from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import mapped_libraries
 from wardian.errors import PackError
 from wardian.facts import Evidence
-from wardian.names import RecordName
+from wardian.names import ModuleName, RecordName
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import unpickle
 from wardian.trace.recorder import Recorder
+from wardian.trace.sources import SourceFinder
 
 __all__ = ["Draft", "Observation", "observe", "observe_in_child"]
 
@@ -32,6 +35,10 @@ class Draft:
     archive: Path
     """File that holds the storages."""
     offsets: dict[str, tuple[int, int]]
+    sources: Mapping[ModuleName, CapturedModule] = field(default_factory=dict)
+    """Modules that no import finds."""
+    find_live: Callable[[str, str], Any] | None = None
+    """Returns the live object of a name in one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,12 @@ def observe(draft: Draft) -> Observation:
         (work / "object.pkl").write_bytes(draft.pickle)
         if draft.inputs is not None:
             (work / "inputs.pkl").write_bytes(draft.inputs)
-        request = {"folder": folder, "archive": str(draft.archive), "offsets": draft.offsets}
+        request = {
+            "folder": folder,
+            "archive": str(draft.archive),
+            "offsets": draft.offsets,
+            "sources": {name: [m.source, m.is_package] for name, m in draft.sources.items()},
+        }
         try:
             answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
         except ChildError as error:
@@ -73,11 +85,20 @@ def observe(draft: Draft) -> Observation:
         storages = StorageReader(
             None, offsets.__getitem__, lambda key: content[slice(offsets[key][0], sum(offsets[key]))]
         )
-        outputs = unpickle(
-            (work / "outputs.pkl").read_bytes(),
-            find_global=_find_global,
-            persistent_load=storages.persistent_load,
-        )
+
+        def find_global(module: str, qualname: str) -> Any:
+            if ModuleName(module) in draft.sources and draft.find_live is not None:
+                return draft.find_live(module, qualname)
+            return _find_global(module, qualname)
+
+        try:
+            outputs = unpickle(
+                (work / "outputs.pkl").read_bytes(),
+                find_global=find_global,
+                persistent_load=storages.persistent_load,
+            )
+        except (AttributeError, ImportError):  # of a class that only the clean process has
+            return Observation(evidence, None, False)
         return Observation(evidence, outputs, True)
 
 
@@ -92,6 +113,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
         Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
     )
     namespaces, operators, libraries = _native_state()
+    sys.meta_path.insert(0, SourceFinder(request["sources"]))
     recorder = Recorder()
     inputs = work / "inputs.pkl"
     outputs: Any = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from wardian.capture.session import CapturedModule
 from wardian.environment import (
     Distributions,
     ModuleFacts,
@@ -49,7 +51,8 @@ _NEVER_DATA = (
 
 
 class _Tracer:
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, captured: Mapping[ModuleName, CapturedModule]) -> None:
+        self.captured = captured
         self.evidence = evidence
         self.distributions = Distributions.current()
         self.torch_closure = self.distributions.closure(TORCH)
@@ -64,7 +67,10 @@ class _Tracer:
             return self.modules[name]
         if is_stdlib(name):
             return None
-        found = find_module(name, self.distributions)
+        if name in self.captured:
+            found = ModuleFacts(name, ModuleKind.SOURCE, is_package=self.captured[name].is_package)
+        else:
+            found = find_module(name, self.distributions)
         if found.kind is ModuleKind.MISSING or self._is_generated(found):
             return None
         self.modules[name] = found
@@ -108,6 +114,8 @@ class _Tracer:
 
     def scan(self, found: ModuleFacts) -> SourceFacts | None:
         """Scan the source of a module once."""
+        if found.name in self.captured and found.name not in self.facts:
+            return self.scan_captured(self.captured[found.name])
         if found.name in self.facts or found.file is None or found.kind is not ModuleKind.SOURCE:
             return self.facts.get(found.name)
         try:
@@ -123,6 +131,23 @@ class _Tracer:
             # A module that was never imported may be for another Python; the import will tell.
             return None
         self.facts[found.name] = facts
+        self.edges.extend(facts.imports)
+        return facts
+
+    def scan_captured(self, module: CapturedModule) -> SourceFacts:
+        """Scan a synthesised module; its imports are told with the user's file and line."""
+        facts = scan(module.source.encode(), module.name, is_package=module.is_package, file="")
+
+        def original(edge: Import) -> Import:
+            file, line = module.origins[edge.line - 1] if edge.line <= len(module.origins) else ("", 0)
+            return replace(edge, file=file, line=line) if file else edge
+
+        facts = replace(
+            facts,
+            imports=tuple(map(original, facts.imports)),
+            candidates=tuple(map(original, facts.candidates)),
+        )
+        self.facts[module.name] = facts
         self.edges.extend(facts.imports)
         return facts
 
@@ -175,8 +200,10 @@ class _Tracer:
         if known is not None:
             return known
         top = top_level(edge.imported)
-        providers = self.distributions.providing(top)
-        if providers and self.modules.get(top, None) is None:
+        above = self.modules.get(top)
+        if above is None and self.distributions.providing(top):
+            return None
+        if above is not None and above.distribution is not None and above.kind is not ModuleKind.NAMESPACE:
             return None
         found = find_module(edge.imported, self.distributions)
         if found.kind is ModuleKind.MISSING or found.distribution is not None:
@@ -191,6 +218,7 @@ def make_trace(
     globals: Iterable[GlobalRef],
     paths: Mapping[GlobalRef, str],
     evidence: Evidence | None,
+    captured: Mapping[ModuleName, CapturedModule] | None = None,
 ) -> Trace:
     """Find what an object needs.
 
@@ -201,10 +229,11 @@ def make_trace(
         paths: Where in the object the first of each is (`model.encoder`).
         evidence: Of a run in a clean process. None takes this process for the evidence: an import in the
             source counts as needed if its module is loaded here.
+        captured: Modules that were synthesised for the object.
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
-    tracer = _Tracer(evidence or _evidence_of_this_process())
+    tracer = _Tracer(evidence or _evidence_of_this_process(), captured or {})
     tracer.add_libraries(tracer.evidence.libraries, frozenset(tracer.evidence.operators))
     with batch():
         for ref in names:
@@ -286,6 +315,7 @@ def _assemble(
         first_party_files=_first_party_files(tracer, read),
         evidence=tracer.evidence,
         torch=tracer.distributions[TORCH].version,
+        captured={name: module.source for name, module in tracer.captured.items()},
     )
 
 
@@ -298,20 +328,20 @@ def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> Dis
     if not compiled and not by_torch:
         libraries = {os.path.realpath(path) for path in tracer.evidence.operators}
         for relative in distribution.files:
-            top = relative.parts[0]
-            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.suffix == ".pth":
+            top = relative.partition("/")[0]
+            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.endswith(".pth"):
                 continue
-            path = os.path.join(distribution.root, *relative.parts)
-            if relative.suffix in _NEVER_DATA and os.path.realpath(path) not in libraries:
+            path = os.path.join(distribution.root, relative)
+            if relative.endswith(_NEVER_DATA) and os.path.realpath(path) not in libraries:
                 continue
             try:
                 size = os.stat(path).st_size
             except OSError:  # listed but removed
                 continue
-            if size > _MAX_DATA_FILE and relative.suffix not in (".py", *_NEVER_DATA) and path not in read:
-                left_out.append(str(relative))
+            if size > _MAX_DATA_FILE and not relative.endswith((".py", *_NEVER_DATA)) and path not in read:
+                left_out.append(relative)
             else:
-                files.append((str(relative), path, size))
+                files.append((relative, path, size))
     return DistributionFacts(
         name=name,
         version=distribution.version,
