@@ -12,7 +12,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ChildError", "main", "run_in_clean_process"]
+__all__ = ["OPEN_CASES_VARIABLE", "ChildError", "main", "run_in_clean_process"]
+
+OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
+"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
 
 _BOOT = """\
 import json, sys
@@ -63,6 +66,8 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
+                # The clean process shall find nothing that this one has open.
+                env={k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE},
             )
         printed = log.read_text(errors="replace")
         if not answer.exists():

@@ -18,7 +18,8 @@ from wardian.capture.session import Capture
 from wardian.errors import ProofError
 from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
-from wardian.names import GlobalRef, RecordName, original_name, record_name
+from wardian.names import GlobalRef, ModuleName, RecordName, original_name, record_name
+from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import Plan, make_plan
@@ -116,12 +117,12 @@ def pack(
     notes = _check_metadata(metadata)
     stages = _Stages(progress)
     with ArchiveWriter(path) as archive:
-        capture = Capture()
+        capture, origins = Capture(), Origins()
         with stages("pickle"):
-            pickled, storages, entry = _pickle(obj, name, inputs, archive, capture)
+            pickled, storages, entry = _pickle(obj, name, inputs, archive, capture, origins)
         with stages("trace"):
             observation, test, trace = _trace(
-                obj, entry, pickled, inputs, storages, archive, capture, clean=prove
+                obj, entry, pickled, inputs, storages, archive, capture, origins, clean=prove
             )
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
@@ -168,20 +169,20 @@ def plan(
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
     ):
-        capture = Capture()
-        pickled, storages, entry = _pickle(obj, "model", inputs, archive, capture)
-        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, capture, clean=True)
+        capture, origins = Capture(), Origins()
+        pickled, storages, entry = _pickle(obj, "model", inputs, archive, capture, origins)
+        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, capture, origins, clean=True)
         return make_plan(trace, policy or Policy())
 
 
 def _pickle(
-    obj: Any, name: str, inputs: Any, archive: ArchiveWriter, capture: Capture
+    obj: Any, name: str, inputs: Any, archive: ArchiveWriter, capture: Capture, origins: Origins
 ) -> tuple[PickledObject, StorageWriter, Entry]:
     from wardian.tensors.storages import StorageWriter
 
     storages = StorageWriter(archive)
     pickled = pickle_object(
-        obj, name=name, persistent_id=storages.persistent_id, rename=original_name, capture=capture
+        obj, name=name, persistent_id=storages.persistent_id, rename=origins, capture=capture
     )
     capture.commit()
     entry = Entry(
@@ -202,6 +203,7 @@ def _trace(
     storages: StorageWriter,
     archive: ArchiveWriter,
     capture: Capture,
+    origins: Origins,
     *,
     clean: bool,
 ) -> tuple[Observation | None, PickledObject | None, Trace]:
@@ -212,7 +214,7 @@ def _trace(
         arguments = None
         if inputs is not None:
             arguments = pickle_object(
-                inputs, name="inputs", persistent_id=persistent_id, rename=original_name, capture=capture
+                inputs, name="inputs", persistent_id=persistent_id, rename=origins, capture=capture
             ).data
         archive.flush()
         observation = observe(
@@ -224,6 +226,8 @@ def _trace(
                 storages.offsets,
                 capture.modules(),
                 capture.find_live,
+                tuple(origin.path for origin in origins.resolve()),
+                origins.find_global,
             )
         )
     test = None
@@ -233,19 +237,20 @@ def _trace(
             {"inputs": inputs, "outputs": outputs, "seed": 0},
             name="inputs",
             persistent_id=persistent_id,
-            rename=original_name,
+            rename=origins,
             capture=capture,
         )
     named = pickled.globals + (test.globals if test is not None else ())
     refs = {GlobalRef(original_name(module), qualname) for module, qualname in named}
-    paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs})
+    paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs}, original_name)
     trace = make_trace(
         entry=entry.name,
         type=_type_of(obj, capture),
         globals=refs,
-        paths={GlobalRef(original_name(m), q): path for (m, q), path in paths.items()},
+        paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
         evidence=None if observation is None else observation.evidence,
         captured=capture.modules(),
+        origins=origins.resolve(),
     )
     return observation, test, trace
 

@@ -19,6 +19,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader
+from wardian.child import OPEN_CASES_VARIABLE
 from wardian.errors import ModuleNotInCaseError
 from wardian.live.files import CaseFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, NamespaceLoader, RootLoader
@@ -30,7 +31,6 @@ from wardian.names import ModuleName, RecordName, ancestors
 from wardian.rewrite import SHIMMED
 
 __all__ = [
-    "OPEN_CASES_VARIABLE",
     "PackedModule",
     "Root",
     "acquire",
@@ -39,9 +39,6 @@ __all__ = [
     "release",
     "root_name",
 ]
-
-OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
-"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
 
 _roots: dict[str, Root] = {}
 _roots_lock = threading.RLock()
@@ -168,6 +165,10 @@ class Root:
     def is_deferred(self, package: str) -> bool:
         """Tell whether the `__init__` of *package* may wait."""
         return package in self._deferred
+
+    def run_whole(self) -> None:
+        """Let no package wait: whoever watches the imports shall see them all."""
+        self._deferred = frozenset()
 
     def serves(self, name: str) -> bool:
         """Tell whether an absolute import of *name* in packed code means a module below this root."""
