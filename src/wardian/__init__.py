@@ -127,7 +127,12 @@ def load(
     """
     from wardian.live.case import Case
 
-    return Case.open(path).load(name, map_location=map_location)
+    case = Case.open(path)
+    try:
+        return case.load(name, map_location=map_location)
+    except BaseException:
+        case.close()
+        raise
 
 
 def __getattr__(name: str) -> Any:

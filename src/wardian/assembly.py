@@ -6,7 +6,7 @@ import importlib.util
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -71,10 +71,20 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
             records[file.record] = Path(file.path).read_bytes() if file.content is None else file.content
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
+    entry = RecordName(contents.entry.record)
+    if entry in records:
+        problems.append(
+            Problem(
+                f"{entry} is both the pickle of the entry point and a file beside the code",
+                f'pack(..., name="{contents.entry.name}_1")',
+            )
+        )
+    taken = {*records, entry, RecordName("byteorder")}
+    folders = {folder for name in (*taken, *contents.resources) for folder in _folders_above(name)}
     for name, data in contents.resources.items():
-        if name in records:
+        if name in taken or name in folders or not taken.isdisjoint(_folders_above(name)):
             problems.append(
-                Problem(f"resource {name} has the name of a file of {plan.entry}", "rename the resource")
+                Problem(f"resource {name} has the name of another file or folder", "rename the resource")
             )
         records[name] = data
     if problems:
@@ -104,6 +114,11 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
 
     digest = archive.finish(document)
     return written[0], digest
+
+
+def _folders_above(name: RecordName) -> Iterator[RecordName]:
+    parts = name.split("/")
+    return (RecordName("/".join(parts[:count])) for count in range(1, len(parts)))
 
 
 def _manifest(plan: Plan, contents: Contents) -> Manifest:

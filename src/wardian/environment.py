@@ -31,6 +31,7 @@ __all__ = [
     "ModuleKind",
     "PackedOrigin",
     "find_module",
+    "is_importable",
     "is_stdlib",
     "mapped_libraries",
 ]
@@ -158,6 +159,14 @@ def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
     file = os.path.abspath(origin) if origin is not None and kind is not ModuleKind.MISSING else None
     place = file or (next(iter(locations), None) if locations is not None else None)
     return ModuleFacts(name, kind, file, locations is not None, distributions.owner(name, place))
+
+
+def is_importable(name: ModuleName) -> bool:
+    """Tell whether a new process with this one's `sys.path` could import *name*."""
+    try:
+        return is_stdlib(name) or _find_spec_without_import(name) is not None
+    except (ImportError, AttributeError, ValueError):
+        return False
 
 
 def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpec | None:

@@ -54,6 +54,10 @@ class Origins:
             raise PlanError("a library comes from two places", problems=problems)
         return tuple(self._packed)
 
+    def packs(self, module: str) -> bool:
+        """Tell whether *module* is one of an open case that was met."""
+        return any(root.packs(module) for root in self._roots.values())
+
     def find_global(self, module: str, qualname: str) -> Any:
         """Return a class or function by its original name: of an open case, else of the environment."""
         for root in self._roots.values():

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
 from wardian.capture.session import Capture
-from wardian.errors import ProofError
+from wardian.environment import is_importable
+from wardian.errors import PackError, PlanError, Problem, ProofError
 from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
 from wardian.names import GlobalRef, ModuleName, RecordName, original_name, record_name
@@ -23,7 +24,7 @@ from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import Plan, make_plan
-from wardian.policy import Policy
+from wardian.policy import Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.tracer import make_trace
@@ -110,7 +111,8 @@ def pack(
     >>> report.manifest.proof
     'passed'
     """
-    _check_arguments(obj, inputs, name)
+    _check_arguments(obj, inputs, policy, name)
+    _check_target(path, prove, progress)
     from wardian.tensors.named import tensor_index
 
     extra = _read_resources(resources)
@@ -164,7 +166,7 @@ def plan(
     Raises:
         PackError: as for `pack`.
     """
-    _check_arguments(obj, inputs, "model")
+    _check_arguments(obj, inputs, policy, "model")
     with (
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
@@ -217,19 +219,24 @@ def _trace(
                 inputs, name="inputs", persistent_id=persistent_id, rename=origins, capture=capture
             ).data
         archive.flush()
-        observation = observe(
-            Draft(
-                entry.name,
-                pickled.data,
-                arguments,
-                archive.path,
-                storages.offsets,
-                capture.modules(),
-                capture.find_live,
-                tuple(origin.path for origin in origins.resolve()),
-                origins.find_global,
-            )
+        draft = Draft(
+            entry.name,
+            pickled.data,
+            arguments,
+            archive.path,
+            storages.offsets,
+            capture.modules(),
+            capture.find_live,
+            tuple(origin.path for origin in origins.resolve()),
+            origins.find_global,
         )
+        try:
+            observation = observe(draft)
+        except PackError as error:
+            better = _explain(obj, entry.name, pickled, capture, origins)
+            if better is None:
+                raise
+            raise better from error
     test = None
     if inputs is not None:
         outputs = observation.outputs if observation is not None else None
@@ -261,6 +268,29 @@ def _type_of(obj: Any, capture: Capture) -> GlobalRef:
     return GlobalRef(original_name(module), qualname)
 
 
+def _explain(
+    obj: Any, name: str, pickled: PickledObject, capture: Capture, origins: Origins
+) -> PlanError | None:
+    """Return what explains why the object does not load, if a class is in no module that can be imported."""
+    own = capture.modules()
+    unknown = {
+        (module, qualname)
+        for module, qualname in pickled.globals
+        if module not in own and not origins.packs(module) and not is_importable(original_name(module))
+    }
+    paths = find_type_paths(obj, name, unknown)
+    problems = [
+        Problem(
+            f"{module}, which defines {qualname}, cannot be imported in a new process",
+            f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
+            module,
+            (f"{paths.get((module, qualname), name)} is a {module}.{qualname}",),
+        )
+        for module, qualname in sorted(unknown)
+    ]
+    return PlanError(f"{name} cannot be packed", problems=problems) if problems else None
+
+
 def _write_and_prove(
     archive: ArchiveWriter, the_plan: Plan, contents: Contents, stages: _Stages, *, prove: bool
 ) -> tuple[Manifest, str]:
@@ -284,7 +314,7 @@ def _write_and_prove(
     return manifest, digest
 
 
-def _check_arguments(obj: Any, inputs: Any, name: str) -> None:
+def _check_arguments(obj: Any, inputs: Any, policy: Any, name: Any) -> None:
     if inputs is not None and not isinstance(inputs, tuple | dict):
         raise TypeError(
             "inputs must be a tuple of positional or a dict of keyword arguments, "
@@ -294,15 +324,32 @@ def _check_arguments(obj: Any, inputs: Any, name: str) -> None:
         raise TypeError(f"inputs were given, but a {type(obj).__name__} cannot be called")
     if isinstance(inputs, dict) and not all(isinstance(key, str) for key in inputs):
         raise TypeError("inputs has keys that are not str; a dict holds keyword arguments")
+    if policy is not None and not isinstance(policy, Policy):
+        example = f"Policy(base={policy!r})" if policy in get_args(Base) else 'Policy(extern=["numpy.**"])'
+        example = example.replace("'", '"')
+        raise TypeError(f"policy must be a wardian.Policy, such as {example}, not {policy!r:.60}")
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not name.isidentifier():
         raise ValueError(f"name must be an identifier, not {name!r}")
 
 
+def _check_target(path: Any, prove: Any, progress: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a str or an os.PathLike, not {type(path).__name__}")
+    if not isinstance(prove, bool):
+        raise TypeError(f"prove must be True or False, not {prove!r:.60}")
+    if progress is not None and not isinstance(progress, bool) and not callable(progress):
+        raise TypeError(f"progress must be True, False or a function, not {progress!r:.60}")
+
+
 def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName, bytes]:
+    if resources is not None and not isinstance(resources, Mapping):
+        raise TypeError(f"resources must map record names to contents, not be a {type(resources).__name__}")
     read: dict[RecordName, bytes] = {}
     for key, value in (resources or {}).items():
+        if not isinstance(key, str):
+            raise TypeError(f"resources must map record names, which are str; {key!r:.60} is none")
         name = record_name(key)
         if name.startswith("."):
             raise ValueError(f"resource {key!r}: names that begin with a dot are reserved")
@@ -318,6 +365,8 @@ def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName
 
 
 def _check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must map str to str, not be a {type(metadata).__name__}")
     notes = dict(metadata or {})
     for key, value in notes.items():
         if not isinstance(key, str) or not isinstance(value, str):

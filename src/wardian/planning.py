@@ -211,7 +211,11 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 f"move {ref.qualname} to a module and import it from there",
             )
         elif ref.module not in known and ref.module not in trace.modules and not is_stdlib(ref.module):
-            refuse(ref.module, f"{ref.module}, which defines {ref.qualname}, cannot be found", "")
+            refuse(
+                ref.module,
+                f"{ref.module}, which defines {ref.qualname}, cannot be found",
+                f"define {ref.qualname} in a module that can be imported: a file in a folder of sys.path",
+            )
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
     return _assemble(trace, decisions)

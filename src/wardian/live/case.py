@@ -170,7 +170,11 @@ class Case:
                 ) from None
 
         data = root.archive.read(RecordName(record))
-        return unpickle(data, find_global=root.find_global, persistent_load=persistent_load)
+        try:
+            return unpickle(data, find_global=root.find_global, persistent_load=persistent_load)
+        except Exception as error:
+            error.add_note(f"while loading {record} of {self._path}")
+            raise
 
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by the dotted name it had when it was packed.
