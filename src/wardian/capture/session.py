@@ -328,14 +328,14 @@ class Capture:
             self.bytecode.add(f"{function.__module__}.{function.__qualname__}")
             make = self._maker(home, "code_of")
             return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
-        text, node, _ = found
+        text, node = found
         expression = "globals()" if namespace is not None else "vars(home)"
         stem = re.sub(r"\W", "_", re.sub(r"<(\w+)>\.?", "", function.__qualname__)).strip("_") or "function"
         stem = f"make_{stem}" if not isinstance(node, types.LambdaType) else stem
         edits = namespace.absolute_imports(text, node) if namespace is not None else []
         number = 1
         while True:
-            key = f"make_{stem}_{code.co_firstlineno}" + ("" if number == 1 else f"_{number}")
+            key = f"captured_{stem}_{code.co_firstlineno}" + ("" if number == 1 else f"_{number}")
             source = factory_source(key, code, text, node, expression, edits)
             piece = Piece(source, text.file, first_line(node) - 2)
             if home.factories.setdefault(key, piece) == piece:
@@ -478,7 +478,7 @@ class Capture:
         if namespace.values:
             setter = f"def {SET}(name, value):\n    globals()[name] = value\n"
             pieces.append(Piece(setter, "", 0))
-        return _assembled(namespace.module, f"What a packed object uses of {namespace.name}.", head + pieces)
+        return _assembled(namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces)
 
     def _home_module(self, home: _Home) -> CapturedModule:
         head = [
