@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
 from wardian.capture.session import Capture
-from wardian.errors import ProofError
+from wardian.errors import PackError, ProofError, WardianWarning
 from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
 from wardian.names import GlobalRef, RecordName, original_name, record_name
@@ -48,6 +49,10 @@ class PackReport:
     """Of the file, in bytes."""
     plan: Plan
     manifest: Manifest
+    warnings: tuple[str, ...]
+    """What is not as one would expect: code that loads in this Python only, files that were changed."""
+    left_out: tuple[str, ...]
+    """Globals that packed code of a script mentions and that cannot be packed, each with the reason."""
     seconds: Mapping[str, float] = field(compare=False)
     """Wall time of each stage."""
 
@@ -63,6 +68,8 @@ class PackReport:
             f"  outside: {outside}\n"
             f"  proof: {self.manifest.proof}; "
             + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
+            + "".join(f"\n  warning: {warning}" for warning in self.warnings)
+            + "".join(f"\n  left out: {sentence}" for sentence in self.left_out)
         )
 
 
@@ -129,16 +136,22 @@ def pack(
             resources=extra,
             metadata=notes,
             torch=trace.torch,
+            bytecode_only=tuple(sorted({*capture.bytecode, *the_plan.bytecode_only})),
             proof="passed" if prove else "skipped",
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         archive.publish()
+        told = (*capture.warnings, *map(_sealed, the_plan.bytecode_only))
+        for warning in told:
+            warnings.warn(warning, WardianWarning, stacklevel=2)
         return PackReport(
             path=archive.target,
             digest=digest,
             size=archive.target.stat().st_size,
             plan=the_plan,
             manifest=manifest,
+            warnings=told,
+            left_out=tuple(capture.left_out),
             seconds=stages.seconds,
         )
 
@@ -211,17 +224,21 @@ def _trace(
                 inputs, name="inputs", persistent_id=persistent_id, rename=original_name, capture=capture
             ).data
         archive.flush()
-        observation = observe(
-            Draft(
-                entry.name,
-                pickled.data,
-                arguments,
-                archive.path,
-                storages.offsets,
-                capture.modules(),
-                capture.find_live,
-            )
+        draft = Draft(
+            entry.name,
+            pickled.data,
+            arguments,
+            archive.path,
+            storages.offsets,
+            capture.modules(),
+            capture.find_live,
         )
+        try:
+            observation = observe(draft)
+        except PackError as error:
+            if capture.left_out:  # the likely reason
+                error.add_note("\n".join(capture.left_out))
+            raise
     test = None
     if inputs is not None:
         outputs = observation.outputs if observation is not None else None
@@ -250,6 +267,10 @@ def _type_of(obj: Any, capture: Capture) -> GlobalRef:
     """Return the name of the class of *obj* in the case."""
     module, qualname = capture.name_of(type(obj)) or (type(obj).__module__, type(obj).__qualname__)
     return GlobalRef(original_name(module), qualname)
+
+
+def _sealed(module: str) -> str:
+    return f"{module} has no source; it is packed as bytecode, and the case loads in this Python only"
 
 
 def _write_and_prove(

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from wardian.capture.factories import factory_source
+from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import recipe_for
 from wardian.capture.homes import (
     CAPTURED,
@@ -40,8 +41,10 @@ class CapturedModule:
     name: ModuleName
     source: str
     is_package: bool
-    origins: tuple[tuple[str, int], ...]
+    origins: tuple[tuple[str, int], ...] = ()
     """For each line the user's file and line it comes from; ("", 0) where there is none."""
+    file: str | None = None
+    """Of a module that has a file, which was changed after it was imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Capture:
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
+        self._changed = tuple(find_changed_modules())
 
     # The pickler's questions
 
@@ -450,21 +454,44 @@ class Capture:
         raise AttributeError(f"{module}.{qualname}")
 
     @property
-    def rejected(self) -> list[tuple[str, str, str]]:
-        """Names that could not be taken: (module, name, reason)."""
-        return [(n.name, name, why) for n in self._namespaces.values() for name, why in n.rejected.items()]
+    def warnings(self) -> list[str]:
+        """What the user should know, as sentences."""
+        told = [
+            f"{function} has no source; it is packed as bytecode, and the case loads in this Python only"
+            for function in sorted(self.bytecode)
+        ]
+        for module in self._changed:
+            known = (
+                "the case holds what was imported" if module.source is not None else "the case holds the file"
+            )
+            told.append(f"{module.file} was changed after {module.name} was imported; {known}")
+        return told
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names that could not be taken, as sentences."""
+        return [
+            f"{original_name(namespace.name)}.{name} cannot be packed and is not defined in the case: {why}"
+            for namespace in self._namespaces.values()
+            for name, why in sorted(namespace.rejected.items())
+        ]
 
     def modules(self) -> dict[ModuleName, CapturedModule]:
         """Return the synthesised modules, by name; empty if there are none."""
         made = [self._main_module(n) for n in self._namespaces.values()]
         made += [self._home_module(h) for h in self._homes.values()]
         made = [module for module in made if module is not None]
+        kept = {
+            m.name: CapturedModule(m.name, m.source, m.is_package, file=m.file)
+            for m in self._changed
+            if m.source is not None
+        }
         if not made and not self._uses_runtime:
-            return {}
+            return kept
         runtime = (resources.files(__package__) / "runtime.py").read_text("utf-8")
         package = ModuleName(self.package)
-        made.append(CapturedModule(package, runtime, True, ()))
-        return {module.name: module for module in sorted(made, key=lambda m: m.name)}
+        made.append(CapturedModule(package, runtime, True))
+        return kept | {module.name: module for module in sorted(made, key=lambda m: m.name)}
 
     def _main_module(self, namespace: Namespace) -> CapturedModule | None:
         pieces = namespace.pieces()
@@ -478,7 +505,9 @@ class Capture:
         if namespace.values:
             setter = f"def {SET}(name, value):\n    globals()[name] = value\n"
             pieces.append(Piece(setter, "", 0))
-        return _assembled(namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces)
+        return _assembled(
+            namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces
+        )
 
     def _home_module(self, home: _Home) -> CapturedModule:
         head = [
