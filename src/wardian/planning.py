@@ -337,7 +337,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
     )
 
 
-def bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:  # noqa: FBT001
+def bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:
     """Return the name of the record of a module's bytecode (docs/format.md, 2)."""
     return f".wardian/bytecode/{tag}/{module.replace('.', '/')}{'/__init__' if is_package else ''}.pyc"
 

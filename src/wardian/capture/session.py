@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from wardian.capture.factories import factory_source
 from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import recipe_for
+from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
     importable,
@@ -28,8 +28,8 @@ from wardian.capture.homes import (
 from wardian.capture.namespaces import Namespace, Piece
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
-from wardian.rewrite import dump_code
 from wardian.names import ModuleName, original_name
+from wardian.rewrite import dump_code
 
 __all__ = ["Capture", "CapturedModule", "Global", "Values"]
 
@@ -109,6 +109,23 @@ class Capture:
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
         self._changed = tuple(find_changed_modules())
+        self._answers: dict[type, Callable[[Any], Any]] = {
+            types.CellType: self._cell,
+            types.MethodType: self._method,
+            types.MappingProxyType: lambda proxy: (self.named("types", "MappingProxyType"), (dict(proxy),)),
+            typing.TypeVar: self._variable,
+            typing.ParamSpec: self._variable,
+            typing.TypeVarTuple: self._variable,
+            typing.NewType: self._variable,
+            type(functools.lru_cache(len)): self._lru_cache,
+            functools.cached_property: lambda found: (functools.cached_property, (found.func,)),
+            property: lambda found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
+            staticmethod: lambda found: (staticmethod, (found.__func__,)),
+            classmethod: lambda found: (classmethod, (found.__func__,)),
+            # A lock that somebody holds says nothing about the object.
+            type(threading.Lock()): lambda lock: (self.named("threading", "Lock"), ()),
+            type(threading.RLock()): lambda lock: (self.named("threading", "RLock"), ()),
+        }
 
     # The pickler's questions
 
@@ -132,9 +149,9 @@ class Capture:
             return known[1]
         if isinstance(obj, _FUNCTION_LIKE):
             return self._builtin(obj)
-        answer = _ANSWERS.get(kind)
+        answer = self._answers.get(kind)
         if answer is not None:
-            return answer(self, obj)
+            return answer(obj)
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
         if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
@@ -413,7 +430,7 @@ class Capture:
         return bool(pending or repairs)
 
     def with_values(self, obj: Any) -> Any:
-        """Return what to pickle for *obj*: with the values that synthesised modules need, if there are any."""
+        """Return what to pickle for *obj*: it, with the values that synthesised modules need before."""
         values: list[Any] = []
         for namespace in self._namespaces.values():
             # In the order in which the script made them: the later may need the earlier.
@@ -478,9 +495,8 @@ class Capture:
 
     def modules(self) -> dict[ModuleName, CapturedModule]:
         """Return the synthesised modules, by name; empty if there are none."""
-        made = [self._main_module(n) for n in self._namespaces.values()]
-        made += [self._home_module(h) for h in self._homes.values()]
-        made = [module for module in made if module is not None]
+        made = [self._home_module(h) for h in self._homes.values()]
+        made += [m for n in self._namespaces.values() if (m := self._main_module(n)) is not None]
         kept = {
             m.name: CapturedModule(m.name, m.source, m.is_package, file=m.file)
             for m in self._changed
@@ -542,25 +558,6 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _global_names(constant)
-
-
-_ANSWERS: dict[type, Callable[[Capture, Any], Any]] = {
-    types.CellType: Capture._cell,
-    types.MethodType: Capture._method,
-    types.MappingProxyType: lambda c, m: (c.named("types", "MappingProxyType"), (dict(m),)),
-    typing.TypeVar: Capture._variable,
-    typing.ParamSpec: Capture._variable,
-    typing.TypeVarTuple: Capture._variable,
-    typing.NewType: Capture._variable,
-    functools._lru_cache_wrapper: Capture._lru_cache,
-    functools.cached_property: lambda c, p: (functools.cached_property, (p.func,)),
-    property: lambda c, p: (property, (p.fget, p.fset, p.fdel, p.__doc__)),
-    staticmethod: lambda c, m: (staticmethod, (m.__func__,)),
-    classmethod: lambda c, m: (classmethod, (m.__func__,)),
-    # A lock that somebody holds says nothing about the object.
-    type(threading.Lock()): lambda c, lock: (c.named("threading", "Lock"), ()),
-    type(threading.RLock()): lambda c, lock: (c.named("threading", "RLock"), ()),
-}
 
 
 def _assembled(name: ModuleName, title: str, pieces: list[Piece]) -> CapturedModule:

@@ -115,13 +115,13 @@ class Text:
 
 def first_line(node: ast.stmt | ast.expr) -> int:
     """Return the line a statement begins on, its decorators included."""
-    decorators = getattr(node, "decorator_list", None) or [node]
-    return min(node.lineno, decorators[0].lineno)
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def span_of(node: ast.AST) -> Span:
     """Return where *node* stands, without decorators."""
-    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined, no-any-return]
+    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
 
 
 def verbatim(text: Text, node: ast.stmt, edits: list[Edit]) -> str:

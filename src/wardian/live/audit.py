@@ -28,12 +28,13 @@ def check_environment(manifest: Manifest, path: str) -> None:
     """
     problems = [problem for extern in manifest.externs if (problem := _problem_with(extern)) is not None]
     if manifest.bytecode_only and manifest.python.tag != sys.implementation.cache_tag:
-        listing = ", ".join(manifest.bytecode_only[:5]) + (", ..." if len(manifest.bytecode_only) > 5 else "")
+        names = manifest.bytecode_only
+        listing = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         problems.insert(
             0,
             Problem(
-                f"this is {sys.implementation.cache_tag}, and the case has code for {manifest.python.tag} only, "
-                f"because its source was not there when it was packed: {listing}",
+                f"this is {sys.implementation.cache_tag}, and the case has code for {manifest.python.tag} only,"
+                f" because its source was not there when it was packed: {listing}",
                 f"load it with {manifest.python.implementation} {manifest.python.version}",
                 manifest.bytecode_only[0],
             ),

@@ -106,8 +106,8 @@ def named_global(module: str, qualname: str) -> NoReturn:
     """Stand, in what a pickler is given, for the global of these two names.
 
     The C pickler writes a class or function as a global only if its own `__module__` and `__qualname__` lead
-    to it. For any other, a `reducer_override` returns `(named_global, (module, qualname))`, and `canonicalise`
-    writes the global in place of the call. The names are not renamed.
+    to it. For any other, a `reducer_override` returns `(named_global, (module, qualname))`, and
+    `canonicalise` writes the global in place of the call. The names are not renamed.
 
     Raises:
         TypeError: always; a pickle that calls it is not in canonical form.
