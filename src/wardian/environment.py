@@ -11,7 +11,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -89,7 +89,7 @@ class PackedOrigin:
     """Top-level names that were not there when it was made."""
 
     def original(self, name: str) -> ModuleName | None:
-        """Return the own name of a module by its full name; None if it is not a packed module of this case."""
+        """Return the own name of a module by its full name; None if it is not one of this case."""
         if not name.startswith(self.module_prefix):
             return None
         own = ModuleName(name[len(self.module_prefix) :])
@@ -182,7 +182,7 @@ def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpe
             try:
                 spec = find(prefix, path) if find is not None else None
             except KeyError:
-                # A namespace package looks its parent up in sys.modules (_NamespacePath), where it need not be.
+                # A namespace package looks for its parent in sys.modules (_NamespacePath).
                 spec = importlib.machinery.ModuleSpec(prefix, None, is_package=True)
                 folders = (os.path.join(entry, part) for entry in path or ())
                 spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ class Origins:
     _packed: list[PackedOrigin] = field(default_factory=list)
 
     def __call__(self, module: str) -> ModuleName:
+        """Return the original name of *module*, and note where it comes from."""
         name = original_name(module)
         if module.startswith(LIVE_PREFIX):
             root = get_root(module.split(".")[2])

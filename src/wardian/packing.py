@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
 from wardian.capture.session import Capture
 from wardian.environment import is_importable
-from wardian.errors import PackError, PlanError, Problem, ProofError
+from wardian.errors import PackError, PlanError, Problem, ProofError, WardianWarning
 from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
 from wardian.names import GlobalRef, ModuleName, RecordName, original_name, record_name
@@ -50,6 +51,10 @@ class PackReport:
     """Of the file, in bytes."""
     plan: Plan
     manifest: Manifest
+    warnings: tuple[str, ...]
+    """What is not as one would expect: code that loads in this Python only, files that were changed."""
+    left_out: tuple[str, ...]
+    """Globals that packed code of a script mentions and that cannot be packed, each with the reason."""
     seconds: Mapping[str, float] = field(compare=False)
     """Wall time of each stage."""
 
@@ -65,6 +70,8 @@ class PackReport:
             f"  outside: {outside}\n"
             f"  proof: {self.manifest.proof}; "
             + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
+            + "".join(f"\n  warning: {warning}" for warning in self.warnings)
+            + "".join(f"\n  left out: {sentence}" for sentence in self.left_out)
         )
 
 
@@ -136,16 +143,22 @@ def pack(
             resources=extra,
             metadata=notes,
             torch=trace.torch,
+            bytecode_only=tuple(sorted({*capture.bytecode, *the_plan.bytecode_only})),
             proof="passed" if prove else "skipped",
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         archive.publish()
+        told = (*capture.warnings, *map(_sealed, the_plan.bytecode_only))
+        for warning in told:
+            warnings.warn(warning, WardianWarning, stacklevel=2)
         return PackReport(
             path=archive.target,
             digest=digest,
             size=archive.target.stat().st_size,
             plan=the_plan,
             manifest=manifest,
+            warnings=told,
+            left_out=tuple(capture.left_out),
             seconds=stages.seconds,
         )
 
@@ -233,8 +246,10 @@ def _trace(
         try:
             observation = observe(draft)
         except PackError as error:
-            better = _explain(obj, entry.name, pickled, capture, origins)
-            if better is None:
+            better = _explain(obj, entry.name, pickled, capture, origins) or error
+            if capture.left_out:  # the likely reason
+                better.add_note("\n".join(capture.left_out))
+            if better is error:
                 raise
             raise better from error
     test = None
@@ -289,6 +304,10 @@ def _explain(
         for module, qualname in sorted(unknown)
     ]
     return PlanError(f"{name} cannot be packed", problems=problems) if problems else None
+
+
+def _sealed(module: str) -> str:
+    return f"{module} has no source; it is packed as bytecode, and the case loads in this Python only"
 
 
 def _write_and_prove(

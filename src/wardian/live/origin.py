@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from wardian.environment import METADATA_FILES, ModuleFacts, ModuleKind, PackedOrigin
 from wardian.live.root import Root
-from wardian.names import ModuleName, ancestors
+from wardian.names import ancestors
 
 __all__ = ["packed_origin"]
 

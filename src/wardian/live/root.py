@@ -134,6 +134,13 @@ class Root:
                 modules[dotted] = PackedModule(
                     ModuleName(dotted), name, is_package, bytecode if bytecode in names else None
                 )
+        for dotted in self.manifest.bytecode_only:  # modules and, under names of no record, functions
+            for is_package in (False, True):
+                stem = dotted.replace(".", "/") + ("/__init__" if is_package else "")
+                bytecode = RecordName(f".wardian/bytecode/{tag}/{stem}.pyc")
+                if bytecode in names and dotted not in modules:
+                    record = RecordName(f"{stem}.py")
+                    modules[dotted] = PackedModule(ModuleName(dotted), record, is_package, bytecode)
         return modules
 
     @cached_property

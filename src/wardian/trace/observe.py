@@ -72,7 +72,7 @@ def observe(draft: Draft) -> Observation:
             "archive": str(draft.archive),
             "offsets": draft.offsets,
             "cases": draft.cases,
-            "sources": {name: [m.source, m.is_package] for name, m in draft.sources.items()},
+            "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
         }
         try:
             answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import LIVE_PREFIX, GlobalRef, ModuleName, ancestors, top_level
 from wardian.source import SourceFacts, batch, parse, scan
+from wardian.trace.bytecode import scan_code
 
 __all__ = ["TORCH", "make_trace"]
 
@@ -75,7 +77,8 @@ class _Tracer:
         if is_stdlib(name):
             return None
         if name in self.captured:
-            found = ModuleFacts(name, ModuleKind.SOURCE, is_package=self.captured[name].is_package)
+            module = self.captured[name]
+            found = ModuleFacts(name, ModuleKind.SOURCE, module.file, module.is_package)
         else:
             found = self._find(name)
         if found.kind is ModuleKind.MISSING or self._is_generated(found):
@@ -131,7 +134,7 @@ class _Tracer:
 
     def may_be_packed(self, found: ModuleFacts) -> bool:
         return (
-            found.kind is ModuleKind.SOURCE
+            found.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE)
             and found.distribution not in self.torch_closure
             and (found.distribution not in self.compiled or self.origin_of(found.name) is not None)
         )
@@ -140,6 +143,8 @@ class _Tracer:
         """Scan the source of a module once."""
         if found.name in self.captured and found.name not in self.facts:
             return self.scan_captured(self.captured[found.name])
+        if found.kind is ModuleKind.BYTECODE and found.file is not None and found.name not in self.facts:
+            return self.scan_bytecode(found, found.file)
         if found.name in self.facts or found.file is None or found.kind is not ModuleKind.SOURCE:
             return self.facts.get(found.name)
         try:
@@ -160,7 +165,9 @@ class _Tracer:
 
     def scan_captured(self, module: CapturedModule) -> SourceFacts:
         """Scan a synthesised module; its imports are told with the user's file and line."""
-        facts = scan(module.source.encode(), module.name, is_package=module.is_package, file="")
+        facts = scan(
+            module.source.encode(), module.name, is_package=module.is_package, file=module.file or ""
+        )
 
         def original(edge: Import) -> Import:
             file, line = module.origins[edge.line - 1] if edge.line <= len(module.origins) else ("", 0)
@@ -172,6 +179,17 @@ class _Tracer:
             candidates=tuple(map(original, facts.candidates)),
         )
         self.facts[module.name] = facts
+        self.edges.extend(facts.imports)
+        return facts
+
+    def scan_bytecode(self, found: ModuleFacts, file: str) -> SourceFacts | None:
+        """Scan the bytecode of a module without source."""
+        try:
+            code = marshal.loads(Path(file).read_bytes()[16:])  # noqa: S302
+        except (OSError, ValueError, EOFError, TypeError):
+            return None
+        facts = scan_code(code, found.name, is_package=found.is_package, file=file)
+        self.facts[found.name] = facts
         self.edges.extend(facts.imports)
         return facts
 
@@ -254,8 +272,8 @@ def make_trace(
         paths: Where in the object the first of each is (`model.encoder`).
         evidence: Of a run in a clean process. None takes this process for the evidence: an import in the
             source counts as needed if its module is loaded here.
-        captured: Modules that were synthesised for the object.
-        origins: Open cases that parts of the object were loaded from; their modules go before the installed ones.
+        captured: Modules that were synthesised for the object, or are not what their files hold.
+        origins: Open cases that parts of the object were loaded from; their modules go before installed ones.
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
