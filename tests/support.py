@@ -47,6 +47,7 @@ MANIFEST = Manifest(
     deferred=(),
     libraries=(),
     materialised=(),
+    bytecode_only=(),
     tensors=(),
     records={},
     proof="skipped",

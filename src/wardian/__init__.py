@@ -36,6 +36,7 @@ from wardian.errors import (
     UnpicklableError,
     UnsupportedFormatError,
     WardianError,
+    WardianWarning,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ __all__ = [
     "UnpicklableError",
     "UnsupportedFormatError",
     "WardianError",
+    "WardianWarning",
     "load",
     "open",
     "pack",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import marshal
 import platform
 import re
 import sys
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +49,7 @@ class Contents:
     metadata: Mapping[str, str]
     torch: str
     deferred: tuple[str, ...] = ()
+    bytecode_only: tuple[str, ...] = ()
     proof: Literal["passed", "skipped"]
 
 
@@ -68,7 +71,9 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     problems: list[Problem] = []
     for file in plan.files:
         try:
-            records[file.record] = Path(file.path).read_bytes() if file.content is None else file.content
+            data = Path(file.path).read_bytes() if file.content is None else file.content
+            is_bytecode = file.module is not None and file.record.endswith(".pyc")
+            records[file.record] = _without_path(data, file.record) if is_bytecode else data
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
     entry = RecordName(contents.entry.record)
@@ -93,7 +98,7 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     for name, data in records.items():
         archive.add(name, data)
     skeleton = _manifest(plan, contents)
-    sources = {f: records[f.record] for f in plan.files if f.module is not None}
+    sources = {f: records[f.record] for f in plan.files if f.module is not None and f.record.endswith(".py")}
     records = _bytecode(plan, sources, skeleton.roots)
     records |= _for_torch_package(plan, sources.values(), skeleton)
     for distribution, files in plan.metadata.items():
@@ -147,6 +152,7 @@ def _manifest(plan: Plan, contents: Contents) -> Manifest:
         absent=plan.absent,
         mocks=plan.mocks,
         deferred=contents.deferred,
+        bytecode_only=contents.bytecode_only,
         libraries=libraries,
         materialised=plan.materialised,
         tensors=contents.tensors,
@@ -183,6 +189,18 @@ def _bytecode(
             name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
             compiled[name] = header + dump_code(code)
     return compiled
+
+
+def _without_path(data: bytes, record: str) -> bytes:
+    """Return a `.pyc` file as an unchecked one (docs/format.md, 5.3), its code objects named by record."""
+
+    def rename(code: types.CodeType) -> types.CodeType:
+        constants = tuple(rename(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+        return code.replace(co_filename=name, co_consts=constants)
+
+    name = record.split("/", 3)[3].removesuffix("c")
+    code = rename(marshal.loads(data[16:]))  # noqa: S302 - bytecode that this interpreter runs already
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + dump_code(code)
 
 
 def _for_torch_package(plan: Plan, sources: Iterable[bytes], manifest: Manifest) -> dict[RecordName, bytes]:

@@ -14,7 +14,10 @@ from typing import Any
 
 from wardian.errors import PackError
 
-__all__ = ["ChildError", "main", "run_in_clean_process"]
+__all__ = ["OPEN_CASES_VARIABLE", "ChildError", "main", "run_in_clean_process"]
+
+OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
+"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
 
 _MARKER = "WARDIAN_CLEAN_PROCESS"
 """Environment variable of clean processes."""
@@ -73,8 +76,9 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, _MARKER: "1"},
                 check=False,
+                # The clean process shall find nothing that this one has open.
+                env={k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE} | {_MARKER: "1"},
             )
         printed = log.read_text(errors="replace")
         if not answer.exists():

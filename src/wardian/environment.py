@@ -11,7 +11,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -29,6 +29,7 @@ __all__ = [
     "METADATA_FILES",
     "ModuleFacts",
     "ModuleKind",
+    "PackedOrigin",
     "find_module",
     "is_importable",
     "is_stdlib",
@@ -61,6 +62,38 @@ class ModuleFacts:
     is_package: bool = False
     distribution: str | None = None
     """Normalised name of the distribution that owns it; None for first-party code and the stdlib."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedOrigin:
+    """An open case as a place that modules come from.
+
+    Objects that were loaded from it are packed with its modules, not with those installed by now.
+    """
+
+    path: str
+    """The case."""
+    module_prefix: str
+    """What the full names of its modules begin with: `wardian.live.resnet18_3f9a2c1b.`."""
+    roots: frozenset[str]
+    """Top-level names it serves."""
+    modules: Mapping[ModuleName, ModuleFacts]
+    """Its modules; their files lie on disk."""
+    versions: Mapping[str, str]
+    """Its distributions: normalised name → version."""
+    files: Mapping[str, tuple[tuple[str, str, int], ...]]
+    """Distribution → (record name, path, size in bytes) of its sources and data files."""
+    metadata: Mapping[str, Mapping[str, bytes]]
+    """Distribution → `.dist-info` files."""
+    absent: tuple[str, ...]
+    """Top-level names that were not there when it was made."""
+
+    def original(self, name: str) -> ModuleName | None:
+        """Return the own name of a module by its full name; None if it is not one of this case."""
+        if not name.startswith(self.module_prefix):
+            return None
+        own = ModuleName(name[len(self.module_prefix) :])
+        return own if top_level(own) in self.roots else None
 
 
 def is_stdlib(name: ModuleName) -> bool:
@@ -146,7 +179,13 @@ def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpe
         spec = None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
-            spec = find(prefix, path) if find is not None else None
+            try:
+                spec = find(prefix, path) if find is not None else None
+            except KeyError:
+                # A namespace package looks for its parent in sys.modules (_NamespacePath).
+                spec = importlib.machinery.ModuleSpec(prefix, None, is_package=True)
+                folders = (os.path.join(entry, part) for entry in path or ())
+                spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
             if spec is not None:
                 break
         if spec is None:

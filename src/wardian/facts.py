@@ -94,4 +94,4 @@ class Trace:
     torch: str
     """Version of torch."""
     captured: Mapping[ModuleName, str]
-    """Sources of synthesised modules, which have no file."""
+    """Sources of modules that have no file, or are not what it holds."""

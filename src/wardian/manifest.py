@@ -129,6 +129,7 @@ class Manifest:
     absent: tuple[str, ...]
     mocks: tuple[str, ...]
     deferred: tuple[str, ...]
+    bytecode_only: tuple[str, ...]
     libraries: tuple[Library, ...]
     materialised: tuple[str, ...]
     tensors: tuple[TensorEntry, ...]

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,10 +17,11 @@ from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
 from wardian.capture.session import Capture
 from wardian.environment import is_importable
-from wardian.errors import PackError, PlanError, Problem, ProofError
+from wardian.errors import PackError, PlanError, Problem, ProofError, WardianWarning
 from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
-from wardian.names import GlobalRef, RecordName, original_name, record_name
+from wardian.names import GlobalRef, ModuleName, RecordName, original_name, record_name
+from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import Plan, make_plan
@@ -49,6 +51,10 @@ class PackReport:
     """Of the file, in bytes."""
     plan: Plan
     manifest: Manifest
+    warnings: tuple[str, ...]
+    """What is not as one would expect: code that loads in this Python only, files that were changed."""
+    left_out: tuple[str, ...]
+    """Globals that packed code of a script mentions and that cannot be packed, each with the reason."""
     seconds: Mapping[str, float] = field(compare=False)
     """Wall time of each stage."""
 
@@ -64,6 +70,8 @@ class PackReport:
             f"  outside: {outside}\n"
             f"  proof: {self.manifest.proof}; "
             + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
+            + "".join(f"\n  warning: {warning}" for warning in self.warnings)
+            + "".join(f"\n  left out: {sentence}" for sentence in self.left_out)
         )
 
 
@@ -118,12 +126,12 @@ def pack(
     notes = _check_metadata(metadata)
     stages = _Stages(progress)
     with ArchiveWriter(path) as archive:
-        capture = Capture()
+        capture, origins = Capture(), Origins()
         with stages("pickle"):
-            pickled, storages, entry = _pickle(obj, name, inputs, archive, capture)
+            pickled, storages, entry = _pickle(obj, name, inputs, archive, capture, origins)
         with stages("trace"):
             observation, test, trace = _trace(
-                obj, entry, pickled, inputs, storages, archive, capture, clean=prove
+                obj, entry, pickled, inputs, storages, archive, capture, origins, clean=prove
             )
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
@@ -135,16 +143,22 @@ def pack(
             resources=extra,
             metadata=notes,
             torch=trace.torch,
+            bytecode_only=tuple(sorted({*capture.bytecode, *the_plan.bytecode_only})),
             proof="passed" if prove else "skipped",
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         archive.publish()
+        told = (*capture.warnings, *map(_sealed, the_plan.bytecode_only))
+        for warning in told:
+            warnings.warn(warning, WardianWarning, stacklevel=2)
         return PackReport(
             path=archive.target,
             digest=digest,
             size=archive.target.stat().st_size,
             plan=the_plan,
             manifest=manifest,
+            warnings=told,
+            left_out=tuple(capture.left_out),
             seconds=stages.seconds,
         )
 
@@ -170,20 +184,20 @@ def plan(
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
     ):
-        capture = Capture()
-        pickled, storages, entry = _pickle(obj, "model", inputs, archive, capture)
-        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, capture, clean=True)
+        capture, origins = Capture(), Origins()
+        pickled, storages, entry = _pickle(obj, "model", inputs, archive, capture, origins)
+        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, capture, origins, clean=True)
         return make_plan(trace, policy or Policy())
 
 
 def _pickle(
-    obj: Any, name: str, inputs: Any, archive: ArchiveWriter, capture: Capture
+    obj: Any, name: str, inputs: Any, archive: ArchiveWriter, capture: Capture, origins: Origins
 ) -> tuple[PickledObject, StorageWriter, Entry]:
     from wardian.tensors.storages import StorageWriter
 
     storages = StorageWriter(archive)
     pickled = pickle_object(
-        obj, name=name, persistent_id=storages.persistent_id, rename=original_name, capture=capture
+        obj, name=name, persistent_id=storages.persistent_id, rename=origins, capture=capture
     )
     capture.commit()
     entry = Entry(
@@ -204,6 +218,7 @@ def _trace(
     storages: StorageWriter,
     archive: ArchiveWriter,
     capture: Capture,
+    origins: Origins,
     *,
     clean: bool,
 ) -> tuple[Observation | None, PickledObject | None, Trace]:
@@ -214,7 +229,7 @@ def _trace(
         arguments = None
         if inputs is not None:
             arguments = pickle_object(
-                inputs, name="inputs", persistent_id=persistent_id, rename=original_name, capture=capture
+                inputs, name="inputs", persistent_id=persistent_id, rename=origins, capture=capture
             ).data
         archive.flush()
         draft = Draft(
@@ -225,12 +240,16 @@ def _trace(
             storages.offsets,
             capture.modules(),
             capture.find_live,
+            tuple(origin.path for origin in origins.resolve()),
+            origins.find_global,
         )
         try:
             observation = observe(draft)
         except PackError as error:
-            better = _explain(obj, entry.name, pickled, capture)
-            if better is None:
+            better = _explain(obj, entry.name, pickled, capture, origins) or error
+            if capture.left_out:  # the likely reason
+                better.add_note("\n".join(capture.left_out))
+            if better is error:
                 raise
             raise better from error
     test = None
@@ -240,29 +259,40 @@ def _trace(
             {"inputs": inputs, "outputs": outputs, "seed": 0},
             name="inputs",
             persistent_id=persistent_id,
-            rename=original_name,
+            rename=origins,
             capture=capture,
         )
     named = pickled.globals + (test.globals if test is not None else ())
     refs = {GlobalRef(original_name(module), qualname) for module, qualname in named}
-    paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs})
+    paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs}, original_name)
     trace = make_trace(
         entry=entry.name,
         type=_type_of(obj, capture),
         globals=refs,
-        paths={GlobalRef(original_name(m), q): path for (m, q), path in paths.items()},
+        paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
         evidence=None if observation is None else observation.evidence,
         captured=capture.modules(),
+        origins=origins.resolve(),
     )
     return observation, test, trace
 
 
-def _explain(obj: Any, name: str, pickled: PickledObject, capture: Capture) -> PlanError | None:
+def _type_of(obj: Any, capture: Capture) -> GlobalRef:
+    """Return the name of the class of *obj* in the case."""
+    module, qualname = capture.name_of(type(obj)) or (type(obj).__module__, type(obj).__qualname__)
+    return GlobalRef(original_name(module), qualname)
+
+
+def _explain(
+    obj: Any, name: str, pickled: PickledObject, capture: Capture, origins: Origins
+) -> PlanError | None:
     """Return what explains why the object does not load, if a class is in no module that can be imported."""
-    known = capture.modules()
-    modules = {module for module, _ in pickled.globals if module not in known}
-    missing = {module for module in modules if not is_importable(original_name(module))}
-    unknown = {ref for ref in pickled.globals if ref[0] in missing}
+    own = capture.modules()
+    unknown = {
+        (module, qualname)
+        for module, qualname in pickled.globals
+        if module not in own and not origins.packs(module) and not is_importable(original_name(module))
+    }
     paths = find_type_paths(obj, name, unknown)
     problems = [
         Problem(
@@ -276,10 +306,8 @@ def _explain(obj: Any, name: str, pickled: PickledObject, capture: Capture) -> P
     return PlanError(f"{name} cannot be packed", problems=problems) if problems else None
 
 
-def _type_of(obj: Any, capture: Capture) -> GlobalRef:
-    """Return the name of the class of *obj* in the case."""
-    module, qualname = capture.name_of(type(obj)) or (type(obj).__module__, type(obj).__qualname__)
-    return GlobalRef(original_name(module), qualname)
+def _sealed(module: str) -> str:
+    return f"{module} has no source; it is packed as bytecode, and the case loads in this Python only"
 
 
 def _write_and_prove(

@@ -6,6 +6,7 @@ Pure: the same trace and policy give the same plan, and nothing is read or writt
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -73,6 +74,8 @@ class Plan:
     namespaces: tuple[str, ...]
     loaded: frozenset[ModuleName]
     """Packed modules that run when the object is loaded and used; their bytecode comes along."""
+    bytecode_only: tuple[ModuleName, ...]
+    """Packed modules without source."""
     left_out: tuple[str, ...]
     """Data files that stay out because they are large and were not read in the run."""
     metadata: Mapping[str, Mapping[str, bytes]] = field(repr=False)
@@ -195,12 +198,7 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 )
             continue
         if action is Action.INTERN and facts.kind is ModuleKind.BYTECODE:
-            refuse(
-                name,
-                f"{name} has no source, only bytecode ({facts.file}), which is tied to one Python",
-                f'Policy(extern=["{top_level(name)}.**"])',
-            )
-            continue
+            reason += ", without source: the case loads in this Python only"
         decisions.append(Decision(name, action, reason, facts.distribution))
     known = {d.module for d in decisions}
     for ref in trace.globals:
@@ -297,6 +295,12 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
             content = trace.captured[name].encode()
             files[record] = PackedFile(record, "", len(content), name, None, content)
+        if facts.kind is ModuleKind.BYTECODE and facts.file is not None:
+            record = record_name(bytecode_record(name, sys.implementation.cache_tag or "", facts.is_package))
+            size = os.stat(facts.file).st_size
+            files[record] = PackedFile(record, facts.file, size, name, facts.distribution)
+            if facts.distribution is not None:
+                packed[facts.distribution].add(top_level(name))
         if facts.distribution is None:
             first_party_roots.add(top_level(name))
     for record, path, size in trace.first_party_files:
@@ -331,10 +335,18 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         libraries=libraries,
         namespaces=trace.evidence.namespaces if libraries else (),
         loaded=frozenset(needed),
+        bytecode_only=tuple(
+            name for name in sorted(interned) if trace.modules[name].kind is ModuleKind.BYTECODE
+        ),
         left_out=tuple(left_out),
         metadata={name: trace.distributions[name].metadata for name in packed},
         graph=trace.graph,
     )
+
+
+def bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:
+    """Return the name of the record of a module's bytecode (docs/format.md, 2)."""
+    return f".wardian/bytecode/{tag}/{module.replace('.', '/')}{'/__init__' if is_package else ''}.pyc"
 
 
 def _module_of(record: str) -> ModuleName | None:

@@ -121,7 +121,7 @@ def test_wrong_arguments_are_told_before_the_object_is_looked_at(tmp_path: Path)
         def __reduce__(self) -> Any:
             raise AssertionError("it was pickled")
 
-    with pytest.raises(TypeError, match="wardian.Policy"):
+    with pytest.raises(TypeError, match=r"wardian\.Policy"):
         pack(Tripwire(), tmp_path / "model.case", policy=3)
 
 
@@ -143,7 +143,7 @@ def test_open_refuses_a_text_file_and_what_is_not_there(tmp_path: Path) -> None:
         wardian.open(cast("Any", file))
     with pytest.raises(TypeError, match="binary"):
         wardian.open(cast("Any", io.StringIO("text")))
-    with pytest.raises(FileNotFoundError, match="nothing.case"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.case"):
         wardian.open(tmp_path / "nothing.case")
     with pytest.raises(IsADirectoryError):
         wardian.open(tmp_path)

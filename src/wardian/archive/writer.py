@@ -89,7 +89,7 @@ class ArchiveWriter:
         self._end = 0
         self._central: list[bytes] = []
         self._digests: dict[RecordName, RecordDigest] = {}
-        # Deflated in the background from the moment a batch is full; the caller makes the next records meanwhile.
+        # A full batch is deflated in the background, while the caller makes the next records.
         self._names: set[RecordName] = set()
         self._batch: list[tuple[RecordName, bytes]] = []
         self._batch_size = 0

@@ -6,7 +6,8 @@ Such code is packed as *synthesised modules*, real source text below one package
     captured.main         what the object uses of `__main__`, and nothing else of the script
     captured.mylib_hooks  functions that were made inside functions of mylib.hooks
 
-`session.Capture` answers the pickler for one case; `namespaces` chooses what is taken of a script, `factories`
-makes functions that make functions, `texts` finds sources and the syntax of a live code object, `usage` tells
-which names a statement uses, `public` finds built-in functions by public name.
+`session.Capture` answers the pickler for one case; `namespaces` chooses what is taken of a script,
+`factories` makes functions that make functions, `classes` takes classes apart, `texts` finds sources and the
+syntax of a live code object, `usage` tells which names a statement uses, `homes` where an import finds an
+object, `changed` which modules are not what their files hold.
 """

@@ -134,7 +134,7 @@ def _named_tuple(cls: type) -> Recipe:
 
 
 def _enum(cls: type[enum.Enum]) -> Recipe:
-    body = [(name, member._value_) for name, member in cls.__members__.items()]  # noqa: SLF001
+    body = [(name, member._value_) for name, member in cls.__members__.items()]
     for name, value in vars(cls).items():
         if name in cls.__members__ or name in _MADE_BY_PYTHON:
             continue

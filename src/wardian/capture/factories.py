@@ -38,7 +38,8 @@ def factory_source(
     cls = _class_of(text, node)
     if cls is not None and _has_private_names(node):
         # `self.__x` means `self._Class__x` only in a class of that name.
-        body = f"    class {cls}:\n{textwrap.indent(_normal(body), '        ')}    made = {cls}.__dict__[{made!r}]\n"
+        inner = textwrap.indent(_normal(body), "        ")
+        body = f"    class {cls}:\n{inner}    made = {cls}.__dict__[{made!r}]\n"
         made = "made"
     indent = body[: len(body) - len(body.lstrip())]
     parameters = ", ".join(code.co_freevars)
@@ -66,15 +67,10 @@ def _normal(source: str) -> str:
 
 def _signature_edits(node: Function) -> list[Edit]:
     arguments = node.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
     parts: list[ast.expr | None] = [*arguments.defaults, *arguments.kw_defaults]
-    for argument in (
-        *arguments.posonlyargs,
-        *arguments.args,
-        *arguments.kwonlyargs,
-        arguments.vararg,
-        arguments.kwarg,
-    ):
-        parts.append(None if argument is None else argument.annotation)
+    parts += [argument.annotation for argument in every]
     parts.append(getattr(node, "returns", None))
     return [(span_of(part), "None") for part in parts if part is not None]
 

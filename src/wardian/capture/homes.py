@@ -158,13 +158,13 @@ def public_name_of_class(cls: type) -> tuple[str, str] | None:
 
 
 def _search(obj: Any, name: str) -> tuple[str, str] | None:
-    """Look through public modules whose name or whose function's name suggests them (`linalg_vector_norm`)."""
-    candidates = []
-    for module_name, module in list(sys.modules.items()):
-        if not isinstance(module, types.ModuleType) or module_name.startswith(LIVE_PREFIX):
-            continue
-        for key in (name, name.removeprefix(module_name.rpartition(".")[2] + "_")):
-            if vars(module).get(key) is obj and is_importable(module_name):
-                candidates.append((module_name, key))
+    """Look through all modules for the name, or what is left of it without theirs (`linalg_vector_norm`)."""
+    candidates = [
+        (module_name, key)
+        for module_name, module in list(sys.modules.items())
+        if isinstance(module, types.ModuleType) and not module_name.startswith(LIVE_PREFIX)
+        for key in (name, name.removeprefix(module_name.rpartition(".")[2] + "_"))
+        if vars(module).get(key) is obj and is_importable(module_name)
+    ]
     # Public before private, short before long, and then by name: the same in every process.
     return min(candidates, key=lambda c: ("._" in f".{c[0]}", c[0].count("."), c), default=None)

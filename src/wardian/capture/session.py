@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from wardian.capture.factories import factory_source
+from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import recipe_for
+from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
     importable,
@@ -27,8 +28,8 @@ from wardian.capture.homes import (
 from wardian.capture.namespaces import Namespace, Piece
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
-from wardian.rewrite import dump_code
 from wardian.names import ModuleName, original_name
+from wardian.rewrite import dump_code
 
 __all__ = ["Capture", "CapturedModule", "Global", "Values"]
 
@@ -40,8 +41,10 @@ class CapturedModule:
     name: ModuleName
     source: str
     is_package: bool
-    origins: tuple[tuple[str, int], ...]
+    origins: tuple[tuple[str, int], ...] = ()
     """For each line the user's file and line it comes from; ("", 0) where there is none."""
+    file: str | None = None
+    """Of a module that has a file, which was changed after it was imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,24 @@ class Capture:
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
+        self._changed = tuple(find_changed_modules())
+        self._answers: dict[type, Callable[[Any], Any]] = {
+            types.CellType: self._cell,
+            types.MethodType: self._method,
+            types.MappingProxyType: lambda proxy: (self.named("types", "MappingProxyType"), (dict(proxy),)),
+            typing.TypeVar: self._variable,
+            typing.ParamSpec: self._variable,
+            typing.TypeVarTuple: self._variable,
+            typing.NewType: self._variable,
+            type(functools.lru_cache(len)): self._lru_cache,
+            functools.cached_property: lambda found: (functools.cached_property, (found.func,)),
+            property: lambda found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
+            staticmethod: lambda found: (staticmethod, (found.__func__,)),
+            classmethod: lambda found: (classmethod, (found.__func__,)),
+            # A lock that somebody holds says nothing about the object.
+            type(threading.Lock()): lambda lock: (self.named("threading", "Lock"), ()),
+            type(threading.RLock()): lambda lock: (self.named("threading", "RLock"), ()),
+        }
 
     # The pickler's questions
 
@@ -128,9 +149,9 @@ class Capture:
             return known[1]
         if isinstance(obj, _FUNCTION_LIKE):
             return self._builtin(obj)
-        answer = _ANSWERS.get(kind)
+        answer = self._answers.get(kind)
         if answer is not None:
-            return answer(self, obj)
+            return answer(obj)
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
         if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
@@ -328,14 +349,14 @@ class Capture:
             self.bytecode.add(f"{function.__module__}.{function.__qualname__}")
             make = self._maker(home, "code_of")
             return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
-        text, node, _ = found
+        text, node = found
         expression = "globals()" if namespace is not None else "vars(home)"
         stem = re.sub(r"\W", "_", re.sub(r"<(\w+)>\.?", "", function.__qualname__)).strip("_") or "function"
         stem = f"make_{stem}" if not isinstance(node, types.LambdaType) else stem
         edits = namespace.absolute_imports(text, node) if namespace is not None else []
         number = 1
         while True:
-            key = f"make_{stem}_{code.co_firstlineno}" + ("" if number == 1 else f"_{number}")
+            key = f"captured_{stem}_{code.co_firstlineno}" + ("" if number == 1 else f"_{number}")
             source = factory_source(key, code, text, node, expression, edits)
             piece = Piece(source, text.file, first_line(node) - 2)
             if home.factories.setdefault(key, piece) == piece:
@@ -409,7 +430,7 @@ class Capture:
         return bool(pending or repairs)
 
     def with_values(self, obj: Any) -> Any:
-        """Return what to pickle for *obj*: with the values that synthesised modules need, if there are any."""
+        """Return what to pickle for *obj*: it, with the values that synthesised modules need before."""
         values: list[Any] = []
         for namespace in self._namespaces.values():
             # In the order in which the script made them: the later may need the earlier.
@@ -450,21 +471,43 @@ class Capture:
         raise AttributeError(f"{module}.{qualname}")
 
     @property
-    def rejected(self) -> list[tuple[str, str, str]]:
-        """Names that could not be taken: (module, name, reason)."""
-        return [(n.name, name, why) for n in self._namespaces.values() for name, why in n.rejected.items()]
+    def warnings(self) -> list[str]:
+        """What the user should know, as sentences."""
+        told = [
+            f"{function} has no source; it is packed as bytecode, and the case loads in this Python only"
+            for function in sorted(self.bytecode)
+        ]
+        for module in self._changed:
+            known = (
+                "the case holds what was imported" if module.source is not None else "the case holds the file"
+            )
+            told.append(f"{module.file} was changed after {module.name} was imported; {known}")
+        return told
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names that could not be taken, as sentences."""
+        return [
+            f"{original_name(namespace.name)}.{name} cannot be packed and is not defined in the case: {why}"
+            for namespace in self._namespaces.values()
+            for name, why in sorted(namespace.rejected.items())
+        ]
 
     def modules(self) -> dict[ModuleName, CapturedModule]:
         """Return the synthesised modules, by name; empty if there are none."""
-        made = [self._main_module(n) for n in self._namespaces.values()]
-        made += [self._home_module(h) for h in self._homes.values()]
-        made = [module for module in made if module is not None]
+        made = [self._home_module(h) for h in self._homes.values()]
+        made += [m for n in self._namespaces.values() if (m := self._main_module(n)) is not None]
+        kept = {
+            m.name: CapturedModule(m.name, m.source, m.is_package, file=m.file)
+            for m in self._changed
+            if m.source is not None
+        }
         if not made and not self._uses_runtime:
-            return {}
+            return kept
         runtime = (resources.files(__package__) / "runtime.py").read_text("utf-8")
         package = ModuleName(self.package)
-        made.append(CapturedModule(package, runtime, True, ()))
-        return {module.name: module for module in sorted(made, key=lambda m: m.name)}
+        made.append(CapturedModule(package, runtime, True))
+        return kept | {module.name: module for module in sorted(made, key=lambda m: m.name)}
 
     def _main_module(self, namespace: Namespace) -> CapturedModule | None:
         pieces = namespace.pieces()
@@ -478,7 +521,9 @@ class Capture:
         if namespace.values:
             setter = f"def {SET}(name, value):\n    globals()[name] = value\n"
             pieces.append(Piece(setter, "", 0))
-        return _assembled(namespace.module, f"What a packed object uses of {namespace.name}.", head + pieces)
+        return _assembled(
+            namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces
+        )
 
     def _home_module(self, home: _Home) -> CapturedModule:
         head = [
@@ -513,25 +558,6 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _global_names(constant)
-
-
-_ANSWERS: dict[type, Callable[[Capture, Any], Any]] = {
-    types.CellType: Capture._cell,
-    types.MethodType: Capture._method,
-    types.MappingProxyType: lambda c, m: (c.named("types", "MappingProxyType"), (dict(m),)),
-    typing.TypeVar: Capture._variable,
-    typing.ParamSpec: Capture._variable,
-    typing.TypeVarTuple: Capture._variable,
-    typing.NewType: Capture._variable,
-    functools._lru_cache_wrapper: Capture._lru_cache,
-    functools.cached_property: lambda c, p: (functools.cached_property, (p.func,)),
-    property: lambda c, p: (property, (p.fget, p.fset, p.fdel, p.__doc__)),
-    staticmethod: lambda c, m: (staticmethod, (m.__func__,)),
-    classmethod: lambda c, m: (classmethod, (m.__func__,)),
-    # A lock that somebody holds says nothing about the object.
-    type(threading.Lock()): lambda c, lock: (c.named("threading", "Lock"), ()),
-    type(threading.RLock()): lambda c, lock: (c.named("threading", "RLock"), ()),
-}
 
 
 def _assembled(name: ModuleName, title: str, pieces: list[Piece]) -> CapturedModule:

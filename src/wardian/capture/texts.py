@@ -8,6 +8,7 @@ import linecache
 import os
 import sys
 import textwrap
+import time
 import tokenize
 import types
 from collections.abc import Iterator
@@ -16,7 +17,19 @@ from functools import cached_property, lru_cache
 
 from wardian.source import batch, parse
 
-__all__ = ["Edit", "Function", "Span", "Text", "find_function", "read_texts", "verbatim"]
+__all__ = [
+    "Edit",
+    "Function",
+    "Span",
+    "Text",
+    "find_function",
+    "first_line",
+    "is_source_of",
+    "read_texts",
+    "span_of",
+    "verbatim",
+    "was_changed",
+]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Span = tuple[int, int, int, int]
@@ -102,13 +115,13 @@ class Text:
 
 def first_line(node: ast.stmt | ast.expr) -> int:
     """Return the line a statement begins on, its decorators included."""
-    decorators = getattr(node, "decorator_list", None) or [node]
-    return min(node.lineno, decorators[0].lineno)
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def span_of(node: ast.AST) -> Span:
     """Return where *node* stands, without decorators."""
-    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined, no-any-return]
+    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
 
 
 def verbatim(text: Text, node: ast.stmt, edits: list[Edit]) -> str:
@@ -181,21 +194,44 @@ def _text(file: str, source: str) -> Text:
     return Text(file, source)
 
 
-def find_function(code: types.CodeType) -> tuple[Text, Function, bool] | None:
+def find_function(code: types.CodeType) -> tuple[Text, Function] | None:
     """Find the syntax of a live function.
 
     Returns:
-        The text, the node in it, and whether the text compiles to the very code; or None if there is no
-        source, or none that fits.
+        The text and the node in it; None if there is no source, or only one that was changed since.
     """
     found = None
     for text in read_texts(code.co_filename):
         node = _node_of(code, text)
         if node is not None:
             if code in text.codes:
-                return text, node, True
-            found = found or (text, node, False)
+                return text, node
+            # Text that a tool rewrites before it is compiled (pytest, IPython) never gives the very code.
+            if found is None and not was_changed(text.file):
+                found = text, node
     return found
+
+
+def is_source_of(text: Text, code: types.CodeType) -> bool:
+    """Tell whether *code* was made from *text*, as far as can be known."""
+    return code in text.codes or not was_changed(text.file)
+
+
+def was_changed(file: str) -> bool:
+    """Tell whether *file* was written to since this process began."""
+    try:
+        return os.stat(file).st_mtime > _process_start()
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def _process_start() -> float:
+    try:
+        return os.stat(f"/proc/{os.getpid()}").st_mtime
+    except OSError:
+        # Not Linux. CPU time is at most the time since the process began, so some changes go unnoticed.
+        return time.time() - time.process_time()
 
 
 def _node_of(code: types.CodeType, text: Text) -> Function | None:

@@ -155,7 +155,8 @@ class CaseLoader(importlib.abc.SourceLoader):
         code = code or self.get_code(module.__name__)
         assert code is not None
         self.root.files.prepare(self.module.name, code)
-        if needs_hooked_builtins(code, self.root.absent):
+        # Bytecode without source has its imports as they were written.
+        if needs_hooked_builtins(code, self.root.absent) or self.module.record not in self.root.archive:
             module.__dict__["__builtins__"] = self.root.builtins
         with tolerate_second_copies(module.__name__):
             exec(code, module.__dict__)

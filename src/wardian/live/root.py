@@ -19,6 +19,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader
+from wardian.child import OPEN_CASES_VARIABLE
 from wardian.errors import ModuleNotInCaseError
 from wardian.live.files import CaseFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, NamespaceLoader, RootLoader
@@ -30,7 +31,6 @@ from wardian.names import ModuleName, RecordName, ancestors
 from wardian.rewrite import SHIMMED
 
 __all__ = [
-    "OPEN_CASES_VARIABLE",
     "PackedModule",
     "Root",
     "acquire",
@@ -39,9 +39,6 @@ __all__ = [
     "release",
     "root_name",
 ]
-
-OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
-"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
 
 _roots: dict[str, Root] = {}
 _roots_lock = threading.RLock()
@@ -137,6 +134,13 @@ class Root:
                 modules[dotted] = PackedModule(
                     ModuleName(dotted), name, is_package, bytecode if bytecode in names else None
                 )
+        for dotted in self.manifest.bytecode_only:  # modules and, under names of no record, functions
+            for is_package in (False, True):
+                stem = dotted.replace(".", "/") + ("/__init__" if is_package else "")
+                bytecode = RecordName(f".wardian/bytecode/{tag}/{stem}.pyc")
+                if bytecode in names and dotted not in modules:
+                    record = RecordName(f"{stem}.py")
+                    modules[dotted] = PackedModule(ModuleName(dotted), record, is_package, bytecode)
         return modules
 
     @cached_property
@@ -168,6 +172,10 @@ class Root:
     def is_deferred(self, package: str) -> bool:
         """Tell whether the `__init__` of *package* may wait."""
         return package in self._deferred
+
+    def run_whole(self) -> None:
+        """Let no package wait: whoever watches the imports shall see them all."""
+        self._deferred = frozenset()
 
     def serves(self, name: str) -> bool:
         """Tell whether an absolute import of *name* in packed code means a module below this root."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from wardian.capture.session import Capture, Global
 from wardian.errors import Problem, UnpicklableError
+from wardian.names import original_name
 from wardian.pickling.paths import find_path
 from wardian.pickling.stream import canonicalise, named_global
 
@@ -66,7 +67,7 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
-            return importlib.import_module, (obj.__name__,)
+            return importlib.import_module, (original_name(obj.__name__),)
         if self._capture is None:
             return NotImplemented
         answer = self._capture.reduce(obj)

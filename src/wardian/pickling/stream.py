@@ -106,8 +106,8 @@ def named_global(module: str, qualname: str) -> NoReturn:
     """Stand, in what a pickler is given, for the global of these two names.
 
     The C pickler writes a class or function as a global only if its own `__module__` and `__qualname__` lead
-    to it. For any other, a `reducer_override` returns `(named_global, (module, qualname))`, and `canonicalise`
-    writes the global in place of the call. The names are not renamed.
+    to it. For any other, a `reducer_override` returns `(named_global, (module, qualname))`, and
+    `canonicalise` writes the global in place of the call. The names are not renamed.
 
     Raises:
         TypeError: always; a pickle that calls it is not in canonical form.
@@ -133,7 +133,7 @@ class CanonicalPickle:
 
 
 def canonicalise(data: bytes, rename: Callable[[str], str] | None = None) -> CanonicalPickle:
-    """Rewrite a pickle so that equal objects give equal bytes.
+    r"""Rewrite a pickle so that equal objects give equal bytes.
 
     The result loads to the same graph of objects, with the same identities, except that equal strings
     are one string. Applying the function to its own result changes nothing.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from wardian.environment import (
     Distributions,
     ModuleFacts,
     ModuleKind,
+    PackedOrigin,
     find_module,
     is_stdlib,
     mapped_libraries,
 )
-from wardian.facts import DistributionFacts, Evidence, Trace
+from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import GlobalRef, ModuleName, ancestors, top_level
+from wardian.names import LIVE_PREFIX, GlobalRef, ModuleName, ancestors, top_level
 from wardian.source import SourceFacts, batch, parse, scan
+from wardian.trace.bytecode import scan_code
 
 __all__ = ["TORCH", "make_trace"]
 
@@ -51,8 +54,14 @@ _NEVER_DATA = (
 
 
 class _Tracer:
-    def __init__(self, evidence: Evidence, captured: Mapping[ModuleName, CapturedModule]) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        captured: Mapping[ModuleName, CapturedModule],
+        origins: Sequence[PackedOrigin],
+    ) -> None:
         self.captured = captured
+        self.origins = origins
         self.evidence = evidence
         self.distributions = Distributions.current()
         self.torch_closure = self.distributions.closure(TORCH)
@@ -68,9 +77,10 @@ class _Tracer:
         if is_stdlib(name):
             return None
         if name in self.captured:
-            found = ModuleFacts(name, ModuleKind.SOURCE, is_package=self.captured[name].is_package)
+            module = self.captured[name]
+            found = ModuleFacts(name, ModuleKind.SOURCE, module.file, module.is_package)
         else:
-            found = find_module(name, self.distributions)
+            found = self._find(name)
         if found.kind is ModuleKind.MISSING or self._is_generated(found):
             return None
         self.modules[name] = found
@@ -79,6 +89,23 @@ class _Tracer:
         for ancestor in ancestors(name):
             self.add(ancestor)
         return found
+
+    def origin_of(self, name: str) -> PackedOrigin | None:
+        """Return the open case that modules of this top-level name come from, or None."""
+        top = name.partition(".")[0]
+        return next((origin for origin in self.origins if top in origin.roots), None)
+
+    def own_name(self, name: str) -> ModuleName | None:
+        """Return the original name of a module that was seen; None for what no object needs."""
+        if not name.startswith(LIVE_PREFIX):
+            return ModuleName(name) if top_level(ModuleName(name)) != "wardian" else None
+        return next((own for origin in self.origins if (own := origin.original(name)) is not None), None)
+
+    def _find(self, name: ModuleName) -> ModuleFacts:
+        origin = self.origin_of(name)
+        if origin is not None:
+            return origin.modules.get(name, ModuleFacts(name, ModuleKind.MISSING))
+        return find_module(name, self.distributions)
 
     def _is_generated(self, found: ModuleFacts) -> bool:
         """Tell whether a library made the module in the run, in a folder of its own, under its own name.
@@ -107,15 +134,17 @@ class _Tracer:
 
     def may_be_packed(self, found: ModuleFacts) -> bool:
         return (
-            found.kind is ModuleKind.SOURCE
+            found.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE)
             and found.distribution not in self.torch_closure
-            and found.distribution not in self.compiled
+            and (found.distribution not in self.compiled or self.origin_of(found.name) is not None)
         )
 
     def scan(self, found: ModuleFacts) -> SourceFacts | None:
         """Scan the source of a module once."""
         if found.name in self.captured and found.name not in self.facts:
             return self.scan_captured(self.captured[found.name])
+        if found.kind is ModuleKind.BYTECODE and found.file is not None and found.name not in self.facts:
+            return self.scan_bytecode(found, found.file)
         if found.name in self.facts or found.file is None or found.kind is not ModuleKind.SOURCE:
             return self.facts.get(found.name)
         try:
@@ -136,7 +165,9 @@ class _Tracer:
 
     def scan_captured(self, module: CapturedModule) -> SourceFacts:
         """Scan a synthesised module; its imports are told with the user's file and line."""
-        facts = scan(module.source.encode(), module.name, is_package=module.is_package, file="")
+        facts = scan(
+            module.source.encode(), module.name, is_package=module.is_package, file=module.file or ""
+        )
 
         def original(edge: Import) -> Import:
             file, line = module.origins[edge.line - 1] if edge.line <= len(module.origins) else ("", 0)
@@ -148,6 +179,17 @@ class _Tracer:
             candidates=tuple(map(original, facts.candidates)),
         )
         self.facts[module.name] = facts
+        self.edges.extend(facts.imports)
+        return facts
+
+    def scan_bytecode(self, found: ModuleFacts, file: str) -> SourceFacts | None:
+        """Scan the bytecode of a module without source."""
+        try:
+            code = marshal.loads(Path(file).read_bytes()[16:])  # noqa: S302
+        except (OSError, ValueError, EOFError, TypeError):
+            return None
+        facts = scan_code(code, found.name, is_package=found.is_package, file=file)
+        self.facts[found.name] = facts
         self.edges.extend(facts.imports)
         return facts
 
@@ -181,7 +223,7 @@ class _Tracer:
             for edge in facts.imports + facts.candidates:
                 if edge.context is ImportContext.TYPE_CHECKING or edge.imported in reached:
                     continue
-                if edge.imported in sys.modules if loaded is None else edge.imported in loaded:
+                if edge.imported in (self.modules if loaded is None else loaded):
                     target = self.add(edge.imported)
                 elif is_stdlib(edge.imported) or top_level(edge.imported) == TORCH:
                     continue
@@ -205,7 +247,7 @@ class _Tracer:
             return None
         if above is not None and above.distribution is not None and above.kind is not ModuleKind.NAMESPACE:
             return None
-        found = find_module(edge.imported, self.distributions)
+        found = self._find(edge.imported)
         if found.kind is ModuleKind.MISSING or found.distribution is not None:
             return None
         return self.add(edge.imported)
@@ -219,6 +261,7 @@ def make_trace(
     paths: Mapping[GlobalRef, str],
     evidence: Evidence | None,
     captured: Mapping[ModuleName, CapturedModule] | None = None,
+    origins: Sequence[PackedOrigin] = (),
 ) -> Trace:
     """Find what an object needs.
 
@@ -229,11 +272,12 @@ def make_trace(
         paths: Where in the object the first of each is (`model.encoder`).
         evidence: Of a run in a clean process. None takes this process for the evidence: an import in the
             source counts as needed if its module is loaded here.
-        captured: Modules that were synthesised for the object.
+        captured: Modules that were synthesised for the object, or are not what their files hold.
+        origins: Open cases that parts of the object were loaded from; their modules go before installed ones.
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
-    tracer = _Tracer(evidence or _evidence_of_this_process(), captured or {})
+    tracer = _Tracer(evidence or _evidence_of_this_process(), captured or {}, origins)
     tracer.add_libraries(tracer.evidence.libraries, frozenset(tracer.evidence.operators))
     with batch():
         for ref in names:
@@ -241,7 +285,7 @@ def make_trace(
                 Import(ModuleName(entry), ref.module, 0, ImportContext.PICKLED, paths.get(ref, entry))
             )
         if evidence is None:
-            loaded = frozenset(sys.modules)
+            loaded = frozenset(own for name in sys.modules if (own := tracer.own_name(name)) is not None)
             for name in loaded:
                 spec = getattr(sys.modules.get(name), "__spec__", None)
                 if spec is not None and getattr(spec, "has_location", False) and _is_compiled(spec.origin):
@@ -249,9 +293,7 @@ def make_trace(
             tracer.modules.clear()
             needed = tracer.follow(seeds, loaded)
         else:
-            observed = {
-                ModuleName(name) for name in evidence.modules if top_level(ModuleName(name)) != "wardian"
-            }
+            observed = {own for name in evidence.modules if (own := tracer.own_name(name)) is not None}
             for name in sorted(observed):
                 tracer.add(name)
             needed = {name for name in observed | seeds if tracer.add(name) is not None}
@@ -288,18 +330,16 @@ def _assemble(
     tracer: _Tracer, entry: str, type: GlobalRef, names: list[GlobalRef], needed: frozenset[ModuleName]
 ) -> Trace:
     static = {(edge.importer, edge.imported) for edge in tracer.edges}
+    observed: list[ObservedImport] = []
     for seen in tracer.evidence.imports:
-        if (seen.importer, seen.imported) not in static and seen.importer in tracer.modules:
-            file = tracer.modules[ModuleName(seen.importer)].file or ""
-            tracer.edges.append(
-                Import(
-                    ModuleName(seen.importer),
-                    ModuleName(seen.imported),
-                    seen.line,
-                    ImportContext.OBSERVED,
-                    file,
-                )
-            )
+        importer, imported = tracer.own_name(seen.importer), tracer.own_name(seen.imported)
+        if importer is None or imported is None:
+            continue
+        observed.append(ObservedImport(importer, imported, seen.line))
+        if (importer, imported) not in static and importer in tracer.modules:
+            file = tracer.modules[importer].file or ""
+            tracer.edges.append(Import(importer, imported, seen.line, ImportContext.OBSERVED, file))
+    absent = {name for origin in tracer.origins for name in origin.absent if tracer.origin_of(name) is None}
     read = frozenset(tracer.evidence.files)
     reached = {facts.distribution for facts in tracer.modules.values() if facts.distribution is not None}
     distributions = {name: _distribution_facts(tracer, name, read) for name in sorted(reached)}
@@ -313,13 +353,33 @@ def _assemble(
         facts=tracer.facts,
         distributions=distributions,
         first_party_files=_first_party_files(tracer, read),
-        evidence=tracer.evidence,
+        evidence=replace(
+            tracer.evidence,
+            imports=tuple(sorted(set(observed))),
+            absent=tuple(sorted(absent.union(tracer.evidence.absent))),
+        ),
         torch=tracer.distributions[TORCH].version,
         captured={name: module.source for name, module in tracer.captured.items()},
     )
 
 
 def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> DistributionFacts:
+    for origin in tracer.origins:
+        if name in origin.versions:
+            return DistributionFacts(
+                name=name,
+                version=origin.versions[name],
+                roots=tuple(
+                    sorted(
+                        {record.partition("/")[0].removesuffix(".py") for record, _, _ in origin.files[name]}
+                    )
+                ),
+                compiled=(),
+                required_by_torch=False,
+                files=origin.files[name],
+                left_out=(),
+                metadata=origin.metadata[name],
+            )
     distribution = tracer.distributions[name]
     compiled = tuple(sorted(tracer.compiled.get(name, ())))
     by_torch = name in tracer.torch_closure

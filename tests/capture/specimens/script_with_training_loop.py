@@ -64,7 +64,7 @@ if __name__ == "__main__":
 source = wardian.open(case).read("captured/main.py").decode()
 assert "TRAINING" not in source and "optimizer" not in source and "MAIN" not in source
 assert module.table is model.table and module.CONFIG is model.config
-assert not hasattr(module, "steps")
+assert not hasattr(module, "steps") and "@dataclass\\nclass Config" in source
 assert type(model.config.mode).__name__ == "Mode" and module.Mode is type(model.config.mode)
 """,
     )
