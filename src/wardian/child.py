@@ -14,7 +14,7 @@ from typing import Any
 
 from wardian.errors import PackError
 
-__all__ = ["OPEN_CASES_VARIABLE", "ChildError", "main", "run_in_clean_process"]
+__all__ = ["ChildError", "OPEN_CASES_VARIABLE", "main", "run_in_clean_process"]
 
 OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
 """Environment variable by which child processes find the cases their parent has open: `name=path` entries."""

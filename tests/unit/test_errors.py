@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from operator import attrgetter
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_pickling_and_copying_keep_words_and_facts(cls: type[WardianError]) -> N
         assert type(again) is cls
         assert str(again) == str(error)
         assert again._facts == error._facts
-        assert (vars(again)["path"], vars(again)["problems"]) == ("model.case", PROBLEMS)
+        assert attrgetter("path", "problems")(again) == ("model.case", PROBLEMS)
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -1,4 +1,4 @@
-"""Files and environments that do not fit: told before packed code runs, with what it is or what to install."""
+"""Files and environments that do not fit: told before packed code runs, what it is and what to install."""
 
 from __future__ import annotations
 
