@@ -25,7 +25,7 @@ from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import Plan, make_plan
-from wardian.policy import Base, Policy
+from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.tracer import make_trace
@@ -148,7 +148,8 @@ def pack(
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         archive.publish()
-        told = (*capture.warnings, *map(_sealed, the_plan.bytecode_only))
+        packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
+        told = (*capture.warnings(packed), *map(_sealed, the_plan.bytecode_only))
         for warning in told:
             warnings.warn(warning, WardianWarning, stacklevel=2)
         return PackReport(

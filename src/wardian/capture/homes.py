@@ -10,7 +10,15 @@ from typing import Any
 from wardian.environment import Distributions, ModuleKind, find_module
 from wardian.names import LIVE_PREFIX, ModuleName, original_name
 
-__all__ = ["CAPTURED", "find_path_in", "importable", "is_importable", "look_up", "public_name"]
+__all__ = [
+    "CAPTURED",
+    "find_path_in",
+    "importable",
+    "is_importable",
+    "look_up",
+    "public_name",
+    "public_name_of_class",
+]
 
 CAPTURED = "captured"
 """The package of synthesised modules."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -80,7 +80,7 @@ class _Repair:
     value: Any
 
 
-SET = "captured_set"
+_SET = "captured_set"
 """Name of the function of a synthesised module that sets a value in it."""
 
 _FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
@@ -436,7 +436,7 @@ class Capture:
             # In the order in which the script made them: the later may need the earlier.
             for name in namespace.variables:
                 if name in namespace.values and (namespace.module, name) not in self._set:
-                    setter = self.named(namespace.module, SET)
+                    setter = self.named(namespace.module, _SET)
                     values.append(_Setting(setter, name, namespace.values[name]))
             for (path, attribute), repair in namespace.repairs.items():
                 if (namespace.module, f"{path}.{attribute}") not in self._set:
@@ -470,14 +470,20 @@ class Capture:
                 return found
         raise AttributeError(f"{module}.{qualname}")
 
-    @property
-    def warnings(self) -> list[str]:
-        """What the user should know, as sentences."""
+    def warnings(self, packed: Iterable[ModuleName]) -> list[str]:
+        """Return what the user should know, as sentences.
+
+        Args:
+            packed: Modules that are in the case.
+        """
         told = [
             f"{function} has no source; it is packed as bytecode, and the case loads in this Python only"
             for function in sorted(self.bytecode)
         ]
+        inside = frozenset(packed)
         for module in self._changed:
+            if module.name not in inside:
+                continue
             known = (
                 "the case holds what was imported" if module.source is not None else "the case holds the file"
             )
@@ -519,7 +525,7 @@ class Capture:
         if namespace.factories:
             head.append(Piece(f"from {self.package} import factory as captured_factory\n", "", 0))
         if namespace.values:
-            setter = f"def {SET}(name, value):\n    globals()[name] = value\n"
+            setter = f"def {_SET}(name, value):\n    globals()[name] = value\n"
             pieces.append(Piece(setter, "", 0))
         return _assembled(
             namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces
