@@ -289,11 +289,9 @@ def _explain(
 ) -> PlanError | None:
     """Return what explains why the object does not load, if a class is in no module that can be imported."""
     own = capture.modules()
-    unknown = {
-        (module, qualname)
-        for module, qualname in pickled.globals
-        if module not in own and not origins.packs(module) and not is_importable(original_name(module))
-    }
+    modules = {module for module, _ in pickled.globals if module not in own and not origins.packs(module)}
+    missing = {module for module in modules if not is_importable(original_name(module))}
+    unknown = {ref for ref in pickled.globals if ref[0] in missing}
     paths = find_type_paths(obj, name, unknown)
     problems = [
         Problem(
