@@ -76,10 +76,9 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, _MARKER: "1"},
                 check=False,
                 # The clean process shall find nothing that this one has open.
-                env={k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE},
+                env={**{k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE}, _MARKER: "1"},
             )
         printed = log.read_text(errors="replace")
         if not answer.exists():
