@@ -117,10 +117,12 @@ def pack(
             observation, test, trace = _trace(obj, entry, pickled, inputs, storages, archive, clean=prove)
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
+        pickles = {RecordName(entry.record): pickled.data}
+        if test is not None and entry.test is not None:
+            pickles[RecordName(entry.test)] = test.data
         contents = Contents(
-            entry=replace(entry, outputs=observation is not None and observation.has_outputs),
-            pickle=pickled.data,
-            test=None if test is None else test.data,
+            entries=(replace(entry, outputs=observation is not None and observation.has_outputs),),
+            pickles=pickles,
             tensors=tensor_index(obj, name, storages.key_of),
             resources=extra,
             metadata=notes,
@@ -237,7 +239,7 @@ def _write_and_prove(
         )
     )
     attempts = (
-        [replace(contents, deferred=packages), contents] if contents.entry.outputs and prove else [contents]
+        [replace(contents, deferred=packages), contents] if contents.entries[0].outputs and prove else [contents]
     )
     for attempt in attempts:
         with stages("write"):

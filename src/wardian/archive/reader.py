@@ -83,6 +83,7 @@ class ArchiveReader:
     def __init__(self, path: Path | None, data: bytes | Mapped) -> None:
         """Check the structure of *data*; `open` is the way in."""
         self.path = path
+        self._status = None if path is None else _identity(path)
         self._data = data
         self._view: memoryview | None = memoryview(data)
         self._records: dict[RecordName, Record] = {}
@@ -133,6 +134,22 @@ class ArchiveReader:
         if _EXTERN_MODULES in below:
             return "torch.package", directory.package_records(data, found)
         raise self._other_kind(kinds.describe(data, entries))
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of a case; of an archive of torch.package a SHA-256 of its directory."""
+        if self.digest is not None:
+            return self.digest
+        listing = "".join(f"{name}\0{r.size}\0{r.crc}\n" for name, r in sorted(self._records.items()))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+    def is_unchanged(self) -> bool:
+        """Say whether `path` still leads to the file that was opened."""
+        return self._status is not None and self.path is not None and _identity(self.path) == self._status
+
+    def whole(self) -> memoryview:
+        """Return the content of the archive without copying it; as for `view`."""
+        return self._opened()
 
     def expect(self, digests: Mapping[RecordName, RecordDigest]) -> None:
         """Set what every record must hash to, from now on.
@@ -314,6 +331,14 @@ class ArchiveReader:
             f"{self._label()} is not a case and not an archive of torch.package: it is {description}",
             path=self._path_text(),
         )
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _is_ours(first: bytes) -> bool:

@@ -15,7 +15,7 @@ from wardian.errors import Problem, UnpicklableError
 from wardian.pickling.paths import find_path
 from wardian.pickling.stream import canonicalise
 
-__all__ = ["PROTOCOL", "PickledObject", "pickle_object"]
+__all__ = ["PROTOCOL", "NotPicklableError", "PickledObject", "ReducePackage", "module_of", "pickle_object"]
 
 PROTOCOL = 4
 """The pickle protocol of a case (docs/format.md, 4.1)."""
@@ -23,6 +23,12 @@ PROTOCOL = 4
 _ATOMS = frozenset({int, float, str, bytes, bool, type(None), list, dict, tuple, set, frozenset, complex})
 
 PersistentId = Callable[[Any], tuple[Any, ...] | None]
+ReducePackage = Callable[[Any], tuple[Any, ...]]
+"""Returns the persistent id of an object with `__reduce_package__` (docs/format.md, 4.3)."""
+
+
+class NotPicklableError(UnpicklableError, pickle.PicklingError):
+    """Something cannot be pickled; also the error that `pickle` itself would raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,18 @@ class PickledObject:
     data: bytes
     globals: tuple[tuple[str, str], ...]
     """(module, qualified name) of every global it names."""
+    modules: tuple[str, ...] = ()
+    """Modules that are part of the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """What the callers of a pickler decide."""
+
+    persistent_id: PersistentId
+    rename: Callable[[str], str]
+    reduce_package: ReducePackage | None
+    reduce_global: Callable[[Any], Any] | None
 
 
 class _Pickler(pickle.Pickler):
@@ -40,18 +58,19 @@ class _Pickler(pickle.Pickler):
     `reducer_override` sees every object that is not of a builtin type before the pickler does.
     """
 
-    def __init__(self, file: io.BytesIO, persistent_id: PersistentId) -> None:
+    def __init__(self, file: io.BytesIO, hooks: _Hooks) -> None:
         super().__init__(file, protocol=PROTOCOL)
-        self._persistent_id = persistent_id
-        self.last: Any = None
+        self._hooks = hooks
         self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
+        self.modules: list[str] = []
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         if type(obj) in _ATOMS:
             return None
-        pid = self._persistent_id(obj)
+        pid = self._hooks.persistent_id(obj)
         if pid is None and hasattr(type(obj), "__reduce_package__"):
-            pid = self._reduce_package(obj)
+            reduce = self._hooks.reduce_package
+            pid = self._reduce_package(obj) if reduce is None else reduce(obj)
         return pid
 
     def _reduce_package(self, obj: Any) -> tuple[Any, ...]:
@@ -64,22 +83,26 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
-            return importlib.import_module, (obj.__name__,)
+            name = self._hooks.rename(obj.__name__)
+            self.modules.append(name)
+            return importlib.import_module, (name,)
+        if self._hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):
+            return self._hooks.reduce_global(obj)
         return NotImplemented
 
 
 class _Diagnosis(_Pickler):
     """A pickler that goes on after an object that cannot be pickled, and remembers it."""
 
-    def __init__(self, file: io.BytesIO, persistent_id: PersistentId) -> None:
-        super().__init__(file, persistent_id)
+    def __init__(self, file: io.BytesIO, hooks: _Hooks) -> None:
+        super().__init__(file, hooks)
         self.found: list[tuple[Any, str]] = []
 
     def reducer_override(self, obj: Any) -> Any:
-        reduced = super().reducer_override(obj)
-        if reduced is not NotImplemented:
-            return reduced
         try:
+            reduced = super().reducer_override(obj)
+            if reduced is not NotImplemented:
+                return reduced
             if isinstance(obj, type | types.FunctionType):
                 pickle.dumps(obj, PROTOCOL)  # by name: fails if the name does not lead back to it
             else:
@@ -92,7 +115,13 @@ class _Diagnosis(_Pickler):
 
 
 def pickle_object(
-    obj: Any, *, name: str, persistent_id: PersistentId, rename: Callable[[str], str] | None = None
+    obj: Any,
+    *,
+    name: str,
+    persistent_id: PersistentId,
+    rename: Callable[[str], str] | None = None,
+    reduce_package: ReducePackage | None = None,
+    reduce_global: Callable[[Any], Any] | None = None,
 ) -> PickledObject:
     """Pickle *obj* in canonical form.
 
@@ -101,21 +130,31 @@ def pickle_object(
         name: What to call it in messages (`model`).
         persistent_id: Returns the persistent id of a storage, None for anything else.
         rename: Maps the module of every global to the name it is written under.
+        reduce_package: Returns the persistent id of an object with `__reduce_package__`.
+        reduce_global: Called with each class and function that is written by name, as
+            `pickle.Pickler.reducer_override` is; it may raise.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
     """
     buffer = io.BytesIO()
+    hooks = _Hooks(persistent_id, rename or str, reduce_package, reduce_global)
+    pickler = _Pickler(buffer, hooks)
     try:
-        _Pickler(buffer, persistent_id).dump(obj)
+        pickler.dump(obj)
     except Exception as error:
-        raise _diagnose(obj, name, persistent_id, error) from error
+        raise _diagnose(obj, name, hooks, error) from error
     canonical = canonicalise(buffer.getvalue(), rename)
-    return PickledObject(canonical.data, canonical.globals)
+    return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
 
 
-def _diagnose(obj: Any, name: str, persistent_id: PersistentId, error: Exception) -> UnpicklableError:
-    diagnosis = _Diagnosis(io.BytesIO(), persistent_id)
+def module_of(obj: Any, name: str) -> str:
+    """Return the module in which *name* leads to *obj*, as `pickle` finds it."""
+    return pickle.whichmodule(obj, name)  # type: ignore[attr-defined,no-any-return]
+
+
+def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> UnpicklableError:
+    diagnosis = _Diagnosis(io.BytesIO(), hooks)
     try:
         diagnosis.dump(obj)
     except Exception as again:  # noqa: BLE001  not one object but, say, too deep a recursion
@@ -128,7 +167,7 @@ def _diagnose(obj: Any, name: str, persistent_id: PersistentId, error: Exception
         )
         for path, (culprit, why) in zip(paths, culprits, strict=True)
     ]
-    return UnpicklableError("the object cannot be pickled", problems=problems, path=paths[0])
+    return NotPicklableError("the object cannot be pickled", problems=problems, path=paths[0])
 
 
 def _fix_for(culprit: Any, path: str) -> str:
