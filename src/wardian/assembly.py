@@ -173,7 +173,9 @@ def _for_torch_package(
     plan: Plan, sources: Iterable[bytes], manifest: Manifest, extern_modules: tuple[str, ...] | None
 ) -> dict[RecordName, bytes]:
     """Return the records by which `torch.package` knows an archive (docs/format.md, 2)."""
-    names = list(extern_modules) if extern_modules is not None else _top_level_externs(plan, sources, manifest)
+    names = (
+        list(extern_modules) if extern_modules is not None else _top_level_externs(plan, sources, manifest)
+    )
     return {
         RecordName(".data/extern_modules"): "".join(f"{name}\n" for name in names).encode(),
         RecordName(".data/python_version"): platform.python_version().encode(),

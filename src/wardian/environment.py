@@ -23,7 +23,15 @@ from packaging.utils import canonicalize_name
 
 from wardian.names import ModuleName, top_level
 
-__all__ = ["Distribution", "Distributions", "ModuleFacts", "ModuleKind", "find_module", "is_stdlib", "mapped_libraries"]
+__all__ = [
+    "Distribution",
+    "Distributions",
+    "ModuleFacts",
+    "ModuleKind",
+    "find_module",
+    "is_stdlib",
+    "mapped_libraries",
+]
 
 METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
 """Files of a `.dist-info` folder that code reads through `importlib.metadata`."""
@@ -128,7 +136,8 @@ def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpe
         spec = None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
-            spec = find(prefix, path) if find is not None else None
+            # As the import system calls it: a finder may want all three.
+            spec = find(prefix, path, None) if find is not None else None
             if spec is not None:
                 break
         if spec is None:

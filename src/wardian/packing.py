@@ -239,7 +239,9 @@ def _write_and_prove(
         )
     )
     attempts = (
-        [replace(contents, deferred=packages), contents] if contents.entries[0].outputs and prove else [contents]
+        [replace(contents, deferred=packages), contents]
+        if contents.entries[0].outputs and prove
+        else [contents]
     )
     for attempt in attempts:
         with stages("write"):

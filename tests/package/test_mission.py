@@ -49,7 +49,7 @@ def test_script_resnet() -> None:
     f2 = BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated
-        torch.jit.save(torch.jit.script(loaded), f2)  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.script(loaded), f2)
         f2.seek(0)
         scripted = torch.jit.load(f2)  # type: ignore[no-untyped-call]
     x = torch.rand(1, 3, 224, 224)

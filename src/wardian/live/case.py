@@ -41,7 +41,9 @@ class Case:
         manifest: What the case says about itself.
     """
 
-    def __init__(self, path: str, archive: ArchiveReader, manifest: Manifest, stem: str) -> None:
+    def __init__(
+        self, path: str, archive: ArchiveReader | FolderReader, manifest: Manifest, stem: str
+    ) -> None:
         self._path = path
         self._archive = archive
         self.manifest = manifest

@@ -44,19 +44,20 @@ def allowed_externs(modules: list[str]) -> frozenset[str]:
     return frozenset(modules) | _ALWAYS
 
 
-def is_allowed(name: str, allowed: frozenset[str]) -> bool:
+def is_allowed(name: str, allowed: frozenset[str], *, above: bool = True) -> bool:
     """Tell whether packed code may import *name* from the environment.
 
     Args:
         name: Dotted name of a module that is not in the archive.
         allowed: What `allowed_externs` returned.
+        above: Whether a package above one of them is allowed, too.
     """
     if is_stdlib(ModuleName(name)) or name in allowed:
         return True
     parts = name.split(".")
     if any(".".join(parts[:i]) in allowed for i in range(1, len(parts))):
         return True
-    return any(known.startswith(name + ".") for known in allowed)  # a package above an extern
+    return above and any(known.startswith(name + ".") for known in allowed)
 
 
 def manifest_of(archive: ArchiveReader | FolderReader) -> Manifest:
@@ -67,7 +68,7 @@ def manifest_of(archive: ArchiveReader | FolderReader) -> Manifest:
     names = [name for name in archive.names if not name.startswith(".")]
     below = [name for name in names if "/" in name or name.endswith(".py")]
     roots = {name.partition("/")[0].removesuffix(".py") for name in below}
-    pickles = [name for name in below if not name.endswith(".py") and _is_pickle(archive, name)]
+    pickles = [name for name in below if _is_pickle(archive, name)]
     externs = [name for name in extern_modules(archive) if not is_stdlib(ModuleName(name))]
     version = RecordName(".data/python_version")
     return Manifest(
@@ -111,4 +112,4 @@ def _is_pickle(archive: ArchiveReader | FolderReader, name: RecordName) -> bool:
     except ValueError:  # deflated
         content = memoryview(archive.read(name))
     # PROTO and a number that exists, STOP at the end.
-    return content[0] == 0x80 and content[1] in (2, 3, 4, 5) and content[-1:] == b"."
+    return content[0] == 0x80 and content[1] in (2, 3, 4, 5) and content[-1] == ord(".")

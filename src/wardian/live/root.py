@@ -126,10 +126,14 @@ class Root:
         def link(record: RecordName) -> str | None:
             library = libraries.get(record)
             # A folder's files are where they are.
-            return None if library is None or isinstance(archive, FolderReader) else link_for(library, archive)
+            return (
+                None if library is None or isinstance(archive, FolderReader) else link_for(library, archive)
+            )
 
         self.files: CaseFiles | FolderFiles = (
-            FolderFiles(archive.path) if isinstance(archive, FolderReader) else CaseFiles(archive, digest, link)
+            FolderFiles(archive.path)
+            if isinstance(archive, FolderReader)
+            else CaseFiles(archive, digest, link)
         )
         self._deferred = frozenset(manifest.deferred)
         self._mocks = frozenset(manifest.mocks)
@@ -171,8 +175,7 @@ class Root:
             found.update((*ancestors(ModuleName(dotted)), ModuleName(dotted)))
         for extern in self.manifest.externs:
             for dotted in extern.modules:
-                if dotted.partition(".")[0] in self.roots:
-                    found.update(ancestors(ModuleName(dotted)))
+                found.update(ancestors(ModuleName(dotted)))
         return frozenset(found)
 
     @cached_property
@@ -265,7 +268,9 @@ class Root:
 
     def _is_extern(self, module: str) -> bool:
         return any(
-            module == m or module.startswith(m + ".") for extern in self.manifest.externs for m in extern.modules
+            module == m or module.startswith(m + ".")
+            for extern in self.manifest.externs
+            for m in extern.modules
         )
 
     def _extern_below_packed(self, module: str, fullname: str) -> importlib.machinery.ModuleSpec:
@@ -313,7 +318,11 @@ def acquire(stem: str, archive: ArchiveReader | FolderReader, manifest: Manifest
 
 
 def acquire_private(
-    stem: str, archive: ArchiveReader | FolderReader, manifest: Manifest, name: str | None = None, **options: Any
+    stem: str,
+    archive: ArchiveReader | FolderReader,
+    manifest: Manifest,
+    name: str | None = None,
+    **options: Any,
 ) -> Root:
     """Return a root that nobody else has, even for the same file; undone by `release`.
 

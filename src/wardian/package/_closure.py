@@ -1,9 +1,9 @@
 """Which modules a package needs, and what its rules say about each: decided anew whenever it is asked.
 
-`torch.package` follows imports only from interned modules, leaves packages above a module out unless they are
-imported themselves, and runs nothing. So this is a walk of its own over the facts that the engine's scanner finds,
-and decides while it walks; `wardian.trace` and `wardian.planning` decide about whole distributions after
-a run.
+`torch.package` follows imports only from interned modules, leaves packages above a module out unless they
+are imported themselves, and runs nothing. So this is a walk of its own over the facts that the engine's scanner
+finds, and decides while it walks; `wardian.trace` and `wardian.planning` decide about whole distributions
+after a run.
 """
 
 from __future__ import annotations
@@ -126,9 +126,11 @@ class Closure:
 
     def names(self, action: Action) -> list[str]:
         """Return the modules with an action, sorted."""
-        return sorted(name for name, node in self.graph.nodes.items() if node.get("action") is action and (
-            not node.get("is_pickle")
-        ))
+        return sorted(
+            name
+            for name, node in self.graph.nodes.items()
+            if node.get("action") is action and (not node.get("is_pickle"))
+        )
 
     def import_graph(self) -> ImportGraph:
         """Return the graph in the engine's form."""
@@ -415,4 +417,3 @@ class _Walk:
         self.graph.add_node(name, error=reason, error_context=context)
         if action is not None:
             self.graph.add_node(name, action=action)
-

@@ -79,6 +79,11 @@ def _in_interpreter(name: ModuleName) -> FoundModule | None:
 def _read(facts: ModuleFacts) -> bytes | None:
     if facts.file is None or facts.kind is not ModuleKind.SOURCE:
         return None
+    loader = getattr(getattr(sys.modules.get(facts.name), "__spec__", None), "loader", None)
+    if loader is not None and type(loader) is not importlib.machinery.SourceFileLoader:
+        source = _source_of_loader(loader, facts.name)  # which may know better where it is
+        if source is not None:
+            return source
     try:
         return Path(facts.file).read_bytes()
     except OSError:  # in a ZIP on sys.path

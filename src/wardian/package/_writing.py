@@ -97,7 +97,9 @@ def _plan(closure: Closure, sources: Mapping[RecordName, bytes], others: Sequenc
     roots: dict[str | None, set[str]] = {}
     for member in inside:
         roots.setdefault(owners[member.module], set()).add(top_level(member.module))
-    tops = {record.partition("/")[0] for record in others} - {top for found in roots.values() for top in found}
+    tops = {record.partition("/")[0] for record in others} - {
+        top for found in roots.values() for top in found
+    }
     roots.setdefault(None, set()).update(tops)
     every = {top for found in roots.values() for top in found}
     return Plan(
@@ -115,9 +117,7 @@ def _plan(closure: Closure, sources: Mapping[RecordName, bytes], others: Sequenc
             )
         ),
         distributions=tuple(
-            PackedDistribution(
-                name=name or FIRST_PARTY, version=_version(name), roots=tuple(sorted(found))
-            )
+            PackedDistribution(name=name or FIRST_PARTY, version=_version(name), roots=tuple(sorted(found)))
             for name, found in sorted(roots.items(), key=lambda item: item[0] or FIRST_PARTY)
             if found
         ),

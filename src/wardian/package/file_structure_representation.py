@@ -47,7 +47,7 @@ class Directory:
         for child in ordered:
             last = child is ordered[-1]
             yield f"{indent}{chr(0x2514 if last else 0x251C)}\u2500\u2500 {child.name}"
-            yield from child._lines(indent + ("    " if last else "\u2502   "))  # noqa: SLF001  its own class
+            yield from child._lines(indent + ("    " if last else "\u2502   "))
 
 
 def make_directory(name: str, files: Iterable[str], include: GlobPattern, exclude: GlobPattern) -> Directory:

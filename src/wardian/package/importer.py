@@ -239,7 +239,7 @@ def _is_bare_folder(module: ModuleType) -> bool:
 def leaves(importer: Importer) -> Iterator[Importer]:
     """Yield the importers that *importer* consists of, in order."""
     if type(importer) is OrderedImporter:
-        for part in importer._importers:  # noqa: SLF001  of the same module
+        for part in importer._importers:
             yield from leaves(part)
     else:
         yield importer

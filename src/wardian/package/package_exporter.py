@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FunctionType, TracebackType
+from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
 import torch
@@ -133,9 +133,9 @@ class _Declared(NamedTuple):
 class PackageExporter:
     """Write code, pickled objects and files into one package.
 
-    What is saved is kept at once: later changes of an object do not reach the package. Which modules it needs
-    is decided when the exporter is closed, by the rules in the order in which they were declared; the standard
-    library and PyTorch are always there. The target gets its content only when everything went well.
+    What is saved is kept at once: later changes of an object do not reach the package. Which modules it
+    needs is decided when the exporter is closed, by the rules in the order in which they were declared; the
+    standard library and PyTorch are always there. The target gets its content only when everything went well.
 
     Args:
         f: Where the package goes: a path, or a binary file that can be written.
@@ -253,7 +253,9 @@ class PackageExporter:
             ModuleNotFoundError: if no importer has it.
         """
         if not isinstance(module_name, str):
-            raise TypeError(f"save_module takes the name of a module, such as torch.__name__, not {module_name!r}")
+            raise TypeError(
+                f"save_module takes the name of a module, such as torch.__name__, not {module_name!r}"
+            )
         name = self._checked_module(module_name)
         if module_name != name:
             for leaf in leaves(self.importer):
@@ -262,7 +264,7 @@ class PackageExporter:
                     break
             else:
                 raise ModuleNotFoundError(
-                    f"{module_name} is from a package that is not among the importers of this exporter",
+                    f"{module_name} is from a package that is none of this exporter's importers",
                     name=module_name,
                 )
         if self._scans.find(name) is None:
@@ -521,7 +523,7 @@ class PackageExporter:
             raise PackagingError(closure.graph, debug=self.debug)
         for index, (rule, text) in enumerate(self._rules):
             if not rule.allow_empty and index not in closure.matched:
-                raise EmptyMatchError(f"no module matched {text}, which was declared with allow_empty=False")
+                raise EmptyMatchError(f"{text} did not match any modules, and had to (allow_empty=False)")
         return closure
 
     def _closed_over(self) -> Closure:
@@ -568,7 +570,7 @@ class PackageExporter:
             return NotImplemented
         module, name = found
         if module.startswith(LIVE_PREFIX):
-            raise ObjMismatchError(f"{obj!r} is from a package that is not among the importers of this exporter")
+            raise ObjMismatchError(f"{obj!r} is from a package that is none of this exporter's importers")
         parent, _, last = name.rpartition(".")
         if not parent or "<locals>" in name:
             return NotImplemented

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -37,9 +39,9 @@ class ResourceNotFoundError(WardianError, RuntimeError, FileNotFoundError):
 class PackageImporter(Importer):
     """Load code, objects and files from a package.
 
-    Packed code is loaded from the package and imports only what is in it, the standard library, PyTorch, and the
-    external modules it was exported with. Every importer has modules of its own, also of one file; they
-    are ordinary modules below a name that only this importer has.
+    Packed code is loaded from the package and imports only what is in it, the standard library, PyTorch,
+    and the external modules it was exported with. Every importer has modules of its own, also of one
+    file; they are ordinary modules below a name that only this importer has.
 
     Args:
         file_or_buffer: A path of a file, or of the folder that one was extracted to; or a binary file.
@@ -83,7 +85,7 @@ class PackageImporter(Importer):
             raise
         self._archive = archive
         self._loads = threading.local()
-        allowed = allowed_externs(self.extern_modules)
+        allowed = self._allowed = allowed_externs(self.extern_modules)
         self.root: Root = acquire_private(
             archive.path.stem if archive.path is not None else "package",
             archive,
@@ -121,8 +123,9 @@ class PackageImporter(Importer):
         if name.startswith(PREFIX):
             raise ModuleNotFoundError(f"{name} is from another package than {self!r}", name=name)
         self.root.check_external(name)
-        import importlib
-
+        if self.root.allows is not None and not is_allowed(top, self._allowed, above=False):
+            # Only something below it is external: the package has a folder of that name, and no more.
+            return self.root.import_module(name)
         return importlib.import_module(name)
 
     def load_pickle(self, package: str | ModuleType, resource: str, map_location: Any = None) -> Any:
@@ -211,8 +214,6 @@ class PackageImporter(Importer):
     @property
     def modules(self) -> dict[str, ModuleType]:  # type: ignore[override]
         """The modules of the package that are imported, by the names they were exported under."""
-        import sys
-
         return {
             name.removeprefix(self._prefix): module
             for name, module in sys.modules.copy().items()
@@ -232,7 +233,11 @@ class PackageImporter(Importer):
     @property
     def zip_reader(self) -> Any:
         """The package as PyTorch's own reader; for a folder, an object with the same questions."""
-        return _FolderQuestions(self._archive) if isinstance(self._archive, FolderReader) else self._scripts_reader
+        return (
+            _FolderQuestions(self._archive)
+            if isinstance(self._archive, FolderReader)
+            else self._scripts_reader
+        )
 
     @property
     def _scripts_reader(self) -> Any:
@@ -282,7 +287,9 @@ class PackageImporter(Importer):
             raise TypeError(f"{name} is a module, not a package, and has no files")
         record = record_name(f"{name.replace('.', '/')}/{resource}")
         if record not in self._archive:
-            raise ResourceNotFoundError(f"{self.filename} has no file {record!r}", package=name, resource=resource)
+            raise ResourceNotFoundError(
+                f"{self.filename} has no file {record!r}", package=name, resource=resource
+            )
         return record
 
 
@@ -312,7 +319,7 @@ class PackageResourceReader:
         Raises:
             FileNotFoundError: if the package is not an extracted one, or has no such file.
         """
-        archive = self._importer._archive  # noqa: SLF001  its own reader
+        archive = self._importer._archive
         record = f"{self._package.replace('.', '/')}/{resource}"
         if isinstance(archive, FolderReader) and record in archive:
             return str(archive.path / record)
@@ -320,12 +327,12 @@ class PackageResourceReader:
 
     def is_resource(self, name: str) -> bool:
         """Tell whether *name* is a file of the package."""
-        return f"{self._package.replace('.', '/')}/{name}" in self._importer._archive  # noqa: SLF001
+        return f"{self._package.replace('.', '/')}/{name}" in self._importer._archive
 
     def contents(self) -> Iterator[str]:
         """Yield the names of the files and folders in the package."""
         start = self._package.replace(".", "/") + "/"
-        names = self._importer._archive.names  # noqa: SLF001
+        names = self._importer._archive.names
         yield from dict.fromkeys(n[len(start) :].partition("/")[0] for n in names if n.startswith(start))
 
 

@@ -63,14 +63,20 @@ class _Pickler(pickle.Pickler):
         self._hooks = hooks
         self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
         self.modules: list[str] = []
+        self.error: Exception | None = None
+        """What a `__reduce_package__` raised."""
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         if type(obj) in _ATOMS:
             return None
         pid = self._hooks.persistent_id(obj)
         if pid is None and hasattr(type(obj), "__reduce_package__"):
-            reduce = self._hooks.reduce_package
-            pid = self._reduce_package(obj) if reduce is None else reduce(obj)
+            reduce = self._hooks.reduce_package or self._reduce_package
+            try:
+                pid = reduce(obj)
+            except Exception as error:
+                self.error = error
+                raise
         return pid
 
     def _reduce_package(self, obj: Any) -> tuple[Any, ...]:
@@ -136,6 +142,7 @@ def pickle_object(
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
+        Exception: what a `__reduce_package__` raises.
     """
     buffer = io.BytesIO()
     hooks = _Hooks(persistent_id, rename or str, reduce_package, reduce_global)
@@ -143,6 +150,8 @@ def pickle_object(
     try:
         pickler.dump(obj)
     except Exception as error:
+        if pickler.error is error:  # of an API of its own, whose callers know its errors
+            raise
         raise _diagnose(obj, name, hooks, error) from error
     canonical = canonicalise(buffer.getvalue(), rename)
     return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ def open_for_scripts(archive: ArchiveReader) -> torch._C.PyTorchFileReader:
     """Open *archive* with PyTorch's own reader."""
     if archive.path is not None and archive.is_unchanged():
         return torch._C.PyTorchFileReader(str(archive.path))
-    return torch._C.PyTorchFileReader(io.BytesIO(archive.whole()))  # type: ignore[arg-type]
+    return torch._C.PyTorchFileReader(io.BytesIO(archive.whole()))
 
 
 class _Sink:
@@ -57,7 +57,7 @@ class _Sink:
     def flush(self) -> None:
         """Do nothing."""
 
-    def _read(self) -> Iterator[Any]:
+    def _read(self) -> Generator[None, memoryview]:
         part = yield
         while True:
             if bytes(part[:4]) in _DIRECTORY:
@@ -96,7 +96,9 @@ class _Sink:
                     self._archive.add_storage(b"", 0)
                     self.storages += 1
             else:
-                self.records[name] = zlib.decompress(content, -zlib.MAX_WBITS) if method == DEFLATED else content
+                self.records[name] = (
+                    zlib.decompress(content, -zlib.MAX_WBITS) if method == DEFLATED else content
+                )
             part = yield
 
 
@@ -107,7 +109,9 @@ def _describes(part: memoryview, written: int) -> bool:
 
 
 def _unexpected() -> RuntimeError:
-    return RuntimeError(f"torch {torch.__version__} writes TorchScript in a way that is not known; please report it")
+    return RuntimeError(
+        f"torch {torch.__version__} writes TorchScript in a way that is not known; please report it"
+    )
 
 
 class ScriptingStorageWriter(StorageWriter):
@@ -129,7 +133,7 @@ class ScriptingStorageWriter(StorageWriter):
         if self._serializer is None:
             self._sink = _Sink(self._archive)
             self._zip = torch._C.PyTorchFileWriter(self._sink)  # type: ignore[call-overload]
-            self._serializer = torch._C.ScriptModuleSerializer(self._zip)  # type: ignore[attr-defined]
+            self._serializer = torch._C.ScriptModuleSerializer(self._zip)
             self._context = self._serializer.storage_context()
             for _, storage in self._known.values():
                 self._context.get_or_add_storage(storage)
@@ -164,4 +168,8 @@ class ScriptingStorageWriter(StorageWriter):
         self._serializer = self._context = None
         del self._zip
         own = (".data/version", ".data/serialization_id", "version", "byteorder", ".format_version")
-        return {name: data for name, data in records.items() if name.startswith(".data/ts_code/") and name not in own}
+        return {
+            name: data
+            for name, data in records.items()
+            if name.startswith(".data/ts_code/") and name not in own
+        }

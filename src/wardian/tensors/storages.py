@@ -78,7 +78,7 @@ class StorageWriter:
 
 
 def _as_tensor(storage: UntypedStorage) -> torch.Tensor:
-    return torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload,no-any-return]
+    return torch.empty(0, dtype=torch.uint8).set_(storage)
 
 
 def _bytes_of(storage: UntypedStorage) -> memoryview:

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["trace_dependencies"]
 
 
-def trace_dependencies(callable: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> list[str]:  # noqa: A002
+def trace_dependencies(callable: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> list[str]:
     """Run *callable* and return the modules of the functions that were called.
 
     A profiler that is set is called as before, and is there again afterwards.
@@ -25,7 +25,7 @@ def trace_dependencies(callable: Callable[..., Any], inputs: Iterable[tuple[Any,
     used: dict[str, None] = {}
     before = sys.getprofile()
 
-    def record(frame: FrameType, event: str, arg: Any) -> None:
+    def record(frame: FrameType, event: Any, arg: Any) -> None:
         if event == "call":
             module = frame.f_globals.get("__name__")
             if isinstance(module, str) and module != __name__:
