@@ -372,7 +372,9 @@ def _load(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[Path | Non
 def _real_path(file: BinaryIO) -> Path | None:
     """Return the path where the content of *file* lies, None if there is none."""
     # Only of these is it known that the file has the content: a GzipFile has a path, too.
-    if type(file) not in (io.FileIO, io.BufferedReader, io.BufferedRandom) or not isinstance(file.name, str):
+    if type(file) not in (io.FileIO, io.BufferedReader, io.BufferedRandom):
+        return None
+    if not isinstance(getattr(file, "name", None), str):  # a BufferedReader of something in memory
         return None
     try:
         same = os.path.samestat(Path(file.name).stat(), os.fstat(file.fileno()))

@@ -118,7 +118,7 @@ class Root:
         self.allows = allows
         self.attributes = dict(attributes or {})
         self.roots = manifest.roots
-        self.rewritten = self.roots | SHIMMED | self.guests.keys()
+        self.rewritten = self.roots | SHIMMED | frozenset(self.guests)
         self.users = 0
         digest = archive.fingerprint
         libraries = {library.record: library for library in manifest.libraries}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import importlib.machinery
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from wardian.environment import ModuleKind, is_stdlib
@@ -106,6 +106,8 @@ class Member:
     """For interned and mocked modules; None for a package that is only a folder."""
     is_package: bool = False
     found: FoundModule | None = None
+    scanned: bool = False
+    """Whether its source was read, and so is known to be valid."""
 
 
 @dataclass(slots=True)
@@ -386,6 +388,7 @@ class _Walk:
         except SyntaxError as error:
             self.refuse(module, PackagingErrorReason.DEPENDENCY_RESOLUTION_FAILED, str(error))
             return
+        self.closure.members[module] = replace(self.closure.members[module], scanned=True)
         followed: set[ModuleName] = set()
         for base, item in pairs:
             # `from mylib import ops`: if ops is a module, mylib itself is not needed.

@@ -42,7 +42,10 @@ for _method in (
 del _method
 
 
+_own_name = __name__.split(".", 3)[-1] if __name__.startswith("wardian.live.") else __name__
+
+
 def __getattr__(name):
     if name.startswith("__") and name.endswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return MockedObject(f"{__name__}.{name}")
+    return MockedObject(f"{_own_name}.{name}")

@@ -149,9 +149,9 @@ def _version(distribution: str | None) -> str | None:
 
 def _runs(member: Member) -> bool:
     """Tell whether a module is likely to run when the package is used, so that its bytecode pays."""
-    if member.found is None or member.found.root is not None:
-        return member.action is Action.INTERN
-    return member.module in sys.modules
+    if member.action is Action.MOCK or not member.scanned:
+        return False
+    return member.found is None or member.found.root is not None or member.module in sys.modules
 
 
 def _externs(closure: Closure, owners: Mapping[ModuleName, str | None]) -> tuple[Extern, ...]:
