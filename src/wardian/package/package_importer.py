@@ -368,7 +368,8 @@ def _rezip(reader: Any) -> bytes:
     writer = torch._C.PyTorchFileWriter(buffer)
     for name in reader.get_all_records():
         # These the writer makes by itself.
-        if name not in (".data/version", "version", "byteorder", ".data/serialization_id", ".format_version"):
+        own = (".data/version", "version", "byteorder", ".data/serialization_id", ".format_version")
+        if name not in own and not name.startswith(".wardian/"):
             data = reader.get_record(name)
             writer.write_record(name, data, len(data))
     writer.write_end_of_file()

@@ -374,7 +374,9 @@ def test_threads_get_their_own_tensors(tmp_path: Path) -> None:
     with PackageExporter(path) as e:
         e.intern("**")
         for n in range(8):
-            e.save_pickle("t", f"{n}.pkl", {"t": torch.full((500,), float(n)), "b": module("greenhouse.beds").Bed})
+            e.save_pickle(
+                "t", f"{n}.pkl", {"t": torch.full((500,), float(n)), "b": module("greenhouse.beds").Bed}
+            )
     i = PackageImporter(path)
     wrong: list[int] = []
     barrier = threading.Barrier(8)
