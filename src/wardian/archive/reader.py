@@ -133,6 +133,9 @@ class ArchiveReader:
             raise DamageError("another archive was appended")
         if _EXTERN_MODULES in below:
             return "torch.package", directory.package_records(data, found)
+        if {b"extern_modules", b"version"} <= below:  # the prototype in torch 1.8
+            records = directory.package_records(data, found)
+            return "torch.package", {_name_since_1_9(name): record for name, record in records.items()}
         raise self._other_kind(kinds.describe(data, entries))
 
     @property
@@ -331,6 +334,14 @@ class ArchiveReader:
             f"{self._label()} is not a case and not an archive of torch.package: it is {description}",
             path=self._path_text(),
         )
+
+
+def _name_since_1_9(name: RecordName) -> RecordName:
+    """Return the name that a record of torch 1.8 has had since torch 1.9."""
+    if name in ("extern_modules", "version"):
+        return RecordName(f".data/{name}")
+    number = name.removeprefix("data/")
+    return RecordName(f".data/{number}.storage") if number != name and number.isdecimal() else name
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
