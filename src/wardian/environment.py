@@ -180,7 +180,8 @@ def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpe
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             try:
-                spec = find(prefix, path) if find is not None else None
+                # As the import system calls it: a finder may want all three.
+                spec = find(prefix, path, None) if find is not None else None
             except KeyError:
                 # A namespace package looks for its parent in sys.modules (_NamespacePath).
                 spec = importlib.machinery.ModuleSpec(prefix, None, is_package=True)

@@ -135,10 +135,12 @@ def pack(
             )
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
+        pickles = {RecordName(entry.record): pickled.data}
+        if test is not None and entry.test is not None:
+            pickles[RecordName(entry.test)] = test.data
         contents = Contents(
-            entry=replace(entry, outputs=observation is not None and observation.has_outputs),
-            pickle=pickled.data,
-            test=None if test is None else test.data,
+            entries=(replace(entry, outputs=observation is not None and observation.has_outputs),),
+            pickles=pickles,
             tensors=tensor_index(obj, name, storages.key_of),
             resources=extra,
             metadata=notes,
@@ -314,7 +316,7 @@ def _write_and_prove(
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it, with deferred packages if outputs can vouch for them, else without."""
     attempts = [contents]
-    if the_plan.deferrable and contents.entry.outputs and prove:
+    if the_plan.deferrable and contents.entries[0].outputs and prove:
         attempts.insert(0, replace(contents, deferred=the_plan.deferrable))
     for attempt in attempts:
         with stages("write"):
