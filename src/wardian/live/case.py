@@ -17,6 +17,7 @@ from wardian.live.audit import check_environment
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.loading import Loading
 from wardian.live.root import Root, acquire, acquire_private, announced_path, get_root, release, root_name
+from wardian.live.sharing import SHARED_SUFFIX, find_shared
 from wardian.manifest import Entry, Manifest
 from wardian.names import RecordName, module_name
 
@@ -42,12 +43,17 @@ class Case:
     """
 
     def __init__(
-        self, path: str, archive: ArchiveReader | FolderReader, manifest: Manifest, stem: str
+        self,
+        path: str,
+        archive: ArchiveReader | FolderReader,
+        manifest: Manifest,
+        stem: str,
+        shared: frozenset[str] = frozenset(),
     ) -> None:
         self._path = path
         self._archive = archive
         self.manifest = manifest
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"shared": shared}
         if archive.kind == "torch.package":
             allowed = allowed_externs(extern_modules(archive))
             options["allows"] = lambda module: is_allowed(module, allowed)
@@ -58,11 +64,12 @@ class Case:
             archive.close()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:
+    def open(cls, path: str | os.PathLike[str] | bytes | BinaryIO, *, share: bool = False) -> Case:
         """Open a case: parse it and check it against the environment; no packed code runs.
 
         Args:
             path: The file, its bytes, or an open binary file.
+            share: Serve installed libraries instead of packed copies whose sources are the same.
 
         Raises:
             NotACaseError, UnsupportedFormatError, CorruptCaseError: if the file cannot be used.
@@ -76,7 +83,10 @@ class Case:
         except BaseException:
             archive.close()
             raise
-        return cls(label, archive, manifest, archive.path.stem if archive.path else "memory")
+        stem = archive.path.stem if archive.path else "memory"
+        if share:
+            return cls(label, archive, manifest, stem + SHARED_SUFFIX, shared=find_shared(manifest))
+        return cls(label, archive, manifest, stem)
 
     def __enter__(self) -> Self:
         return self
@@ -217,7 +227,7 @@ def find_root(name: str) -> Root | None:
         manifest = read_manifest(archive)
         stem = name[: -len("_01234567")]
         if root_name(stem, archive.fingerprint) == name:
-            _reopened.append(Case.open(path))
+            _reopened.append(Case.open(path, share=stem.endswith(SHARED_SUFFIX)))
             archive.close()
         else:  # the root of a PackageImporter
             _private.append(acquire_private(stem, archive, manifest, name))

@@ -96,6 +96,7 @@ class Root:
         allows: Tells of an absolute name that is not in the archive whether packed code may import it from
             the environment. None allows everything.
         attributes: Globals that every packed module has from the start.
+        shared: Packed top-level names for which the installed modules are served.
     """
 
     def __init__(
@@ -107,12 +108,14 @@ class Root:
         guests: Mapping[str, Any] | None = None,
         allows: Callable[[str], bool] | None = None,
         attributes: Mapping[str, Any] | None = None,
+        shared: frozenset[str] = frozenset(),
     ) -> None:
         self.name = name
         self.archive = archive
         self.manifest = manifest
         self.guests = dict(guests or {})
         self.allows = allows
+        self.shared = shared
         self.attributes = dict(attributes or {})
         self.roots = manifest.roots
         self.rewritten = self.roots | SHIMMED | frozenset(self.guests)
@@ -262,6 +265,8 @@ class Root:
             return importlib.machinery.ModuleSpec(fullname, RootLoader(), is_package=True)
         if module in self.guests:
             return importlib.machinery.ModuleSpec(fullname, AliasLoader(self.guests[module]))
+        if module.partition(".")[0] in self.shared:
+            return self._extern_below_packed(module, fullname)
         packed = self.modules.get(module)
         if packed is not None:
             loader = CaseLoader(self, packed)
