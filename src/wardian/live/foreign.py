@@ -15,7 +15,7 @@ from wardian.manifest import (
 )
 from wardian.names import ModuleName, RecordName, top_level
 
-__all__ = ["allowed_externs", "extern_modules", "manifest_of", "read_manifest"]
+__all__ = ["allowed_externs", "extern_modules", "is_allowed", "manifest_of", "read_manifest"]
 
 _ALWAYS = frozenset({"torch", "numpy"})
 """What torch.package lets packed code import without an extern: PyTorch, and what tensors convert to."""

@@ -15,7 +15,15 @@ from wardian.errors import Problem, UnpicklableError
 from wardian.pickling.paths import find_path
 from wardian.pickling.stream import canonicalise
 
-__all__ = ["PROTOCOL", "NotPicklableError", "PickledObject", "ReducePackage", "module_of", "pickle_object"]
+__all__ = [
+    "NotPicklableError",
+    "PROTOCOL",
+    "PersistentId",
+    "PickledObject",
+    "ReducePackage",
+    "module_of",
+    "pickle_object",
+]
 
 PROTOCOL = 4
 """The pickle protocol of a case (docs/format.md, 4.1)."""
