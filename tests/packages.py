@@ -8,7 +8,7 @@ from typing import Any
 
 from wardian.package import PackageExporter, PackageImporter
 
-__all__ = ["exported", "imported"]
+__all__ = ["exported", "imported", "in_turn"]
 
 
 def exported(fill: Callable[[PackageExporter], Any], **options: Any) -> BytesIO:
@@ -23,3 +23,8 @@ def exported(fill: Callable[[PackageExporter], Any], **options: Any) -> BytesIO:
 def imported(fill: Callable[[PackageExporter], Any], **options: Any) -> PackageImporter:
     """Return an importer of a package that *fill* has saved things to."""
     return PackageImporter(exported(fill, **options))
+
+
+def in_turn(*fills: Callable[[PackageExporter], Any]) -> Callable[[PackageExporter], Any]:
+    """Return a function that calls *fills* one after the other."""
+    return lambda exporter: [fill(exporter) for fill in fills]

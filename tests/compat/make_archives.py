@@ -67,7 +67,7 @@ def main(folder):
                 file.write(source)
         sys.path.insert(0, library)
         warnings.simplefilter("ignore")
-        write(os.path.join(folder, "torch-%s.pt" % torch.__version__.split("+")[0]))
+        write(os.path.join(folder, "torch-" + torch.__version__.split("+")[0] + ".pt"))
 
 
 def write(path):

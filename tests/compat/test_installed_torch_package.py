@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 import torch
-import torch.package as stock
 
 import wardian
 import wardian.package as drop_in
 from wardian.errors import EntryNotFoundError
+
+stock: Any = importlib.import_module("torch.package")
 
 # What torch.package itself warns of, not what Wardian does.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")

@@ -1,15 +1,16 @@
 """Which modules a package needs, and what its rules say about each: decided anew whenever it is asked.
 
 `torch.package` follows imports only from interned modules, leaves packages above a module out unless they
-are imported themselves, and runs nothing. So this is a walk of its own over the facts that the engine's scanner
-finds, and decides while it walks; `wardian.trace` and `wardian.planning` decide about whole distributions
-after a run.
+are imported themselves, and runs nothing. So this is a walk of its own over the facts that the engine's
+scanner finds, and decides while it walks; `wardian.trace` and `wardian.planning` decide about whole
+distributions after a run.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.machinery
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -40,6 +41,9 @@ OWN_MODULE = "torch_package_importer"
 """The name by which packed code imports its importer."""
 
 _MOCK_OF_TORCH = "_mock"
+
+_CLIMBS = re.compile(rb"from\b[\s\\]*((?:\.[\s\\]*)+)")
+"""The dots of a relative import."""
 
 
 class PackagingErrorReason(Enum):
@@ -191,9 +195,9 @@ class Scans:
 
 def _check_levels(tree: ast.Module, source: bytes, module: ModuleName, *, is_package: bool) -> None:
     """Refuse a relative import that climbs above everything, which the scanner passes over."""
-    if b".." not in source:
-        return
     depth = max(module.count(".") + is_package, 1)
+    if all(match[1].count(b".") <= depth for match in _CLIMBS.finditer(source)):
+        return  # what most sources are; only a tree tells code from text
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level > depth:
             raise SyntaxError(f"line {node.lineno}: relative import beyond the top-level package")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from wardian.package.glob_group import GlobGroup, GlobPattern
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "make_directory"]
 
 
 class Directory:

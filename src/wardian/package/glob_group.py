@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wardian.globs import GlobGroup
+from wardian import globs
 
 __all__ = ["GlobGroup", "GlobPattern"]
+
+GlobGroup = globs.GlobGroup
 
 GlobPattern = str | Iterable[str]
 """A pattern, or several."""

@@ -23,13 +23,13 @@ from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name, re
 from wardian.package._closure import (
     Closure,
     ModuleSaved,
-    PackagingErrorReason,
     PickleSaved,
     Saved,
     Scans,
     SourceSaved,
     close_over,
 )
+from wardian.package._closure import PackagingErrorReason as _Reason
 from wardian.package._digraph import DiGraph
 from wardian.package._modules import FoundModule
 from wardian.package._writing import PickledEntry, write
@@ -54,7 +54,9 @@ __all__ = [
     "PackagingErrorReason",
 ]
 
-ActionHook = Callable[["PackageExporter", str], None]
+PackagingErrorReason = _Reason
+
+_ActionHook = Callable[["PackageExporter", str], None]
 
 
 class EmptyMatchError(PackError):
@@ -192,7 +194,7 @@ class PackageExporter:
         self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
         self._numbers = 0
         self._open = True
-        self._hooks: dict[Action, OrderedDict[int, ActionHook]] = {
+        self._hooks: dict[Action, OrderedDict[int, _ActionHook]] = {
             action: OrderedDict() for action in (Action.INTERN, Action.EXTERN, Action.MOCK)
         }
 
@@ -311,7 +313,7 @@ class PackageExporter:
             reduce_package=reduce_package,
             reduce_global=self._reduce_global,
         )
-        self._entries.append(PickledEntry(record, obj_type(obj), pickled.data, self._tensors(record, obj)))
+        self._entries.append(PickledEntry(record, _type_name(obj), pickled.data, self._tensors(record, obj)))
         self._record(PickleSaved(package, resource, pickled.globals, pickled.modules, dependencies))
 
     def save_text(self, package: str, resource: str, text: str) -> None:
@@ -400,7 +402,7 @@ class PackageExporter:
 
     # Hooks
 
-    def register_extern_hook(self, hook: ActionHook) -> RemovableHandle:
+    def register_extern_hook(self, hook: _ActionHook) -> RemovableHandle:
         """Have *hook* called with the exporter and the name of each extern module, when it is closed.
 
         Returns:
@@ -408,15 +410,15 @@ class PackageExporter:
         """
         return self._register(Action.EXTERN, hook)
 
-    def register_mock_hook(self, hook: ActionHook) -> RemovableHandle:
+    def register_mock_hook(self, hook: _ActionHook) -> RemovableHandle:
         """Have *hook* called for each mocked module; see `register_extern_hook`."""
         return self._register(Action.MOCK, hook)
 
-    def register_intern_hook(self, hook: ActionHook) -> RemovableHandle:
+    def register_intern_hook(self, hook: _ActionHook) -> RemovableHandle:
         """Have *hook* called for each interned module; see `register_extern_hook`."""
         return self._register(Action.INTERN, hook)
 
-    def _register(self, action: Action, hook: ActionHook) -> RemovableHandle:
+    def _register(self, action: Action, hook: _ActionHook) -> RemovableHandle:
         hooks = self._hooks[action]
         handle = RemovableHandle(hooks)
         hooks[handle.id] = hook
@@ -592,8 +594,8 @@ class PackageExporter:
             owner = self._scans.owners.setdefault(key, leaf)
             if owner is not leaf:
                 raise ObjMismatchError(
-                    f"{obj!r} is from {leaf!r}, but objects of {module} from {owner!r} were saved before, and a "
-                    "package holds one copy of a module"
+                    f"{obj!r} is from {leaf!r}, but objects of {module} from {owner!r} were saved before, "
+                    "and a package holds one copy of a module"
                 )
             return module, name
         raise next((e for e in reasons if isinstance(e, ObjMismatchError)), reasons[0])
@@ -607,7 +609,7 @@ class PackageExporter:
         return ()
 
 
-def obj_type(obj: Any) -> str:
+def _type_name(obj: Any) -> str:
     """Return the dotted name of the class of *obj*."""
     return f"{original_name(type(obj).__module__)}.{type(obj).__qualname__}"
 

@@ -29,7 +29,7 @@ from wardian.package.importer import Importer
 if TYPE_CHECKING:
     from wardian.live.root import Root
 
-__all__ = ["PackageImporter", "ResourceNotFoundError"]
+__all__ = ["PackageImporter", "PackageResourceReader", "ResourceNotFoundError"]
 
 
 class ResourceNotFoundError(WardianError, RuntimeError, FileNotFoundError):

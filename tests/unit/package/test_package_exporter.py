@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.packages import exported, imported
+from tests.packages import exported, imported, in_turn
 from wardian.package import (
     EmptyMatchError,
     Importer,
@@ -110,7 +110,7 @@ def test_a_finder_that_knows_better_where_the_source_is_is_asked(library: Path) 
             return str(library / "tools_moved.py")
 
     class Finder(MetaPathFinder):
-        def find_spec(self, fullname: str, path: Any, target: Any) -> Any:
+        def find_spec(self, fullname: str, path: Any, target: Any) -> Any:  # type: ignore[override]
             if fullname != "tools":
                 return None
             spec = importlib.machinery.PathFinder.find_spec(fullname, path)
@@ -118,7 +118,7 @@ def test_a_finder_that_knows_better_where_the_source_is_is_asked(library: Path) 
             spec.loader = Moving("tools", str(library / "tools.py"))
             return spec
 
-    finder = Finder()
+    finder: Any = Finder()
     sys.meta_path.insert(0, finder)
     sys.modules.pop("tools", None)
     try:
@@ -228,11 +228,11 @@ def test_all_modules_without_a_rule_are_named_at_once() -> None:
 
 
 def test_debug_shows_the_path_to_a_broken_module() -> None:
-    with pytest.raises(PackagingError, match="<obj.obj.pkl> -> greenhouse -> greenhouse.beds"):
+    with pytest.raises(PackagingError, match=r"<obj\.obj\.pkl> -> greenhouse -> greenhouse.beds"):
         exported(
-            lambda e: (
-                e.intern("greenhouse"),
-                e.save_pickle("obj", "obj.pkl", module("greenhouse").Greenhouse(1)),
+            in_turn(
+                lambda e: e.intern("greenhouse"),
+                lambda e: e.save_pickle("obj", "obj.pkl", module("greenhouse").Greenhouse(1)),
             ),
             debug=True,
         )
@@ -425,7 +425,7 @@ def test_objects_share_storages_also_between_pickles_in_the_file() -> None:
 
 
 def test_tensors_of_many_kinds_come_back() -> None:
-    tensors = {
+    tensors: dict[str, Any] = {
         "half": torch.ones(3, dtype=torch.bfloat16),
         "bool": torch.tensor([True, False]),
         "empty": torch.empty(0, 4),

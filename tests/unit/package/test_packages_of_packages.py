@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.fx import Graph, GraphModule, symbolic_trace
 
-from tests.packages import exported, imported
+from tests.packages import exported, imported, in_turn
 from wardian.package import ObjMismatchError, PackageExporter, PackageImporter, sys_importer
 from wardian.package.package_exporter import PackagingErrorReason
 
@@ -91,13 +91,17 @@ def test_one_package_never_mixes_two_copies_of_a_module() -> None:
 def test_an_object_is_packaged_with_the_source_it_came_with(library: Path) -> None:
     Bed = module("greenhouse.beds").Bed  # noqa: N806
     changed = library.joinpath("greenhouse/beds.py").read_text() + "\nchanged = True\n"
-    first = imported(lambda e: (e.save_source_string("greenhouse.beds", changed), e.save_text("a", "b", "")))
+    first = imported(
+        in_turn(
+            lambda e: e.save_source_string("greenhouse.beds", changed), lambda e: e.save_text("a", "b", "")
+        )
+    )
     second = imported(saves(Bed()), importer=[first, sys_importer])
     assert not hasattr(second.import_module("greenhouse.beds"), "changed")
 
 
 def test_mocks_stay_mocks() -> None:
-    i = imported(lambda e: (e.mock("tools"), e.save_source_string("mine", "import tools")))
+    i = imported(in_turn(lambda e: e.mock("tools"), lambda e: e.save_source_string("mine", "import tools")))
     for rule in ("intern", "intern", "mock"):
         with pytest.raises(NotImplementedError, match="mocked"):
             i.import_module("mine").tools.result()
@@ -113,8 +117,10 @@ def test_mocks_stay_mocks() -> None:
 
 
 def test_externs_of_a_package_are_found_through_it() -> None:
-    first = imported(lambda e: (e.extern("tools"), e.save_source_string("mine", "import tools")))
-    second = imported(lambda e: (e.extern("tools"), e.save_module("mine")), importer=first)
+    first = imported(
+        in_turn(lambda e: e.extern("tools"), lambda e: e.save_source_string("mine", "import tools"))
+    )
+    second = imported(in_turn(lambda e: e.extern("tools"), lambda e: e.save_module("mine")), importer=first)
     assert second.import_module("mine").tools is module("tools")
 
 
@@ -283,9 +289,7 @@ def test_a_scripted_module_first_or_alone() -> None:
     scripted = script(module("greenhouse.models").Growth())
     x = torch.rand(3)
     for obj in (scripted, [scripted, torch.ones(2)], {"a": torch.ones(2), "b": scripted}):
-        loaded = imported(lambda e, obj=obj: e.save_pickle("res", "mod.pkl", obj)).load_pickle(
-            "res", "mod.pkl"
-        )
+        loaded = imported(saves(obj)).load_pickle("model", "model.pkl")
         found = loaded if obj is scripted else loaded[0] if isinstance(loaded, list) else loaded["b"]
         assert torch.equal(found(x), scripted(x))
 
