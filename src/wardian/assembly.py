@@ -16,6 +16,7 @@ from typing import Literal
 from wardian.archive import ArchiveWriter, RecordDigest
 from wardian.environment import is_stdlib
 from wardian.errors import PackError, Problem
+from wardian.graph import ImportContext
 from wardian.manifest import (
     FORMAT_VERSION,
     Entry,
@@ -218,6 +219,9 @@ def _for_torch_package(
 
 def _top_level_externs(plan: Plan, sources: Iterable[bytes], manifest: Manifest) -> list[str]:
     outside: set[str] = {module.partition(".")[0] for extern in plan.externs for module in extern.modules}
+    for edge in plan.graph:
+        if edge.context is ImportContext.PICKLED and is_stdlib(edge.imported):
+            outside.add(edge.imported.partition(".")[0])
     for source in sources:
         for one, several in _IMPORT.findall(source):
             for name in (one or several).decode().split(","):

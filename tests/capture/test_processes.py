@@ -174,7 +174,8 @@ def test_script_changed_while_it_runs_is_packed_as_it_runs(tmp_path: Path) -> No
                 for name in ("helpers.py", "train.py"):
                     linecache.clearcache()
                     text = open(name).read()
-                    open(name, "w").write("# a line more\\n" + text.replace("* 2", "* 20").replace("* 3", "* 30"))
+                    changed = text.replace("* 2", "* 20").replace("* 3", "* 30")
+                    open(name, "w").write("# a line more\\n" + changed)
                 model, inputs, CASE = Net(), (torch.ones(1),), "model.case"
                 {PACK.replace(chr(10), chr(10) + " " * 16)}
             """,
@@ -203,7 +204,8 @@ def test_module_that_exists_as_bytecode_only(tmp_path: Path) -> None:
                         return double(again.double(tools.double(x)))
             """,
             "garden/tools.py": "def double(x):\n    return x * 2\n",
-            "train.py": f"import garden, torch\nmodel, inputs, CASE = garden.Net(), (torch.ones(1),), 'model.case'\n{PACK}",
+            "train.py": "import garden, torch\n"
+            f"model, inputs, CASE = garden.Net(), (torch.ones(1),), 'model.case'\n{PACK}",
         },
     )
     for source in (tmp_path / "project" / "garden").glob("*.py"):
@@ -245,7 +247,8 @@ def test_what_was_loaded_can_be_packed_again(tmp_path: Path) -> None:
     assert _pack(tmp_path, "train.py")["expected"] == [7.0]
     again = f"""
 import sys, torch, wardian
-model, inputs, CASE = torch.nn.Sequential(wardian.load(sys.argv[1]), wardian.load(sys.argv[1])), (torch.ones(1),), "again.case"
+model = torch.nn.Sequential(wardian.load(sys.argv[1]), wardian.load(sys.argv[1]))
+inputs, CASE = (torch.ones(1),), "again.case"
 {PACK}
 """
     elsewhere = tmp_path / "elsewhere"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import gc
 import re
 import sys
 import threading
@@ -205,11 +206,16 @@ class Capture:
 
     def _variable(self, obj: Any) -> Any:
         """Return the name of a type variable or the like, which pickles by name."""
-        module = sys.modules.get(getattr(obj, "__module__", None) or "")
-        if module is None or is_importable(module.__name__):
-            return NotImplemented
-        namespace = self._namespace(vars(module))
-        return (namespace and self._in_namespace(namespace, obj)) or NotImplemented
+        found = importable(obj) or (obj.__module__, obj.__name__)
+        if _is_at(found[0], found[1], obj) and is_importable(found[0]):
+            return NotImplemented if found[1] == obj.__name__ else self.named(*found)
+        namespace = self._namespace_named(obj.__module__, obj)
+        known = namespace and self._in_namespace(namespace, obj)
+        if known:
+            return known
+        if isinstance(obj, typing.NewType):
+            return self.named("typing", "NewType"), (obj.__name__, obj.__supertype__)
+        return type(obj), (obj.__name__, *getattr(obj, "__constraints__", ()))
 
     def _lru_cache(self, obj: Any) -> Any:
         if importable(obj) is not None:
@@ -235,10 +241,8 @@ class Capture:
             if known is not None:
                 return known
             home: Namespace | _Home = namespace
-        elif is_importable(cls.__module__):
-            home = self._home(original_name(cls.__module__))
         else:
-            return NotImplemented
+            home = self._home(original_name(cls.__module__))
         recipe = recipe_for(cls)
         members = {name: value for name, value in recipe.members.items() if self._fits(name, value)}
         return (
@@ -293,13 +297,30 @@ class Capture:
     # Names of a script
 
     def _namespace_of_class(self, cls: type) -> Namespace | None:
-        module = sys.modules.get(cls.__module__)
-        if module is not None and not is_importable(cls.__module__) and cls.__module__ != "builtins":
-            return self._namespace(vars(module))
         for member in vars(cls).values():
-            if isinstance(member, types.FunctionType) and member.__qualname__.startswith(cls.__qualname__):
+            if (
+                isinstance(member, types.FunctionType)
+                and member.__qualname__.startswith(cls.__qualname__)
+                and member.__globals__.get("__name__") == cls.__module__
+            ):
                 return self._namespace(member.__globals__)
-        return None
+        return self._namespace_named(cls.__module__, cls)
+
+    def _namespace_named(self, name: str | None, obj: Any) -> Namespace | None:
+        """Return the namespace of this name in which *obj* was made; None if it is an importable module."""
+        if name is not None and name != "builtins":
+            if is_importable(name):
+                return None
+            if name in sys.modules:
+                return self._namespace(vars(sys.modules[name]))
+        for known in self._namespaces.values():
+            if known.name == name:
+                return known
+        # Source that was executed in a dictionary: the dictionary holds what it defined.
+        for holder in gc.get_referrers(obj):
+            if isinstance(holder, dict) and holder.get("__name__") == name and "__builtins__" in holder:
+                return self._namespace(holder)
+        return self._namespace({"__name__": name or CAPTURED})
 
     def _namespace(self, variables: dict[str, Any]) -> Namespace | None:
         """Return the namespace of these globals; None if they are those of an importable module."""
@@ -550,6 +571,13 @@ class _Home:
         self.name = name
         self.module = module
         self.factories: dict[str, Piece] = {}
+
+
+def _is_at(module: str, path: str, obj: Any) -> bool:
+    try:
+        return look_up(module, path) is obj
+    except AttributeError:
+        return False
 
 
 def _never(value: Any) -> str | None:
