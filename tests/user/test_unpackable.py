@@ -65,6 +65,11 @@ GREEN = 1
 X = torch.ones(1, 2)
 
 
+def iter_once() -> Iterator[int]:
+    """Make a generator, which nothing can pickle."""
+    yield 1
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     """The importable project; afterwards the target is as it was, and nothing else is in its folder."""
@@ -87,7 +92,7 @@ def test_every_attribute_that_cannot_be_pickled_is_told_with_its_place(
     project: Callable[[str], Any], target: Path
 ) -> None:
     model = project("willow.model").Willow()
-    model.encoder.hooks = [1, 2, (tick for tick in ())]
+    model.encoder.hooks = [1, 2, iter_once()]
     with (target.parent.parent / "open.txt").open("w") as file:
         model.blocks[1].hooks = {"log": (file,)}
         with pytest.raises(wardian.UnpicklableError) as caught:
@@ -101,7 +106,7 @@ def test_every_attribute_that_cannot_be_pickled_is_told_with_its_place(
 
 def test_inputs_that_cannot_be_pickled_are_called_inputs(project: Callable[[str], Any], target: Path) -> None:
     with pytest.raises(wardian.UnpicklableError) as caught:
-        wardian.pack(project("willow.model").Willow(), target, inputs=(X, (tick for tick in ())))
+        wardian.pack(project("willow.model").Willow(), target, inputs=(X, iter_once()))
     assert caught.value.path == "inputs[1]"
 
 
