@@ -1,4 +1,4 @@
-"""Files that cannot be loaded: what they are, or what is wrong with them, is told before any packed code runs."""
+"""Files and environments that do not fit: said before packed code runs, with the way out."""
 
 from __future__ import annotations
 

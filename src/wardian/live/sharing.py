@@ -13,7 +13,7 @@ from wardian.names import ModuleName
 __all__ = ["SHARED_SUFFIX", "find_shared"]
 
 SHARED_SUFFIX = "_shared"
-"""What the stem of the root of a shared case ends with: its modules are not those of the same case unshared."""
+"""What the stem of the root of a shared case ends with; unshared, the same case has other modules."""
 
 
 def find_shared(manifest: Manifest) -> frozenset[str]:
