@@ -98,7 +98,7 @@ def forge(entries: list[Forged], *, sealed: bool = True, end: Mapping[int, int] 
         manifest = document(
             {
                 name(e.name.removeprefix(b"case/").decode("utf-8", "replace")): RecordDigest(
-                    len(e.content), "sha256", hashlib.sha256(e.content).hexdigest()
+                    e.both.get("size", len(e.content)), "sha256", hashlib.sha256(e.content).hexdigest()
                 )
                 for e in entries
             }

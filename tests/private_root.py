@@ -43,6 +43,8 @@ class _Finder(MetaPathFinder, Loader):
         if not fullname.startswith(self.prefix):
             return None
         name = fullname.removeprefix(self.prefix)
+        if name == "sys" and self.prefix:
+            return ModuleSpec(fullname, _Sys())
         if name in SHIMMED and self.prefix:
             return ModuleSpec(fullname, _Shim(name))
         place = name.replace(".", "/")
@@ -63,6 +65,11 @@ class _Finder(MetaPathFinder, Loader):
         else:
             code = compile(source, spec.origin, "exec", dont_inherit=True)
         exec(code, module.__dict__)
+
+
+class _Sys(Loader):
+    def exec_module(self, module: ModuleType) -> None:
+        sys.modules[module.__name__] = sys
 
 
 class _Shim(Loader):

@@ -36,6 +36,7 @@ from wardian.errors import (
     UnpicklableError,
     UnsupportedFormatError,
     WardianError,
+    WardianWarning,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ __all__ = [
     "UnpicklableError",
     "UnsupportedFormatError",
     "WardianError",
+    "WardianWarning",
     "load",
     "open",
     "pack",
@@ -127,7 +129,12 @@ def load(
     """
     from wardian.live.case import Case
 
-    return Case.open(path).load(name, map_location=map_location)
+    case = Case.open(path)
+    try:
+        return case.load(name, map_location=map_location)
+    except BaseException:
+        case.close()
+        raise
 
 
 def __getattr__(name: str) -> Any:

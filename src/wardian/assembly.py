@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import marshal
 import platform
 import re
 import sys
-from collections.abc import Iterable, Mapping
+import types
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -47,6 +49,7 @@ class Contents:
     metadata: Mapping[str, str]
     torch: str
     deferred: tuple[str, ...] = ()
+    bytecode_only: tuple[str, ...] = ()
     proof: Literal["passed", "skipped"]
     sources: Mapping[RecordName, bytes] = field(default_factory=dict)
     """Content of files of the plan that are not on the disk."""
@@ -72,21 +75,32 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     problems: list[Problem] = []
     for file in plan.files:
         try:
-            known = contents.sources.get(file.record)
-            records[file.record] = Path(file.path).read_bytes() if known is None else known
+            known = contents.sources.get(file.record, file.content)
+            data = Path(file.path).read_bytes() if known is None else known
+            is_bytecode = file.module is not None and file.record.endswith(".pyc")
+            records[file.record] = _without_path(data, file.record) if is_bytecode else data
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
+    problems += [
+        Problem(f"{name} is both a pickle and a file beside the code", 'pack(..., name="another")')
+        for name in sorted(records.keys() & contents.pickles.keys())
+    ]
+    taken = {*records, *contents.pickles, RecordName("byteorder")}
+    folders = {folder for name in (*taken, *contents.resources) for folder in _folders_above(name)}
     for name, data in contents.resources.items():
-        if name in records:
+        if name in taken or name in folders or not taken.isdisjoint(_folders_above(name)):
             problems.append(
-                Problem(f"resource {name} has the name of a file of {plan.entry}", "rename the resource")
+                Problem(f"resource {name} has the name of another file or folder", "rename the resource")
             )
         records[name] = data
     if problems:
         raise PackError("the case cannot be written", problems=problems)
+    # The archive deflates what it has in the background while the modules are compiled.
+    for name, data in records.items():
+        archive.add(name, data)
     skeleton = _manifest(plan, contents)
-    sources = {f: records[f.record] for f in plan.files if f.module is not None}
-    records |= _bytecode(plan, sources, skeleton.roots)
+    sources = {f: records[f.record] for f in plan.files if f.module is not None and f.record.endswith(".py")}
+    records = _bytecode(plan, sources, skeleton.roots)
     records |= _for_torch_package(plan, sources.values(), skeleton, contents.extern_modules)
     for distribution, files in plan.metadata.items():
         records |= {
@@ -103,6 +117,11 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
 
     digest = archive.finish(document)
     return written[0], digest
+
+
+def _folders_above(name: RecordName) -> Iterator[RecordName]:
+    parts = name.split("/")
+    return (RecordName("/".join(parts[:count])) for count in range(1, len(parts)))
 
 
 def _manifest(plan: Plan, contents: Contents) -> Manifest:
@@ -131,6 +150,7 @@ def _manifest(plan: Plan, contents: Contents) -> Manifest:
         absent=plan.absent,
         mocks=plan.mocks,
         deferred=contents.deferred,
+        bytecode_only=contents.bytecode_only,
         libraries=libraries,
         materialised=plan.materialised,
         tensors=contents.tensors,
@@ -167,6 +187,18 @@ def _bytecode(
             name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
             compiled[name] = header + dump_code(code)
     return compiled
+
+
+def _without_path(data: bytes, record: str) -> bytes:
+    """Return a `.pyc` file as an unchecked one (docs/format.md, 5.3), its code objects named by record."""
+
+    def rename(code: types.CodeType) -> types.CodeType:
+        constants = tuple(rename(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+        return code.replace(co_filename=name, co_consts=constants)
+
+    name = record.split("/", 3)[3].removesuffix("c")
+    code = rename(marshal.loads(data[16:]))  # noqa: S302 - bytecode that this interpreter runs already
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + dump_code(code)
 
 
 def _for_torch_package(

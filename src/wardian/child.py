@@ -12,7 +12,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ChildError", "main", "run_in_clean_process"]
+from wardian.errors import PackError
+
+__all__ = ["ChildError", "OPEN_CASES_VARIABLE", "main", "run_in_clean_process"]
+
+OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
+"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
+
+_MARKER = "WARDIAN_CLEAN_PROCESS"
+"""Environment variable of clean processes."""
 
 _BOOT = """\
 import json, sys
@@ -46,7 +54,13 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         ChildError: if the function raised or the process died.
+        PackError: if this is a clean process itself: it would start the next one, and so on for ever.
     """
+    if _MARKER in os.environ:
+        raise PackError(
+            "wardian.pack or wardian.plan was called by code that is imported to load the object; "
+            'put the call under: if __name__ == "__main__":'
+        )
     if not sys.executable:
         raise ChildError("sys.executable is empty, so no clean process can be started", "")
     with tempfile.TemporaryDirectory(prefix="wardian-") as folder:
@@ -63,6 +77,8 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
+                # The clean process shall find nothing that this one has open.
+                env={**{k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE}, _MARKER: "1"},
             )
         printed = log.read_text(errors="replace")
         if not answer.exists():

@@ -12,11 +12,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -27,9 +27,12 @@ from wardian.names import ModuleName, top_level
 __all__ = [
     "Distribution",
     "Distributions",
+    "METADATA_FILES",
     "ModuleFacts",
     "ModuleKind",
+    "PackedOrigin",
     "find_module",
+    "is_importable",
     "is_stdlib",
     "mapped_libraries",
 ]
@@ -60,6 +63,38 @@ class ModuleFacts:
     is_package: bool = False
     distribution: str | None = None
     """Normalised name of the distribution that owns it; None for first-party code and the stdlib."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedOrigin:
+    """An open case as a place that modules come from.
+
+    Objects that were loaded from it are packed with its modules, not with those installed by now.
+    """
+
+    path: str
+    """The case."""
+    module_prefix: str
+    """What the full names of its modules begin with: `wardian.live.resnet18_3f9a2c1b.`."""
+    roots: frozenset[str]
+    """Top-level names it serves."""
+    modules: Mapping[ModuleName, ModuleFacts]
+    """Its modules; their files lie on disk."""
+    versions: Mapping[str, str]
+    """Its distributions: normalised name → version."""
+    files: Mapping[str, tuple[tuple[str, str, int], ...]]
+    """Distribution → (record name, path, size in bytes) of its sources and data files."""
+    metadata: Mapping[str, Mapping[str, bytes]]
+    """Distribution → `.dist-info` files."""
+    absent: tuple[str, ...]
+    """Top-level names that were not there when it was made."""
+
+    def original(self, name: str) -> ModuleName | None:
+        """Return the own name of a module by its full name; None if it is not one of this case."""
+        if not name.startswith(self.module_prefix):
+            return None
+        own = ModuleName(name[len(self.module_prefix) :])
+        return own if top_level(own) in self.roots else None
 
 
 def is_stdlib(name: ModuleName) -> bool:
@@ -127,6 +162,14 @@ def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
     return ModuleFacts(name, kind, file, locations is not None, distributions.owner(name, place))
 
 
+def is_importable(name: ModuleName) -> bool:
+    """Tell whether a new process with this one's `sys.path` could import *name*."""
+    try:
+        return is_stdlib(name) or _find_spec_without_import(name) is not None
+    except (ImportError, AttributeError, ValueError):
+        return False
+
+
 def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpec | None:
     # importlib.util.find_spec imports the parents; asking the finders along the path does not.
     path: list[str] | None = None
@@ -137,8 +180,14 @@ def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpe
         spec = None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
-            # As the import system calls it: a finder may want all three.
-            spec = find(prefix, path, None) if find is not None else None
+            try:
+                # As the import system calls it: a finder may want all three.
+                spec = find(prefix, path, None) if find is not None else None
+            except KeyError:
+                # A namespace package looks for its parent in sys.modules (_NamespacePath).
+                spec = importlib.machinery.ModuleSpec(prefix, None, is_package=True)
+                folders = (os.path.join(entry, part) for entry in path or ())
+                spec.submodule_search_locations = [folder for folder in folders if os.path.isdir(folder)]
             if spec is not None:
                 break
         if spec is None:
@@ -163,32 +212,37 @@ class Distribution:
         return os.path.realpath(str(self._raw.locate_file("")))
 
     @cached_property
-    def files(self) -> tuple[PurePosixPath, ...]:
-        """Files it installed, relative to `root`, sorted; without bytecode and files outside of `root`."""
+    def files(self) -> tuple[str, ...]:
+        """Files it installed: POSIX paths relative to `root`, sorted; no bytecode, none outside of `root`."""
         record = self._raw.read_text("RECORD")
         if record is not None:
-            paths: Iterable[PurePosixPath] = (
-                PurePosixPath(line.rsplit(",", 2)[0].strip('"')) for line in record.splitlines() if line
+            listed: Iterable[str] = (
+                line.rsplit(",", 2)[0].strip('"') for line in record.splitlines() if line
             )
         else:
-            paths = self._walk()
+            listed = iter(self._walk())
         return tuple(
             sorted(
                 p
-                for p in paths
-                if ".." not in p.parts and "__pycache__" not in p.parts and not p.is_absolute()
+                for p in listed
+                if not p.startswith(("/", "../")) and "__pycache__/" not in p and "/../" not in p
             )
         )
 
-    def _walk(self) -> Iterator[PurePosixPath]:
+    def _walk(self) -> list[str]:
+        found = []
         for top in sorted(self.roots):
-            base = Path(self.root) / top
+            base = Path(self.root, top)
             if base.is_dir():
-                yield from (
-                    PurePosixPath(p.relative_to(self.root).as_posix()) for p in base.rglob("*") if p.is_file()
-                )
+                found += [p.relative_to(self.root).as_posix() for p in base.rglob("*") if p.is_file()]
             elif base.with_suffix(".py").is_file():
-                yield PurePosixPath(f"{top}.py")
+                found.append(f"{top}.py")
+        return found
+
+    @cached_property
+    def file_set(self) -> frozenset[str]:
+        """The same as `files`, to look one up."""
+        return frozenset(self.files)
 
     @cached_property
     def roots(self) -> frozenset[str]:
@@ -198,11 +252,10 @@ class Distribution:
             return frozenset(line.strip().replace("/", ".") for line in listed.splitlines() if line.strip())
         roots = set()
         for path in self.files:
-            first = path.parts[0]
-            if len(path.parts) > 1:
-                if first.isidentifier():
-                    roots.add(first)
-            elif path.suffix in (".py", ".so", ".pyd"):
+            first, slash, _ = path.partition("/")
+            if slash and first.isidentifier():
+                roots.add(first)
+            elif not slash and path.endswith((".py", ".so", ".pyd")):
                 roots.add(first.partition(".")[0])
         return frozenset(roots)
 
@@ -267,22 +320,22 @@ class Distributions:
         candidates = self._by_root.get(top_level(module), ())
         if file is None:
             return candidates[0].name if len(candidates) == 1 else None
-        real = os.path.realpath(file)
+        real = _real(file)
         inside = [d for d in candidates if real.startswith(d.root + os.sep)]
         if len(inside) > 1:  # a namespace package shared by several distributions
-            relative = PurePosixPath(Path(real).relative_to(inside[0].root).as_posix())
-            inside = [d for d in inside if relative in d.files] or inside
+            relative = real[len(inside[0].root) + 1 :].replace(os.sep, "/")
+            inside = [d for d in inside if relative in d.file_set] or inside
         return inside[0].name if inside else None
 
     def owner_of_file(self, path: str) -> str | None:
         """Return the name of the distribution that installed the file *path*, or None."""
-        real = os.path.realpath(path)
+        real = _real(path)
         for distribution in self._by_name.values():
             if real.startswith(distribution.root + os.sep):
-                relative = PurePosixPath(Path(real).relative_to(distribution.root).as_posix())
-                first = relative.parts[0]
+                relative = real[len(distribution.root) + 1 :].replace(os.sep, "/")
+                first, slash, _ = relative.partition("/")
                 near = first in distribution.roots or first.startswith(distribution.name.replace("-", "_"))
-                if (near or len(relative.parts) == 1) and relative in distribution.files:
+                if (near or not slash) and relative in distribution.file_set:
                     return distribution.name
         return None
 
@@ -312,6 +365,17 @@ def _name_and_version(raw: importlib.metadata.Distribution) -> tuple[str | None,
     for header in _HEADER.finditer(text.partition("\n\n")[0]):
         found.setdefault(header[1], header[2])
     return found.get("Name"), found.get("Version")
+
+
+def _real(path: str) -> str:
+    # Resolving a path asks the system once for each part; thousands of modules share few folders.
+    folder, name = os.path.split(path)
+    return os.path.join(_real_folder(folder), name) if not os.path.islink(path) else os.path.realpath(path)
+
+
+@lru_cache(maxsize=4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _is_editable(raw: importlib.metadata.Distribution) -> bool:

@@ -17,6 +17,8 @@ Every error is a `WardianError` and, where one fits, also the builtin a caller w
     ├── EntryNotFoundError              (KeyError) no entry point of that name
     └── CheckError                      a self-test of the case gives another result
 
+There is one warning, `WardianWarning` (UserWarning): a case is made, and is not all that one would expect.
+
 Facts are attributes, the words are in `__str__`; every error survives pickling, because errors cross
 process boundaries.
 """
@@ -43,6 +45,7 @@ __all__ = [
     "UnpicklableError",
     "UnsupportedFormatError",
     "WardianError",
+    "WardianWarning",
 ]
 
 
@@ -86,6 +89,10 @@ class WardianError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # The default passes only `args` and would lose the facts.
         return _rebuild, (type(self), self.message, self._facts)
+
+
+class WardianWarning(UserWarning):
+    """A case is made, but not all is as one would expect; `PackReport.warnings` has the same sentences."""
 
 
 def _rebuild(cls: type[WardianError], message: str, facts: dict[str, Any]) -> WardianError:

@@ -93,3 +93,5 @@ class Trace:
     evidence: Evidence
     torch: str
     """Version of torch."""
+    captured: Mapping[ModuleName, str]
+    """Sources of modules that have no file, or are not what it holds."""

@@ -12,9 +12,9 @@ from wardian.archive import RecordDigest
 from wardian.errors import CorruptCaseError, UnsupportedFormatError
 
 __all__ = [
-    "FORMAT_VERSION",
     "Entry",
     "Extern",
+    "FORMAT_VERSION",
     "Interpreter",
     "Library",
     "Manifest",
@@ -129,6 +129,7 @@ class Manifest:
     absent: tuple[str, ...]
     mocks: tuple[str, ...]
     deferred: tuple[str, ...]
+    bytecode_only: tuple[str, ...]
     libraries: tuple[Library, ...]
     materialised: tuple[str, ...]
     tensors: tuple[TensorEntry, ...]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NewType
 
 __all__ = [
-    "LIVE_PREFIX",
     "GlobalRef",
+    "LIVE_PREFIX",
     "ModuleName",
     "RecordName",
     "ancestors",
@@ -25,6 +26,8 @@ RecordName = NewType("RecordName", str)
 """A relative POSIX path that has passed `record_name` (docs/format.md, 1.4)."""
 
 _MAX_RECORD_NAME = 1024
+_USUAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", re.ASCII)
+"""Names that need no closer look, unless a part begins with a dot."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,6 +89,8 @@ def record_name(text: str) -> RecordName:
     >>> record_name("mylib/data/labels.json")
     'mylib/data/labels.json'
     """
+    if _USUAL.fullmatch(text) and text[0] != "." and len(text) <= _MAX_RECORD_NAME and "/." not in text:
+        return RecordName(text)
     if not text or len(text.encode("utf-8", "replace")) > _MAX_RECORD_NAME:
         raise ValueError(f"record name is empty or longer than {_MAX_RECORD_NAME} bytes: {text[:80]!r}")
     if "\\" in text or any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):

@@ -6,22 +6,26 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
-from wardian.errors import ProofError
+from wardian.capture.session import Capture
+from wardian.environment import is_importable
+from wardian.errors import PackError, PlanError, Problem, ProofError, WardianWarning
 from wardian.facts import Trace
 from wardian.manifest import Entry, Manifest
-from wardian.names import GlobalRef, RecordName, original_name, record_name
+from wardian.names import GlobalRef, ModuleName, RecordName, original_name, record_name
+from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import Plan, make_plan
-from wardian.policy import Policy
+from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.tracer import make_trace
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     from wardian.tensors.storages import StorageWriter
 
-__all__ = ["PackReport", "pack", "plan"]
+__all__ = ["PackReport", "Resource", "pack", "plan"]
 
 Resource = bytes | str | os.PathLike[str]
 
@@ -47,6 +51,10 @@ class PackReport:
     """Of the file, in bytes."""
     plan: Plan
     manifest: Manifest
+    warnings: tuple[str, ...]
+    """What is not as one would expect: code that loads in this Python only, files that were changed."""
+    left_out: tuple[str, ...]
+    """Globals that packed code of a script mentions and that cannot be packed, each with the reason."""
     seconds: Mapping[str, float] = field(compare=False)
     """Wall time of each stage."""
 
@@ -62,6 +70,8 @@ class PackReport:
             f"  outside: {outside}\n"
             f"  proof: {self.manifest.proof}; "
             + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
+            + "".join(f"\n  warning: {warning}" for warning in self.warnings)
+            + "".join(f"\n  left out: {sentence}" for sentence in self.left_out)
         )
 
 
@@ -102,19 +112,27 @@ def pack(
         PackError: if the object cannot be packed: `UnpicklableError`, `PlanError` or `ProofError`.
         OSError: if the file cannot be written.
 
-    >>> report = wardian.pack(model, "model.case", inputs=(x,))
+    >>> import tempfile, torch, wardian
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = wardian.pack(torch.nn.Linear(2, 1), f"{folder}/linear.case", inputs=(torch.ones(2),))
+    >>> report.manifest.proof
+    'passed'
     """
-    _check_arguments(obj, inputs, name)
+    _check_arguments(obj, inputs, policy, name)
+    _check_target(path, prove, progress)
     from wardian.tensors.named import tensor_index
 
     extra = _read_resources(resources)
     notes = _check_metadata(metadata)
     stages = _Stages(progress)
     with ArchiveWriter(path) as archive:
+        capture, origins = Capture(), Origins()
         with stages("pickle"):
-            pickled, storages, entry = _pickle(obj, name, inputs, archive)
+            pickled, storages, entry = _pickle(obj, name, inputs, archive, capture, origins)
         with stages("trace"):
-            observation, test, trace = _trace(obj, entry, pickled, inputs, storages, archive, clean=prove)
+            observation, test, trace = _trace(
+                obj, entry, pickled, inputs, storages, archive, capture, origins, clean=prove
+            )
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
         pickles = {RecordName(entry.record): pickled.data}
@@ -127,16 +145,23 @@ def pack(
             resources=extra,
             metadata=notes,
             torch=trace.torch,
+            bytecode_only=tuple(sorted({*capture.bytecode, *the_plan.bytecode_only})),
             proof="passed" if prove else "skipped",
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         archive.publish()
+        packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
+        told = (*capture.warnings(packed), *map(_sealed, the_plan.bytecode_only))
+        for warning in told:
+            warnings.warn(warning, WardianWarning, stacklevel=2)
         return PackReport(
             path=archive.target,
             digest=digest,
             size=archive.target.stat().st_size,
             plan=the_plan,
             manifest=manifest,
+            warnings=told,
+            left_out=tuple(capture.left_out),
             seconds=stages.seconds,
         )
 
@@ -157,27 +182,31 @@ def plan(
     Raises:
         PackError: as for `pack`.
     """
-    _check_arguments(obj, inputs, "model")
+    _check_arguments(obj, inputs, policy, "model")
     with (
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
     ):
-        pickled, storages, entry = _pickle(obj, "model", inputs, archive)
-        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, clean=True)
+        capture, origins = Capture(), Origins()
+        pickled, storages, entry = _pickle(obj, "model", inputs, archive, capture, origins)
+        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, capture, origins, clean=True)
         return make_plan(trace, policy or Policy())
 
 
 def _pickle(
-    obj: Any, name: str, inputs: Any, archive: ArchiveWriter
+    obj: Any, name: str, inputs: Any, archive: ArchiveWriter, capture: Capture, origins: Origins
 ) -> tuple[PickledObject, StorageWriter, Entry]:
     from wardian.tensors.storages import StorageWriter
 
     storages = StorageWriter(archive)
-    pickled = pickle_object(obj, name=name, persistent_id=storages.persistent_id, rename=original_name)
+    pickled = pickle_object(
+        obj, name=name, persistent_id=storages.persistent_id, rename=origins, capture=capture
+    )
+    capture.commit()
     entry = Entry(
         name=name,
         record=f"{name}/{name}.pkl",
-        type=str(GlobalRef(original_name(type(obj).__module__), type(obj).__qualname__)),
+        type=str(_type_of(obj, capture)),
         test=None if inputs is None else f".wardian/tests/{name}.pkl",
         outputs=False,
     )
@@ -191,6 +220,8 @@ def _trace(
     inputs: Any,
     storages: StorageWriter,
     archive: ArchiveWriter,
+    capture: Capture,
+    origins: Origins,
     *,
     clean: bool,
 ) -> tuple[Observation | None, PickledObject | None, Trace]:
@@ -201,10 +232,29 @@ def _trace(
         arguments = None
         if inputs is not None:
             arguments = pickle_object(
-                inputs, name="inputs", persistent_id=persistent_id, rename=original_name
+                inputs, name="inputs", persistent_id=persistent_id, rename=origins, capture=capture
             ).data
         archive.flush()
-        observation = observe(Draft(entry.name, pickled.data, arguments, archive.path, storages.offsets))
+        draft = Draft(
+            entry.name,
+            pickled.data,
+            arguments,
+            archive.path,
+            storages.offsets,
+            capture.modules(),
+            capture.find_live,
+            tuple(origin.path for origin in origins.resolve()),
+            origins.find_global,
+        )
+        try:
+            observation = observe(draft)
+        except PackError as error:
+            better = _explain(obj, entry.name, pickled, capture, origins) or error
+            if capture.left_out:  # the likely reason
+                better.add_note("\n".join(capture.left_out))
+            if better is error:
+                raise
+            raise better from error
     test = None
     if inputs is not None:
         outputs = observation.outputs if observation is not None else None
@@ -212,37 +262,62 @@ def _trace(
             {"inputs": inputs, "outputs": outputs, "seed": 0},
             name="inputs",
             persistent_id=persistent_id,
-            rename=original_name,
+            rename=origins,
+            capture=capture,
         )
     named = pickled.globals + (test.globals if test is not None else ())
     refs = {GlobalRef(original_name(module), qualname) for module, qualname in named}
-    paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs})
+    paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs}, original_name)
     trace = make_trace(
         entry=entry.name,
-        type=GlobalRef(original_name(type(obj).__module__), type(obj).__qualname__),
+        type=_type_of(obj, capture),
         globals=refs,
-        paths={GlobalRef(original_name(m), q): path for (m, q), path in paths.items()},
+        paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
         evidence=None if observation is None else observation.evidence,
+        captured=capture.modules(),
+        origins=origins.resolve(),
     )
     return observation, test, trace
+
+
+def _type_of(obj: Any, capture: Capture) -> GlobalRef:
+    """Return the name of the class of *obj* in the case."""
+    module, qualname = capture.name_of(type(obj)) or (type(obj).__module__, type(obj).__qualname__)
+    return GlobalRef(original_name(module), qualname)
+
+
+def _explain(
+    obj: Any, name: str, pickled: PickledObject, capture: Capture, origins: Origins
+) -> PlanError | None:
+    """Return what explains why the object does not load, if a class is in no module that can be imported."""
+    own = capture.modules()
+    modules = {module for module, _ in pickled.globals if module not in own and not origins.packs(module)}
+    missing = {module for module in modules if not is_importable(original_name(module))}
+    unknown = {ref for ref in pickled.globals if ref[0] in missing}
+    paths = find_type_paths(obj, name, unknown)
+    problems = [
+        Problem(
+            f"{module}, which defines {qualname}, cannot be imported in a new process",
+            f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
+            module,
+            (f"{paths.get((module, qualname), name)} is a {module}.{qualname}",),
+        )
+        for module, qualname in sorted(unknown)
+    ]
+    return PlanError(f"{name} cannot be packed", problems=problems) if problems else None
+
+
+def _sealed(module: str) -> str:
+    return f"{module} has no source; it is packed as bytecode, and the case loads in this Python only"
 
 
 def _write_and_prove(
     archive: ArchiveWriter, the_plan: Plan, contents: Contents, stages: _Stages, *, prove: bool
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it, with deferred packages if outputs can vouch for them, else without."""
-    packages = tuple(
-        sorted(
-            f.record.removesuffix("/__init__.py").replace("/", ".")
-            for f in the_plan.files
-            if f.record.endswith("/__init__.py")
-        )
-    )
-    attempts = (
-        [replace(contents, deferred=packages), contents]
-        if contents.entries[0].outputs and prove
-        else [contents]
-    )
+    attempts = [contents]
+    if the_plan.deferrable and contents.entries[0].outputs and prove:
+        attempts.insert(0, replace(contents, deferred=the_plan.deferrable))
     for attempt in attempts:
         with stages("write"):
             manifest, digest = assemble(archive, the_plan, attempt)
@@ -259,7 +334,7 @@ def _write_and_prove(
     return manifest, digest
 
 
-def _check_arguments(obj: Any, inputs: Any, name: str) -> None:
+def _check_arguments(obj: Any, inputs: Any, policy: Any, name: Any) -> None:
     if inputs is not None and not isinstance(inputs, tuple | dict):
         raise TypeError(
             "inputs must be a tuple of positional or a dict of keyword arguments, "
@@ -269,15 +344,32 @@ def _check_arguments(obj: Any, inputs: Any, name: str) -> None:
         raise TypeError(f"inputs were given, but a {type(obj).__name__} cannot be called")
     if isinstance(inputs, dict) and not all(isinstance(key, str) for key in inputs):
         raise TypeError("inputs has keys that are not str; a dict holds keyword arguments")
+    if policy is not None and not isinstance(policy, Policy):
+        example = f"Policy(base={policy!r})" if policy in get_args(Base) else 'Policy(extern=["numpy.**"])'
+        example = example.replace("'", '"')
+        raise TypeError(f"policy must be a wardian.Policy, such as {example}, not {policy!r:.60}")
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not name.isidentifier():
         raise ValueError(f"name must be an identifier, not {name!r}")
 
 
+def _check_target(path: Any, prove: Any, progress: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a str or an os.PathLike, not {type(path).__name__}")
+    if not isinstance(prove, bool):
+        raise TypeError(f"prove must be True or False, not {prove!r:.60}")
+    if progress is not None and not isinstance(progress, bool) and not callable(progress):
+        raise TypeError(f"progress must be True, False or a function, not {progress!r:.60}")
+
+
 def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName, bytes]:
+    if resources is not None and not isinstance(resources, Mapping):
+        raise TypeError(f"resources must map record names to contents, not be a {type(resources).__name__}")
     read: dict[RecordName, bytes] = {}
     for key, value in (resources or {}).items():
+        if not isinstance(key, str):
+            raise TypeError(f"resources must map record names, which are str; {key!r:.60} is none")
         name = record_name(key)
         if name.startswith("."):
             raise ValueError(f"resource {key!r}: names that begin with a dot are reserved")
@@ -293,6 +385,8 @@ def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName
 
 
 def _check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must map str to str, not be a {type(metadata).__name__}")
     notes = dict(metadata or {})
     for key, value in notes.items():
         if not isinstance(key, str) or not isinstance(value, str):

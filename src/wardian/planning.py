@@ -6,6 +6,7 @@ Pure: the same trace and policy give the same plan, and nothing is read or writt
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -19,7 +20,7 @@ from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
 
-__all__ = ["Decision", "PackedFile", "Plan", "make_plan"]
+__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "make_plan"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""
@@ -48,6 +49,8 @@ class PackedFile:
     module: ModuleName | None
     """The module it is the source of, None for data."""
     distribution: str | None
+    content: bytes | None = field(default=None, repr=False)
+    """What it holds if it is in no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,15 @@ class Plan:
     externs: tuple[Extern, ...]
     absent: tuple[str, ...]
     mocks: tuple[ModuleName, ...]
+    deferrable: tuple[ModuleName, ...]
+    """Packages that are imported only because a module below them is: their `__init__` may wait."""
     materialised: tuple[str, ...]
     libraries: tuple[RecordName, ...]
     namespaces: tuple[str, ...]
     loaded: frozenset[ModuleName]
     """Packed modules that run when the object is loaded and used; their bytecode comes along."""
+    bytecode_only: tuple[ModuleName, ...]
+    """Packed modules without source."""
     left_out: tuple[str, ...]
     """Data files that stay out because they are large and were not read in the run."""
     metadata: Mapping[str, Mapping[str, bytes]] = field(repr=False)
@@ -191,12 +198,7 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 )
             continue
         if action is Action.INTERN and facts.kind is ModuleKind.BYTECODE:
-            refuse(
-                name,
-                f"{name} has no source, only bytecode ({facts.file}), which is tied to one Python",
-                f'Policy(extern=["{top_level(name)}.**"])',
-            )
-            continue
+            reason += ", without source: the case loads in this Python only"
         decisions.append(Decision(name, action, reason, facts.distribution))
     known = {d.module for d in decisions}
     for ref in trace.globals:
@@ -207,7 +209,11 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 f"move {ref.qualname} to a module and import it from there",
             )
         elif ref.module not in known and ref.module not in trace.modules and not is_stdlib(ref.module):
-            refuse(ref.module, f"{ref.module}, which defines {ref.qualname}, cannot be found", "")
+            refuse(
+                ref.module,
+                f"{ref.module}, which defines {ref.qualname}, cannot be found",
+                f"define {ref.qualname} in a module that can be imported: a file in a folder of sys.path",
+            )
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
     return _assemble(trace, decisions)
@@ -251,7 +257,8 @@ def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> 
     if facts.kind is ModuleKind.EXTENSION:
         return Action.EXTERN, "compiled, and of no installed distribution"
     if facts.distribution is None:
-        return Action.INTERN, "first-party code"
+        own = "first-party code" if facts.file is not None or facts.kind is not ModuleKind.SOURCE else ""
+        return Action.INTERN, own or "made of code that no import leads to"
     if policy.base == "thin":
         return Action.EXTERN, "thin policy: third-party distributions stay outside"
     return Action.INTERN, f"part of {facts.distribution}, which is packed whole"
@@ -284,6 +291,16 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         if facts.distribution is None and facts.kind is ModuleKind.SOURCE and facts.file is not None:
             record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
             files[record] = PackedFile(record, facts.file, os.stat(facts.file).st_size, name, None)
+        if name in trace.captured:
+            record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
+            content = trace.captured[name].encode()
+            files[record] = PackedFile(record, "", len(content), name, None, content)
+        if facts.kind is ModuleKind.BYTECODE and facts.file is not None:
+            record = record_name(_bytecode_record(name, sys.implementation.cache_tag or "", facts.is_package))
+            size = os.stat(facts.file).st_size
+            files[record] = PackedFile(record, facts.file, size, name, facts.distribution)
+            if facts.distribution is not None:
+                packed[facts.distribution].add(top_level(name))
         if facts.distribution is None:
             first_party_roots.add(top_level(name))
     for record, path, size in trace.first_party_files:
@@ -299,7 +316,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             PackedDistribution(name=FIRST_PARTY, version=None, roots=tuple(sorted(first_party_roots)))
         )
     mocks = tuple(sorted(d.module for d in decisions if d.action is Action.MOCK))
-    by_path = {os.path.realpath(f.path): f.record for f in files.values()}
+    by_path = {os.path.realpath(f.path): f.record for f in files.values() if f.content is None}
     libraries = tuple(
         sorted(
             by_path[os.path.realpath(p)] for p in trace.evidence.operators if os.path.realpath(p) in by_path
@@ -313,14 +330,23 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         externs=_externs(trace, decisions, interned),
         absent=tuple(name for name in trace.evidence.absent if name not in first_party_roots),
         mocks=mocks,
+        deferrable=_deferrable(trace, needed),
         materialised=_materialised(trace, files),
         libraries=libraries,
         namespaces=trace.evidence.namespaces if libraries else (),
         loaded=frozenset(needed),
+        bytecode_only=tuple(
+            name for name in sorted(interned) if trace.modules[name].kind is ModuleKind.BYTECODE
+        ),
         left_out=tuple(left_out),
         metadata={name: trace.distributions[name].metadata for name in packed},
         graph=trace.graph,
     )
+
+
+def _bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:
+    """Return the name of the record of a module's bytecode (docs/format.md, 2)."""
+    return f".wardian/bytecode/{tag}/{module.replace('.', '/')}{'/__init__' if is_package else ''}.pyc"
 
 
 def _module_of(record: str) -> ModuleName | None:
@@ -372,6 +398,43 @@ def _version(trace: Trace, distribution: str | None) -> str | None:
 def _owner_of(candidate: Import, outside: Mapping[ModuleName, str | None]) -> str | None:
     module = ModuleName(candidate.imported.rpartition(".")[0])
     return outside.get(module)
+
+
+def _deferrable(trace: Trace, needed: set[ModuleName]) -> tuple[ModuleName, ...]:
+    """Return the packages whose `__init__` nothing asks for when the object is loaded and used.
+
+    Followed are the imports that name a module, from the modules that the pickle names. What is reached in
+    the run but not so was imported by the `__init__` of a package that is only the parent of another module.
+    A library whose code uses operators that torch does not bring runs whole: its `__init__` may register
+    how they are differentiated or traced, and no output shows that. First-party packages run whole, too:
+    tables that an `__init__` fills are their habit, and no output shows what nobody looked up.
+    """
+    asked: set[ModuleName] = set()
+    queue = [ref.module for ref in trace.globals]
+    while queue:
+        name = queue.pop()
+        if name in asked or name not in needed:
+            continue
+        asked.add(name)
+        facts = trace.facts.get(name)
+        if facts is not None:
+            queue += [edge.imported for edge in (*facts.imports, *facts.candidates)]
+        queue += [
+            e.imported for e in trace.graph.find_imports_by(name) if e.context is ImportContext.OBSERVED
+        ]
+    with_operators = {
+        top_level(name) for name in asked if (facts := trace.facts.get(name)) is not None and facts.operators
+    }
+    return tuple(
+        sorted(
+            name
+            for name in needed - asked
+            if trace.modules[name].is_package
+            and trace.modules[name].kind is ModuleKind.SOURCE
+            and trace.modules[name].distribution is not None
+            and top_level(name) not in with_operators
+        )
+    )
 
 
 def _materialised(trace: Trace, files: Mapping[RecordName, PackedFile]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from wardian.errors import ProofError
 from wardian.manifest import Manifest
 from wardian.names import ModuleName
 
-__all__ = ["prove"]
+__all__ = ["prove", "prove_in_child"]
 
 _OWN = ("wardian", "torch", "blake3", "packaging", "platformdirs")
 

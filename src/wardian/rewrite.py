@@ -25,7 +25,8 @@ __all__ = ["SHIMMED", "compile_module", "dump_code"]
 SHIMMED = frozenset({"importlib", "importlib_metadata", "importlib_resources", "pkgutil"})
 """Modules that are never packed and for which a root serves its own: they find modules and files by name.
 
-The caller of `compile_module` includes them in *roots*.
+The caller of `compile_module` includes them in *roots*. `sys` is one more, in modules that look into
+`sys.modules`.
 """
 
 _BLOCKS = frozenset({"body", "handlers", "orelse", "finalbody", "cases"})
@@ -71,6 +72,9 @@ def compile_module(
     2
     """
     text = probe(source)
+    if b"modules" in text and b"sys" in text:
+        # `sys.modules["mylib"]` is an import by another name: such a module gets the root's view of sys.
+        roots |= {"sys"}
     if _may_import(roots, text):
         place = _Place(module if is_package else module.rpartition(".")[0], is_package=is_package)
         rewritten = _rewrite(tree or parse(source, filename), text, roots, place)

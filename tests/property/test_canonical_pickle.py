@@ -132,11 +132,11 @@ def assert_same_graph(one: Any, two: Any) -> None:
         x, y = todo.pop()
         assert type(x) is type(y)
         if id(x) in there or id(y) in back:
-            if not isinstance(x, str | bytes | int | float | None) and x != () and x != frozenset():
+            if not isinstance(x, str | bytes | int | float | None) and x not in ((), frozenset()):
                 assert there.get(id(x)) is y
                 assert back.get(id(y)) is x
             continue
-        if not isinstance(x, str | int | float | None) and x != () and x != frozenset():
+        if not isinstance(x, str | int | float | None) and x not in ((), frozenset()):
             there[id(x)], back[id(y)] = y, x
         match x:
             case Box():

@@ -16,30 +16,29 @@ class Case:
     def __init__(self, data: bytes) -> None:
         self.data, self.records, self.manifest = data, dict[str, Any](), dict[str, Any](records={})
         _, _, _, _, count, _, at, _ = END.unpack(data[-22:])
-        offset, storages, central = 0, 0, b""
+        offset, storages, index = 0, 0, b""
         for number in range(count):
             _, _, _, _, method, _, _, crc, packed, size, length, *_ = CENTRAL.unpack_from(data, at)
             entry = data[at + 46 : at + 46 + length]
             name, at = entry.decode()[5:], at + 46 + length
             assert re.fullmatch(NAME, entry.decode()), "1.4"
-            assert name not in self.records, "1.5"
-            extra, storage = b"", storages == number and name == f".data/{number}.storage"
-            if storage:
-                padding = -(offset + 30 + length + 4) % (4096 if size >= 1 << 20 else 64)
-                extra, storages = struct.pack("<2H", 0x4246, padding) + bytes(padding), storages + 1
+            storage = storages == number and name == f".data/{number}.storage"
+            padding = -(offset + 30 + length + 4) % (4096 if size >= 1 << 20 else 64)
+            extra, storages = struct.pack(f"<2H{padding}x", 0x4246, padding) * storage, storages + storage
             assert packed == size if method == 0 else method == 8 and packed < size and not storage, "1.9"
             assert storage or size <= min(1 << 30, packed * 1100), "7"
             fields = (20, 1 << 11, method, 0, 33, crc, packed, size, length)
             local = LOCAL.pack(b"PK\3\4", *fields, len(extra)) + entry + extra
             assert data[offset : offset + len(local)] == local, "1.10"
-            central += CENTRAL.pack(b"PK\1\2", 20, *fields, 0, 0, 0, 0, 0, offset) + entry
-            self.records[name] = offset + len(local), method, crc, packed, size
+            index += CENTRAL.pack(b"PK\1\2", 20, *fields, 0, 0, 0, 0, 0, offset) + entry
             offset += len(local) + packed
-        end = END.pack(b"PK\5\6", 0, 0, count, count, len(central), offset, 0)
-        assert data[offset:] == central + end, "1.10"
+            self.records[name] = offset - packed, method, crc, packed, size
+        assert data[offset:] == index + END.pack(b"PK\5\6", 0, 0, count, count, len(index), offset, 0), "1.10"
         *others, manifest, seal = list(self.records)[storages:]
         assert others == sorted(others, key=str.encode), "2.2"
-        assert (manifest, seal) == (".wardian/manifest.json", ".wardian/seal"), "2.2"
+        assert (manifest, seal, len(self.records)) == (".wardian/manifest.json", ".wardian/seal", count), (
+            "2.2"
+        )
         assert self.read(seal) == hashlib.sha256(self.read(manifest)).hexdigest().encode() + b"\n", "3.2"
         self.manifest = json.loads(self.read(manifest))
         assert self.manifest["format"] == 1, "3.1"

@@ -53,6 +53,7 @@ def manifest(digests: Mapping[RecordName, RecordDigest]) -> bytes:
         "absent": [],
         "mocks": [],
         "deferred": [],
+        "bytecode_only": [],
         "libraries": [],
         "materialised": [],
         "tensors": [

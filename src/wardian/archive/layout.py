@@ -29,7 +29,6 @@ __all__ = [
     "LOCATOR",
     "LOCATOR_SIGNATURE",
     "MANIFEST",
-    "RECORD_NAME",
     "ROOT",
     "SEAL",
     "STORAGE_NAME",
@@ -51,13 +50,6 @@ MANIFEST = RecordName(".wardian/manifest.json")
 SEAL = RecordName(".wardian/seal")
 
 STORAGE_NAME = re.compile(r"\.data/[0-9]+\.storage", re.ASCII)
-
-RECORD_NAME = re.compile(
-    r"(?![^/]:(?:/|\Z))"  # no drive letter
-    r"(?:(?!\.\.?(?:/|\Z))[^/\\\x00-\x1f\x7f\ud800-\udfff]+/)*"  # no empty, "." or ".." folder
-    r"(?!\.\.?\Z)[^/\\\x00-\x1f\x7f\ud800-\udfff]+"
-)
-"""What `wardian.names.record_name` accepts, its length aside, at the speed a hostile directory calls for."""
 
 STORED = 0
 DEFLATED = 8
@@ -184,17 +176,12 @@ def central_header(name: bytes, method: int, crc: int, packed: int, size: int, o
         size: Bytes of the content before deflating.
         offset: Where the local header starts in the file, in bytes.
     """
+    # Only what does not fit stands in the extra field, in this order (APPNOTE 4.5.3).
+    wide = [value for value in (size, packed, offset) if value >= ZIP64_SIZE]
+    size, packed, offset = (_MARK if value >= ZIP64_SIZE else value for value in (size, packed, offset))
     version, extra = _VERSION, b""
-    if size >= ZIP64_SIZE or offset >= ZIP64_SIZE:
-        # Only what does not fit stands in the extra field, in this order (APPNOTE 4.5.3).
-        wide = [size, packed] if size >= ZIP64_SIZE else []
-        wide += [offset] if offset >= ZIP64_SIZE else []
-        extra = struct.pack(f"<2H{len(wide)}Q", ZIP64_EXTRA, 8 * len(wide), *wide)
-        version = _VERSION_ZIP64
-        if size >= ZIP64_SIZE:
-            size = packed = _MARK
-        if offset >= ZIP64_SIZE:
-            offset = _MARK
+    if wide:
+        version, extra = _VERSION_ZIP64, struct.pack(f"<2H{len(wide)}Q", ZIP64_EXTRA, 8 * len(wide), *wide)
     return (
         CENTRAL.pack(
             CENTRAL_SIGNATURE,

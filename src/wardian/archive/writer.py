@@ -16,9 +16,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from wardian.archive import layout, limits
 from wardian.archive.digests import RecordDigest, digest_of, new_blake3
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchiveWriter"]
 
-_CHUNK = 8 << 20
-"""Bytes written and hashed in one step: large enough that handing it to a thread costs nothing."""
+_CHUNK = 4 << 20
+"""Bytes written and hashed in one step: larger ones fall out of the caches, smaller ones cost hand-overs."""
 _INLINE = 1 << 20
 """A storage up to this size is hashed where it is written, without a thread."""
 _BATCH = 1 << 20
+_BATCH_RECORDS = 1000
 """Bytes of ordinary records that one task deflates."""
 _LEVEL = 6
 
@@ -87,9 +89,14 @@ class ArchiveWriter:
         self._end = 0
         self._central: list[bytes] = []
         self._digests: dict[RecordName, RecordDigest] = {}
-        self._records: dict[RecordName, bytes] = {}
+        # A full batch is deflated in the background, while the caller makes the next records.
+        self._names: set[RecordName] = set()
+        self._batch: list[tuple[RecordName, bytes]] = []
+        self._batch_size = 0
+        self._deflated: list[tuple[list[RecordName], Future[list[_Packed]]]] = []
         self._storages = 0
         self._storages_end = 0
+        self._deflate_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate")
         self._crc_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-crc")
         self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-blake3")
         self._finished = False
@@ -152,7 +159,7 @@ class ArchiveWriter:
         """
         self._require_unfinished()
         record_name(name)
-        if name in self._records:
+        if name in self._names:
             raise ValueError(f"the archive already has a record {name!r}")
         if name in (layout.MANIFEST, layout.SEAL) or layout.STORAGE_NAME.fullmatch(name):
             raise ValueError(f"the archive makes the record {name!r} by itself")
@@ -161,7 +168,11 @@ class ArchiveWriter:
                 f"the record {name!r} has {len(data):,} bytes; only storages may have more than"
                 f" {limits.MAX_RECORD_BYTES:,}"
             )
-        self._records[name] = bytes(data)
+        self._names.add(name)
+        self._batch.append((name, bytes(data)))
+        self._batch_size += len(data)
+        if self._batch_size >= _BATCH or len(self._batch) == _BATCH_RECORDS:
+            self._submit_batch()
 
     def finish(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
         """Write all other records, the manifest, the seal and the central directory.
@@ -178,18 +189,27 @@ class ArchiveWriter:
             OSError: if writing fails, such as on a full disk. The temporary file is removed.
         """
         self._require_unfinished()
-        if self._storages + len(self._records) + 2 > limits.MAX_ENTRIES:
+        if self._storages + len(self._names) + 2 > limits.MAX_ENTRIES:
             raise ValueError(f"the archive has more than {limits.MAX_ENTRIES:,} records")
         try:
-            self._write_records(sorted(self._records.items()))
-            self._records.clear()
+            self._submit_batch()
+            packed = [
+                (name, record)
+                for names, done in self._deflated
+                for name, record in zip(names, done.result(), strict=True)
+            ]
+            self._deflated.clear()
+            self._names.clear()
+            self._write_records(sorted(packed, key=itemgetter(0)))
+            del packed
             document = manifest(dict(sorted(self._digests.items())))
             if len(document) > limits.MAX_MANIFEST_BYTES:
                 raise ValueError(
                     f"the manifest has {len(document):,} bytes, more than {limits.MAX_MANIFEST_BYTES:,}"
                 )
             seal = hashlib.sha256(document).hexdigest()
-            self._write_records([(layout.MANIFEST, document), (layout.SEAL, f"{seal}\n".encode())])
+            last = [(layout.MANIFEST, document), (layout.SEAL, f"{seal}\n".encode())]
+            self._write_records([(name, _pack(data)) for name, data in last])
             directory = b"".join(self._central)
             if len(directory) > limits.MAX_DIRECTORY_BYTES:
                 raise ValueError(f"the names of the records take {len(directory):,} bytes")
@@ -197,11 +217,12 @@ class ArchiveWriter:
         except BaseException:
             self.discard()
             raise
+        self._stop_threads()
         self._finished = True
         return seal
 
     def rewind(self) -> None:
-        """Take `finish` back: all records but the storages are gone and can be added again.
+        """Take `finish` back: all records but the storages are gone, and others can be added.
 
         Raises:
             RuntimeError: if the archive is not finished, or is published or discarded.
@@ -216,6 +237,7 @@ class ArchiveWriter:
         self._digests = {
             layout.storage_name(n): self._digests[layout.storage_name(n)] for n in range(self._storages)
         }
+        self._deflate_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate")
         self._finished = False
 
     def publish(self) -> None:
@@ -227,7 +249,6 @@ class ArchiveWriter:
         """
         if not self._finished or self._gone:
             raise RuntimeError("only a finished archive can be published, once")
-        self._stop_threads()
         with self._naming_target():
             os.fsync(self._file.fileno())
         self._file.close()
@@ -288,22 +309,28 @@ class ArchiveWriter:
             )
         return crc, hasher.hexdigest()
 
-    def _write_records(self, records: list[tuple[RecordName, bytes]]) -> None:
-        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate") as threads:
-            # A batch is a task: most records are too small to be worth one.
-            batches = list(_batches(records))
-            for batch, done in zip(batches, threads.map(_deflate, batches), strict=True):
-                offset = self._end
-                parts: list[bytes] = []
-                for (name, data), (method, packed, crc, sha256) in zip(batch, done, strict=True):
-                    entry = (layout.ROOT + name).encode()
-                    header = layout.local_header(entry, method, crc, len(packed), len(data))
-                    central = layout.central_header(entry, method, crc, len(packed), len(data), offset)
-                    self._central.append(central)
-                    self._digests[name] = RecordDigest(len(data), "sha256", sha256)
-                    parts += header, packed
-                    offset += len(header) + len(packed)
+    def _submit_batch(self) -> None:
+        batch, self._batch, self._batch_size = self._batch, [], 0
+        if batch:
+            contents = [data for _, data in batch]
+            done = self._deflate_threads.submit(_pack_all, contents)
+            self._deflated.append(([name for name, _ in batch], done))
+
+    def _write_records(self, records: list[tuple[RecordName, _Packed]]) -> None:
+        parts: list[bytes] = []
+        offset = self._end
+        for name, record in records:
+            entry = (layout.ROOT + name).encode()
+            facts = (entry, record.method, record.crc, len(record.content), record.size)
+            header = layout.local_header(*facts)
+            self._central.append(layout.central_header(*facts, offset))
+            self._digests[name] = RecordDigest(record.size, "sha256", record.sha256)
+            parts += header, record.content
+            offset += len(header) + len(record.content)
+            if offset - self._end >= _BATCH:
                 self._write(b"".join(parts))
+                parts.clear()
+        self._write(b"".join(parts))
 
     def _write(self, data: Buffer) -> None:
         view = memoryview(data)
@@ -329,6 +356,7 @@ class ArchiveWriter:
             raise OSError(error.errno, f"cannot write: {error.strerror}", str(self.target)) from error
 
     def _stop_threads(self) -> None:
+        self._deflate_threads.shutdown(cancel_futures=True)
         self._crc_thread.shutdown(cancel_futures=True)
         self._hash_thread.shutdown(cancel_futures=True)
 
@@ -374,25 +402,22 @@ def _flat(view: memoryview) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
-def _batches(records: list[tuple[RecordName, bytes]]) -> Iterator[list[tuple[RecordName, bytes]]]:
-    batch: list[tuple[RecordName, bytes]] = []
-    size = 0
-    for record in records:
-        batch.append(record)
-        size += len(record[1])
-        if size >= _BATCH or len(batch) == 1000:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+class _Packed(NamedTuple):
+    """One record as it lies in the file."""
+
+    method: int
+    content: bytes
+    crc: int
+    size: int
+    sha256: str
 
 
-def _deflate(batch: list[tuple[RecordName, bytes]]) -> list[tuple[int, bytes, int, str]]:
-    """Return method, content for the file, CRC-32 and SHA-256 of each record."""
-    done = []
-    for _, data in batch:
-        method, packed = layout.DEFLATED, zlib.compress(data, _LEVEL, wbits=-zlib.MAX_WBITS)
-        if len(packed) >= len(data):
-            method, packed = layout.STORED, data
-        done.append((method, packed, zlib.crc32(data), hashlib.sha256(data).hexdigest()))
-    return done
+def _pack(data: bytes) -> _Packed:
+    method, packed = layout.DEFLATED, zlib.compress(data, _LEVEL, wbits=-zlib.MAX_WBITS)
+    if len(packed) >= len(data):
+        method, packed = layout.STORED, data
+    return _Packed(method, packed, zlib.crc32(data), len(data), hashlib.sha256(data).hexdigest())
+
+
+def _pack_all(contents: list[bytes]) -> list[_Packed]:
+    return [_pack(data) for data in contents]

@@ -14,4 +14,6 @@ import sys
 from wardian.live.case import find_root
 from wardian.live.finder import CaseFinder
 
+__all__ = ["CaseFinder", "find_root"]
+
 sys.meta_path.insert(0, CaseFinder(find_root))

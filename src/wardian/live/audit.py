@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 
 from packaging.version import InvalidVersion, Version
 
@@ -26,6 +27,18 @@ def check_environment(manifest: Manifest, path: str) -> None:
             command that installs them.
     """
     problems = [problem for extern in manifest.externs if (problem := _problem_with(extern)) is not None]
+    if manifest.bytecode_only and manifest.python.tag != sys.implementation.cache_tag:
+        names = manifest.bytecode_only
+        listing = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        problems.insert(
+            0,
+            Problem(
+                f"this is {sys.implementation.cache_tag}, and the case has code for {manifest.python.tag},"
+                f" because its source was not there when it was packed: {listing}",
+                f"load it with {manifest.python.implementation} {manifest.python.version}",
+                manifest.bytecode_only[0],
+            ),
+        )
     if problems:
         raise EnvironmentMismatchError(
             f"{path} needs what this environment does not have", problems=tuple(problems), path=path

@@ -151,7 +151,11 @@ class Case:
         return self._unpickle(self._entry(name).record, map_location)
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
-        return Loading(self.root, map_location).load(record)
+        try:
+            return Loading(self.root, map_location).load(record)
+        except Exception as error:
+            error.add_note(f"while loading {record} of {self._path}")
+            raise
 
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by the dotted name it had when it was packed.

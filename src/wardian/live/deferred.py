@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 import types
 from typing import Any
@@ -43,6 +44,9 @@ class DeferredPackage(types.ModuleType):
         attributes = super().__getattribute__("__dict__")
         waiting = attributes.get("__wardian_deferred__")
         if waiting is None:
+            now = sys.modules.get(attributes["__name__"])
+            if now is not None and now is not self and name not in attributes:
+                return getattr(now, name)
             return super().__getattribute__(name)
         code, loader = waiting
         if not _may_bind(code, name):
@@ -51,7 +55,8 @@ class DeferredPackage(types.ModuleType):
             if loader.root.is_module(f"{loader.module.name}.{name}"):
                 return importlib.import_module(f"{loader.name}.{name}")
         _run(self, attributes)
-        return getattr(self, name)
+        # A package may put another object in its place (transformers' lazy modules do).
+        return getattr(sys.modules.get(loader.name, self), name)
 
 
 def _may_bind(code: types.CodeType, name: str) -> bool:
@@ -70,4 +75,5 @@ def _run(module: DeferredPackage, attributes: dict[str, Any]) -> None:
         except BaseException:
             attributes["__wardian_deferred__"] = waiting
             raise
-        module.__class__ = types.ModuleType  # type: ignore[assignment]
+        if sys.modules.get(loader.name) is module:
+            module.__class__ = types.ModuleType  # type: ignore[assignment]

@@ -14,7 +14,7 @@ import platformdirs
 from wardian.archive import ArchiveReader
 from wardian.names import RecordName
 
-__all__ = ["CaseFiles", "FolderFiles", "cache_folder"]
+__all__ = ["CACHE_VARIABLE", "CaseFiles", "FolderFiles", "cache_folder"]
 
 CACHE_VARIABLE = "WARDIAN_CACHE"
 """Environment variable that names another cache folder."""

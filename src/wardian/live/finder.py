@@ -21,7 +21,14 @@ from wardian.rewrite import compile_module
 if TYPE_CHECKING:
     from wardian.live.root import PackedModule, Root
 
-__all__ = ["CaseFinder", "CaseLoader", "FolderLoader"]
+__all__ = [
+    "AliasLoader",
+    "CaseFinder",
+    "CaseLoader",
+    "FolderLoader",
+    "PREFIX",
+    "RootLoader",
+]
 
 PREFIX = "wardian.live."
 _ROOT_NAME = re.compile(r"_[0-9a-f]{8}$")
@@ -183,11 +190,17 @@ class CaseLoader(importlib.abc.SourceLoader):
         assert code is not None
         self.root.files.prepare(self.module.name, code)
         module.__dict__.update(self.root.attributes)
-        if self.root.allows is not None or needs_hooked_builtins(code):
+        # Bytecode without source has its imports as they were written.
+        if (
+            self.root.allows is not None
+            or needs_hooked_builtins(code, self.root.absent)
+            or self.module.record not in self.root.archive
+        ):
             module.__dict__["__builtins__"] = self.root.builtins
         with tolerate_second_copies(module.__name__):
             exec(code, module.__dict__)
 
-    def get_resource_reader(self, fullname: str) -> None:
-        """Return None: resources are read from the folder of `__file__`, which is made for the purpose."""
+    def get_resource_reader(self, fullname: str) -> FileReader:
+        """Return a reader of the folder of `__file__`, which is made for the purpose."""
         self.root.files.materialise(self.module.top_level)
+        return FileReader(self)  # type: ignore[arg-type]  # it needs only `path`

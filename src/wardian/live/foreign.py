@@ -79,6 +79,7 @@ def manifest_of(archive: ArchiveReader | FolderReader) -> Manifest:
             tag="",
         ),
         torch="",
+        bytecode_only=(),
         platform=Platform(system="", machine=""),
         entries=tuple(Entry(name=name, record=name, type="", test=None, outputs=False) for name in pickles),
         distributions=(PackedDistribution(name="first-party", version=None, roots=tuple(sorted(roots))),),

@@ -12,10 +12,11 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
+import itertools
 import pkgutil
 import sys
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -26,10 +27,21 @@ __all__ = ["make_builtins", "make_shim", "needs_hooked_builtins"]
 _DYNAMIC = frozenset({"__import__", "exec", "eval", "builtins", "__builtins__"})
 
 
-def needs_hooked_builtins(code: types.CodeType) -> bool:
-    """Tell whether *code* mentions a name through which it could import at run time."""
-    return not _DYNAMIC.isdisjoint(code.co_names) or any(
-        needs_hooked_builtins(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)
+def needs_hooked_builtins(code: types.CodeType, absent: frozenset[str]) -> bool:
+    """Tell whether *code* mentions a name through which it could import at run time, or an absent module.
+
+    Args:
+        code: Of a module.
+        absent: Top-level names that must not be found.
+    """
+    return (
+        not _DYNAMIC.isdisjoint(code.co_names)
+        or any(name.partition(".")[0] in absent for name in code.co_names)
+        or any(
+            needs_hooked_builtins(constant, absent)
+            for constant in code.co_consts
+            if isinstance(constant, types.CodeType)
+        )
     )
 
 
@@ -67,6 +79,20 @@ def _delegate(name: str, original: types.ModuleType, **own: Any) -> types.Module
     return module
 
 
+def _own_name(root: Root, name: str, depth: int) -> str:
+    """Return the name that packed code means where it derives a name from its `__name__`.
+
+    Args:
+        root: The root of the code.
+        name: What it passed: `__name__`, or its first part, which below a root is `wardian`.
+        depth: How many frames up the packed code is.
+    """
+    if name == "wardian":
+        caller = sys._getframe(depth + 1).f_globals.get("__name__", "")  # noqa: SLF001
+        return root.top_level_of(caller) or name
+    return name.removeprefix(f"{root.name}.")
+
+
 def make_shim(root: Root, name: str) -> types.ModuleType | None:
     """Return the root's own version of a module that takes module or distribution names as strings.
 
@@ -87,6 +113,8 @@ def make_shim(root: Root, name: str) -> types.ModuleType | None:
         return _util(root)
     if name == "pkgutil":
         return _pkgutil(root)
+    if name == "sys":
+        return _Sys(root)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
@@ -97,10 +125,7 @@ def _importlib(root: Root) -> types.ModuleType:
     def import_module(name: str, package: str | None = None) -> types.ModuleType:
         """Import a module; an absolute name of a packed module means the packed one."""
         if not name.startswith("."):
-            if name == "wardian":
-                # `__name__.split(".")[0]` is how libraries spell their own top-level name.
-                caller = root.top_level_of(sys._getframe(1).f_globals.get("__name__", ""))  # noqa: SLF001
-                name = caller or name
+            name = _own_name(root, name, 1)
             if root.serves(name):
                 return importlib.import_module(f"{root.name}.{name}")
             root.check_external(name)
@@ -126,12 +151,102 @@ def _util(root: Root) -> types.ModuleType:
                 return None
         return importlib.util.find_spec(name, package)
 
-    return _delegate("importlib.util", importlib.util, find_spec=find_spec)
+    def spec_from_file_location(name: str, location: Any = None, **kwargs: Any) -> Any:
+        """Make the spec of a module in a file; a file of the case is loaded as the packed module it is."""
+        module = None if location is None else root.module_at(location)
+        if module is not None and module == name:
+            return root.find_spec(module)
+        return importlib.util.spec_from_file_location(name, location, **kwargs)
+
+    return _delegate(
+        "importlib.util", importlib.util, find_spec=find_spec, spec_from_file_location=spec_from_file_location
+    )
+
+
+class _Modules(dict[str, types.ModuleType]):
+    """`sys.modules` as packed code sees it: a packed module is found under its own name, too.
+
+    It is a view: every item is read from and written to the real `sys.modules`.
+    """
+
+    def __init__(self, root: Root) -> None:
+        super().__init__()
+        self._root = root
+
+    def _name(self, name: str) -> str:
+        return f"{self._root.name}.{name}" if self._root.packs(name) else name
+
+    def __getitem__(self, name: str) -> types.ModuleType:
+        return sys.modules[self._name(name)]
+
+    def __setitem__(self, name: str, module: types.ModuleType) -> None:
+        sys.modules[self._name(name)] = module
+
+    def __delitem__(self, name: str) -> None:
+        del sys.modules[self._name(name)]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._name(name) in sys.modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sys.modules)
+
+    def __len__(self) -> int:
+        return len(sys.modules)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return sys.modules.get(self._name(name), default)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        return sys.modules.setdefault(self._name(name), default)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        return sys.modules.pop(self._name(name), *default)
+
+    def keys(self) -> Any:
+        return sys.modules.keys()
+
+    def values(self) -> Any:
+        return sys.modules.values()
+
+    def items(self) -> Any:
+        return sys.modules.items()
+
+    def copy(self) -> dict[str, types.ModuleType]:
+        return sys.modules.copy()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for name, module in dict(*args, **kwargs).items():
+            self[name] = module
+
+
+class _Sys(types.ModuleType):
+    """`sys` with the root's view of `modules`; all else is read from and written to `sys` itself."""
+
+    def __init__(self, root: Root) -> None:
+        super().__init__("sys", sys.__doc__)
+        self.__dict__["modules"] = _Modules(root)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system sets what belongs to this module object; everything else is meant for sys.
+        if name in ("__spec__", "__loader__", "__package__", "__path__", "__file__"):
+            super().__setattr__(name, value)
+        else:
+            setattr(sys, name, value)
+
+    def __dir__(self) -> list[str]:
+        return dir(sys)
 
 
 def _resources(root: Root, name: str) -> types.ModuleType:
     def anchor_in_root(anchor: Any) -> Any:
-        return f"{root.name}.{anchor}" if isinstance(anchor, str) and root.serves(anchor) else anchor
+        if not isinstance(anchor, str):
+            return anchor
+        anchor = _own_name(root, anchor, 2)
+        return f"{root.name}.{anchor}" if root.serves(anchor) else anchor
 
     def wrap(function_name: str) -> Any:
         function = getattr(importlib.resources, function_name)
@@ -160,6 +275,7 @@ def _resources(root: Root, name: str) -> types.ModuleType:
 def _pkgutil(root: Root) -> types.ModuleType:
     def get_data(package: str, resource: str) -> bytes | None:
         """Read a data file of a package; a packed package is named as in the environment."""
+        package = _own_name(root, package, 1)
         return pkgutil.get_data(f"{root.name}.{package}" if root.serves(package) else package, resource)
 
     def walk_packages(path: Any = None, prefix: str = "", onerror: Any = None) -> Any:
@@ -184,11 +300,32 @@ class _PackedMetadata(importlib.metadata.Distribution):
     def locate_file(self, path: Any) -> Any:
         return self._root.files.path_of(str(path))
 
+    @property
+    def entry_points(self) -> importlib.metadata.EntryPoints:
+        """The entry points, which load from the case."""
+        return importlib.metadata.EntryPoints(
+            _PackedEntryPoint(self._root, point) for point in super().entry_points
+        )
+
+
+class _PackedEntryPoint(importlib.metadata.EntryPoint):
+    """An entry point of a packed distribution."""
+
+    def __init__(self, root: Root, point: importlib.metadata.EntryPoint) -> None:
+        super().__init__(point.name, point.value, point.group)
+        vars(self).update(vars(point), _root=root)  # entry points are immutable
+
+    def load(self) -> Any:
+        """Return the object that the entry point names."""
+        root: Root = vars(self)["_root"]
+        return root.find_global(self.module, self.attr or "")
+
 
 def _metadata(root: Root, name: str) -> types.ModuleType:
     original = importlib.metadata
 
-    def distribution(distribution_name: str) -> importlib.metadata.Distribution:
+    def distribution(distribution_name: str, depth: int = 1) -> importlib.metadata.Distribution:
+        distribution_name = _own_name(root, distribution_name, depth)
         if root.packs_distribution(distribution_name):
             return _PackedMetadata(root, distribution_name)
         if root.hides_distribution(distribution_name):
@@ -196,16 +333,16 @@ def _metadata(root: Root, name: str) -> types.ModuleType:
         return original.distribution(distribution_name)
 
     def version(distribution_name: str) -> str:
-        return distribution(distribution_name).version
+        return distribution(distribution_name, 2).version
 
     def metadata(distribution_name: str) -> Any:
-        return distribution(distribution_name).metadata
+        return distribution(distribution_name, 2).metadata
 
     def requires(distribution_name: str) -> list[str] | None:
-        return distribution(distribution_name).requires
+        return distribution(distribution_name, 2).requires
 
     def files(distribution_name: str) -> Any:
-        return distribution(distribution_name).files
+        return distribution(distribution_name, 2).files
 
     def packages_distributions() -> dict[str, list[str]]:
         found = {
@@ -219,13 +356,18 @@ def _metadata(root: Root, name: str) -> types.ModuleType:
                     found.setdefault(top, []).append(packed.name)
         return found
 
-    def entry_points(**params: Any) -> importlib.metadata.EntryPoints:
-        installed: Iterable[Any] = original.entry_points()
+    def entry_points(**params: Any) -> Any:
+        # Without a selection Python 3.11 returns a dictionary of groups that warns when it is used as one.
+        groups = getattr(original, "SelectableGroups", None)
+        installed: Any = original.entry_points()
+        if groups is not None and isinstance(installed, groups):
+            installed = itertools.chain.from_iterable(dict.values(installed))
         points = [point for point in installed if not root.serves(point.module)]
         for packed in root.manifest.distributions:
             if packed.version is not None:
                 points.extend(cast("Iterable[Any]", _PackedMetadata(root, packed.name).entry_points))
-        return importlib.metadata.EntryPoints(points).select(**params)
+        found = importlib.metadata.EntryPoints(points)
+        return found.select(**params) if params or groups is None else groups.load(found)
 
     return _delegate(
         name,

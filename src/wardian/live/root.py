@@ -20,6 +20,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.child import OPEN_CASES_VARIABLE
 from wardian.errors import ModuleNotInCaseError
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderLoader, RootLoader
@@ -31,7 +32,6 @@ from wardian.names import ModuleName, RecordName, ancestors
 from wardian.rewrite import SHIMMED
 
 __all__ = [
-    "OPEN_CASES_VARIABLE",
     "PackedModule",
     "Root",
     "acquire",
@@ -41,9 +41,6 @@ __all__ = [
     "release",
     "root_name",
 ]
-
-OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
-"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
 
 _roots: dict[str, Root] = {}
 _roots_lock = threading.RLock()
@@ -137,7 +134,7 @@ class Root:
         )
         self._deferred = frozenset(manifest.deferred)
         self._mocks = frozenset(manifest.mocks)
-        self._absent = frozenset(manifest.absent)
+        self.absent = frozenset(manifest.absent)
         self._packed = frozenset(
             str(canonicalize_name(d.name)) for d in manifest.distributions if d.version is not None
         )
@@ -162,6 +159,13 @@ class Root:
                 modules[dotted] = PackedModule(
                     ModuleName(dotted), name, is_package, bytecode if bytecode in names else None
                 )
+        for dotted in self.manifest.bytecode_only:  # modules and, under names of no record, functions
+            for is_package in (False, True):
+                stem = dotted.replace(".", "/") + ("/__init__" if is_package else "")
+                bytecode = RecordName(f".wardian/bytecode/{tag}/{stem}.pyc")
+                if bytecode in names and dotted not in modules:
+                    record = RecordName(f"{stem}.py")
+                    modules[dotted] = PackedModule(ModuleName(dotted), record, is_package, bytecode)
         return modules
 
     @cached_property
@@ -191,13 +195,30 @@ class Root:
         """Tell whether the `__init__` of *package* may wait."""
         return package in self._deferred
 
+    def run_whole(self) -> None:
+        """Let no package wait: whoever watches the imports shall see them all."""
+        self._deferred = frozenset()
+
     def serves(self, name: str) -> bool:
         """Tell whether an absolute import of *name* in packed code means a module below this root."""
         return name.partition(".")[0] in self.rewritten
 
+    def packs(self, name: str) -> bool:
+        """Tell whether the top-level name of *name* is packed."""
+        return name.partition(".")[0] in self.roots
+
+    def module_at(self, path: str | os.PathLike[str]) -> str | None:
+        """Return the dotted name of the packed module whose source would be at *path*, or None."""
+        record = self.files.record_at(os.fspath(path))
+        return None if record is None else self._by_record.get(record)
+
+    @cached_property
+    def _by_record(self) -> dict[str, str]:
+        return {module.record: name for name, module in self.modules.items()}
+
     def is_absent(self, name: str) -> bool:
         """Tell whether *name* was not there when the case was made, and so is hidden."""
-        return name.partition(".")[0] in self._absent
+        return name.partition(".")[0] in self.absent
 
     def check_external(self, name: str) -> None:
         """Refuse a module that was not there when the case was made, or that packed code may not import.
@@ -227,7 +248,7 @@ class Root:
 
     def hides_distribution(self, name: str) -> bool:
         """Tell whether distribution *name* was not there when the case was made."""
-        return name in self._absent or name.replace("-", "_") in self._absent
+        return name in self.absent or name.replace("-", "_") in self.absent
 
     def metadata_of(self, distribution: str, filename: str) -> bytes | None:
         """Return a `.dist-info` file of a packed distribution, or None."""
@@ -250,7 +271,7 @@ class Root:
             )
         if module in self._mocks:
             return importlib.machinery.ModuleSpec(fullname, MockLoader(module), is_package=True)
-        if module.partition(".")[0] in SHIMMED - self.roots:
+        if module.partition(".")[0] in (SHIMMED | {"sys"}) - self.roots:
             shim = make_shim(self, module)
             return (
                 None
@@ -285,7 +306,7 @@ class Root:
         return importlib.import_module(f"{self.name}.{name}")
 
     def find_global(self, module: str, qualname: str) -> Any:
-        """Return the class or function that a pickle names.
+        """Return the class or function that a pickle or an entry point names, for "" the module itself.
 
         Raises:
             ModuleNotInCaseError: if the module is neither in the case nor in the environment.
@@ -297,7 +318,7 @@ class Root:
         else:
             self.check_external(module)
             found = importlib.import_module(module)
-        for part in qualname.split("."):
+        for part in qualname.split(".") if qualname else ():
             found = getattr(found, part)
         return found
 

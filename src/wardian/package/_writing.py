@@ -124,6 +124,8 @@ def _plan(closure: Closure, sources: Mapping[RecordName, bytes], others: Sequenc
         externs=_externs(closure, owners),
         absent=tuple(sorted(closure.absent - every - {top_level(m) for m in closure.members})),
         mocks=tuple(sorted(m.module for m in inside if m.action is Action.MOCK)),
+        deferrable=(),
+        bytecode_only=(),
         materialised=(),
         libraries=(),
         namespaces=(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 __all__ = ["find_path", "find_type_paths"]
@@ -73,18 +73,21 @@ def find_path(root: Any, target: Any, name: str) -> str | None:
     return next((path for path, obj in _walk(root, name) if obj is target), None)
 
 
-def find_type_paths(root: Any, name: str, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def find_type_paths(
+    root: Any, name: str, wanted: set[tuple[str, str]], rename: Callable[[str], str] = str
+) -> dict[tuple[str, str], str]:
     """Return for classes and functions where the first object of each is inside *root*.
 
     Args:
         root: Where to look.
         name: What to call it.
         wanted: (module, qualified name) pairs.
+        rename: Maps the module of a class to the name it has in *wanted*.
     """
     found: dict[tuple[str, str], str] = {}
     for path, obj in _walk(root, name):
         named = obj if isinstance(obj, type | types.FunctionType) else type(obj)
-        key = (getattr(named, "__module__", None) or "", named.__qualname__)
+        key = (rename(getattr(named, "__module__", None) or ""), named.__qualname__)
         if key in wanted and key not in found:
             found[key] = path
             if len(found) == len(wanted):

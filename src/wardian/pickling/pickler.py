@@ -8,12 +8,15 @@ import io
 import pickle
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from wardian.capture.session import Capture, Global
 from wardian.errors import Problem, UnpicklableError
+from wardian.names import original_name
 from wardian.pickling.paths import find_path
-from wardian.pickling.stream import canonicalise
+from wardian.pickling.stream import canonicalise, named_global
 
 __all__ = [
     "NotPicklableError",
@@ -58,6 +61,7 @@ class _Hooks:
     rename: Callable[[str], str]
     reduce_package: ReducePackage | None
     reduce_global: Callable[[Any], Any] | None
+    capture: Capture | None
 
 
 class _Pickler(pickle.Pickler):
@@ -97,12 +101,16 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
-            name = self._hooks.rename(obj.__name__)
+            name = original_name(self._hooks.rename(obj.__name__))
             self.modules.append(name)
             return importlib.import_module, (name,)
-        if self._hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):
-            return self._hooks.reduce_global(obj)
-        return NotImplemented
+        hooks = self._hooks
+        if hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):
+            return hooks.reduce_global(obj)
+        if hooks.capture is None:
+            return NotImplemented
+        answer = hooks.capture.reduce(obj)
+        return (named_global, (answer.module, answer.qualname)) if type(answer) is Global else answer
 
 
 class _Diagnosis(_Pickler):
@@ -136,6 +144,7 @@ def pickle_object(
     rename: Callable[[str], str] | None = None,
     reduce_package: ReducePackage | None = None,
     reduce_global: Callable[[Any], Any] | None = None,
+    capture: Capture | None = None,
 ) -> PickledObject:
     """Pickle *obj* in canonical form.
 
@@ -147,22 +156,49 @@ def pickle_object(
         reduce_package: Returns the persistent id of an object with `__reduce_package__`.
         reduce_global: Called with each class and function that is written by name, as
             `pickle.Pickler.reducer_override` is; it may raise.
+        capture: Takes classes and functions that no import leads to. None leaves them to Python, which
+            refuses them.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
         Exception: what a `__reduce_package__` raises.
     """
     buffer = io.BytesIO()
-    hooks = _Hooks(persistent_id, rename or str, reduce_package, reduce_global)
+    hooks = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture)
     pickler = _Pickler(buffer, hooks)
+    if capture is not None:
+        capture.fails = partial(_why_not, hooks)
     try:
         pickler.dump(obj)
+        if capture is not None:
+            capture.try_values()
+            wanted = capture.with_values(obj)
+            if wanted is not obj:
+                buffer = io.BytesIO()
+                pickler = _Pickler(buffer, hooks)
+                pickler.dump(wanted)
     except Exception as error:
         if pickler.error is error:  # of an API of its own, whose callers know its errors
             raise
         raise _diagnose(obj, name, hooks, error) from error
     canonical = canonicalise(buffer.getvalue(), rename)
     return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
+
+
+def _why_not(hooks: _Hooks, value: Any) -> str | None:
+    """Return why *value* cannot be pickled, None if it can. Nothing is written."""
+    try:
+        _Pickler(io.BytesIO(), replace(hooks, persistent_id=_without_content)).dump(value)
+    except Exception as error:  # noqa: BLE001  any __reduce__ may raise anything
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _without_content(obj: Any) -> tuple[Any, ...] | None:
+    # Asked about each object; only a storage has both.
+    kind = type(obj)
+    is_storage = kind.__name__.endswith("Storage") and kind.__module__.startswith("torch")
+    return ("storage",) if is_storage else None
 
 
 def module_of(obj: Any, name: str) -> str:

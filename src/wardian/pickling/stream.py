@@ -29,7 +29,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final, NoReturn, TypeAlias, cast
 
-__all__ = ["CanonicalPickle", "canonicalise"]
+__all__ = ["CanonicalPickle", "canonicalise", "named_global"]
 
 # The opcodes of CPython's Lib/pickle.py that need a treatment of their own.
 _MARK: Final = 0x28
@@ -102,6 +102,22 @@ _MOST_ROUNDS: Final = 32
 _LOST: Final = -(1 << 62)
 
 
+def named_global(module: str, qualname: str) -> NoReturn:
+    """Stand, in what a pickler is given, for the global of these two names.
+
+    The C pickler writes a class or function as a global only if its own `__module__` and `__qualname__` lead
+    to it. For any other, a `reducer_override` returns `(named_global, (module, qualname))`, and
+    `canonicalise` writes the global in place of the call. The names are not renamed.
+
+    Raises:
+        TypeError: always; a pickle that calls it is not in canonical form.
+    """
+    raise TypeError(f"not a pickle in canonical form: it calls named_global({module!r}, {qualname!r})")
+
+
+_MARKER: Final = (named_global.__module__, named_global.__qualname__)
+
+
 @dataclass(frozen=True, slots=True)
 class CanonicalPickle:
     """A pickle in canonical form.
@@ -117,7 +133,7 @@ class CanonicalPickle:
 
 
 def canonicalise(data: bytes, rename: Callable[[str], str] | None = None) -> CanonicalPickle:
-    """Rewrite a pickle so that equal objects give equal bytes.
+    r"""Rewrite a pickle so that equal objects give equal bytes.
 
     The result loads to the same graph of objects, with the same identities, except that equal strings
     are one string. Applying the function to its own result changes nothing.
@@ -210,6 +226,8 @@ class _Output:
         self._globals: dict[tuple[int, int], int] = {}
         self._rename = rename
         self._renamed: dict[int, int] = {}
+        self.marker = -1
+        """The object of `named_global`, once the pickle has named it."""
 
     def new(self, literal: bytes = b"") -> int:
         self.counts.append(0)
@@ -227,9 +245,9 @@ class _Output:
         literal = self.literals[string]
         return literal[1 + _COUNTED[literal[0]] :].decode("utf-8", "surrogatepass")
 
-    def global_(self, module: int, qualname: int) -> int:
-        """The object of the global that a pickle names by two strings."""
-        if self._rename is not None:
+    def global_(self, module: int, qualname: int, *, final: bool = False) -> int:
+        """The object of the global that a pickle names by two strings; *final* ones are not renamed."""
+        if self._rename is not None and not final:
             renamed = self._renamed.get(module)
             if renamed is None:
                 renamed = self.string(self._rename(self.text(module)).encode("utf-8", "surrogatepass"))
@@ -239,6 +257,8 @@ class _Output:
         if found is None:
             found = self._globals[module, qualname] = self.new()
             self.pairs[found] = (module, qualname)
+            if self.marker < 0 and (self.text(module), self.text(qualname)) == _MARKER:
+                self.marker = found
         return found
 
     def define(self) -> int:
@@ -401,6 +421,11 @@ def _copy(data: bytes, output: _Output, regions: list[tuple[int, int]] | None) -
             if index >= len(memo):
                 _fail(end, f"memo entry {index} does not exist")
             top = memo[index]
+            if top == output.marker and top >= 0:
+                top, position = _read_named_global(data, position, output, memo)
+                copied = position
+                output.occur(top)
+                continue
             if top < 0:
                 if top == _LOST:
                     raise _Unsortable(starts[bisect_right(first_entries, index) - 1])
@@ -451,8 +476,11 @@ def _copy(data: bytes, output: _Output, regions: list[tuple[int, int]] | None) -
                 counts[name] -= 1
                 names.append(name)
             top = output.global_(names[1], names[0])
+            position = end + 1
+            if top == output.marker:
+                top, position = _read_named_global(data, position, output, memo)
+            copied = position
             output.occur(top)
-            position = copied = end + 1
         elif op == _GLOBAL:
             if end > copied:
                 append(data[copied:end])
@@ -484,6 +512,42 @@ def _copy(data: bytes, output: _Output, regions: list[tuple[int, int]] | None) -
                 raise _RegionsNeeded
             position = _token_end(data, end)
             top = -1
+
+
+def _read_named_global(data: bytes, position: int, output: _Output, memo: list[int]) -> tuple[int, int]:
+    """Read the call of `named_global` after its name: two strings, TUPLE2, REDUCE.
+
+    Returns:
+        The object of the global, and where to go on.
+    """
+    names: list[int] = []
+    last = output.marker
+    while True:
+        end = _frame_end(data, position) if data[position : position + 1] == b"\x95" else 0
+        if end:
+            position = end
+            continue
+        end = _token_end(data, position)
+        op = data[position]
+        if op == _MEMOIZE or op in _PUTS:
+            # What is put after TUPLE2 is the tuple of the arguments, which nothing else refers to.
+            memo.append(last)
+        elif op in _STRINGS:
+            last = output.string(data[position + 1 + _COUNTED[op] : end])
+            names.append(last)
+        elif op in _FETCHES:
+            index = _fetch_index(data, position)
+            last = memo[index] if index < len(memo) else -1
+            if last < 0 or not output.literals[last]:
+                _fail(position, "named_global without two strings")
+            names.append(last)
+        elif op == 0x86 and len(names) == 2:
+            last = _LOST
+        elif op == ord("R") and last == _LOST:
+            return output.global_(names[0], names[1], final=True), end
+        else:
+            _fail(position, "named_global without two strings")
+        position = end
 
 
 def _find_regions(data: bytes) -> list[tuple[int, int]]:
@@ -666,7 +730,8 @@ class _Region:
                 entries.append(self._share(stack))
             elif op in _OPERANDS:
                 parts = self._take(stack, marks, _OPERANDS[op], position)
-                stack.append(_Node(len(stack), parts, token))
+                named = self._named_global(parts)
+                stack.append(_Node(len(stack), parts, token) if named is None else named)
             elif op in _MUTATIONS:
                 parts = self._take(stack, marks, _MUTATIONS[op], position)
                 self._open_target(stack, marks, position).fill += [*parts, token]
@@ -718,6 +783,16 @@ class _Region:
         if type(value) is not _Node:
             raise _Unsortable(self._start)
         return value, entries
+
+    def _named_global(self, parts: list[_Value]) -> int | None:
+        """The object of the global if *parts* are a call of `named_global`."""
+        if len(parts) == 2 and type(parts[0]) is int and parts[0] == self._output.marker:
+            arguments = parts[1]
+            if type(arguments) is _Node and arguments.op == b"\x86":
+                module, qualname = arguments.parts
+                if type(module) is int and type(qualname) is int:
+                    return self._output.global_(module, qualname, final=True)
+        return None
 
     def _take(self, stack: list[_Value], marks: list[int], count: int, position: int) -> list[_Value]:
         base = len(stack) - count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
@@ -29,25 +30,40 @@ def run(obj: Any, inputs: Any) -> Any:
 def find_difference(expected: Any, actual: Any, where: str = "output") -> str | None:
     """Compare two outputs bit for bit.
 
+    Args:
+        expected: Tensors, containers of them, objects with attributes.
+        actual: The other output; classes are compared by qualified name.
+        where: What to call them.
+
     Returns:
         None if they are equal, else the place and kind of the first difference.
     """
+    return _compare(expected, actual, where, set())
+
+
+def _compare(expected: Any, actual: Any, where: str, above: set[int]) -> str | None:
     if isinstance(expected, torch.Tensor):
         return _tensor_difference(expected, actual, where)
+    if id(expected) in above:  # a cycle; what is above is alive, so its id is its own
+        return None
+    above = above | {id(expected)}
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         if list(expected) != list(actual):
             return f"{where} has the keys {list(actual)}, not {list(expected)}"
-        return _first(find_difference(expected[key], actual[key], f"{where}[{key!r}]") for key in expected)
+        return _first(_compare(expected[key], actual[key], f"{where}[{key!r}]", above) for key in expected)
     if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
         if len(expected) != len(actual):
             return f"{where} has {len(actual)} items, not {len(expected)}"
         pairs = enumerate(zip(expected, actual, strict=True))
-        return _first(find_difference(e, a, f"{where}[{i}]") for i, (e, a) in pairs)
+        return _first(_compare(e, a, f"{where}[{i}]", above) for i, (e, a) in pairs)
     if type(expected).__qualname__ != type(actual).__qualname__:
         return f"{where} is a {type(actual).__qualname__}, not a {type(expected).__qualname__}"
+    if isinstance(expected, type | FunctionType | ModuleType):
+        same = getattr(expected, "__qualname__", None) == getattr(actual, "__qualname__", None)
+        return None if same else f"{where} is {actual!r:.60}, not {expected!r:.60}"
     state, other = getattr(expected, "__dict__", None), getattr(actual, "__dict__", None)
     if state and other is not None:
-        return find_difference(state, other, where)
+        return _compare(state, other, where, above)
     if type(expected).__module__ == "builtins" and expected != actual and not _is_nan(expected):
         return f"{where} is {actual!r:.60}, not {expected!r:.60}"
     return None

@@ -5,21 +5,24 @@ from __future__ import annotations
 import importlib
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wardian.archive import ArchiveWriter
+from wardian.capture.session import CapturedModule
 from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import mapped_libraries
 from wardian.errors import PackError
 from wardian.facts import Evidence
-from wardian.names import RecordName
+from wardian.names import ModuleName, RecordName, original_name
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import unpickle
 from wardian.trace.recorder import Recorder
+from wardian.trace.sources import SourceFinder
 
-__all__ = ["Draft", "Observation", "observe"]
+__all__ = ["Draft", "Observation", "observe", "observe_in_child"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,14 @@ class Draft:
     archive: Path
     """File that holds the storages."""
     offsets: dict[str, tuple[int, int]]
+    sources: Mapping[ModuleName, CapturedModule] = field(default_factory=dict)
+    """Modules that no import finds."""
+    find_live: Callable[[str, str], Any] | None = None
+    """Returns the live object of a name in one of them."""
+    cases: tuple[str, ...] = ()
+    """Open cases that parts of the object were loaded from."""
+    find_global: Callable[[str, str], Any] = field(default_factory=lambda: _find_global)
+    """Finds the classes of the outputs in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,13 @@ def observe(draft: Draft) -> Observation:
         (work / "object.pkl").write_bytes(draft.pickle)
         if draft.inputs is not None:
             (work / "inputs.pkl").write_bytes(draft.inputs)
-        request = {"folder": folder, "archive": str(draft.archive), "offsets": draft.offsets}
+        request = {
+            "folder": folder,
+            "archive": str(draft.archive),
+            "offsets": draft.offsets,
+            "cases": draft.cases,
+            "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
+        }
         try:
             answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
         except ChildError as error:
@@ -73,11 +90,20 @@ def observe(draft: Draft) -> Observation:
         storages = StorageReader(
             None, offsets.__getitem__, lambda key: content[slice(offsets[key][0], sum(offsets[key]))]
         )
-        outputs = unpickle(
-            (work / "outputs.pkl").read_bytes(),
-            find_global=_find_global,
-            persistent_load=storages.persistent_load,
-        )
+
+        def find_global(module: str, qualname: str) -> Any:
+            if ModuleName(module) in draft.sources and draft.find_live is not None:
+                return draft.find_live(module, qualname)
+            return draft.find_global(module, qualname)
+
+        try:
+            outputs = unpickle(
+                (work / "outputs.pkl").read_bytes(),
+                find_global=find_global,
+                persistent_load=storages.persistent_load,
+            )
+        except (AttributeError, ImportError):  # of a class that only the clean process has
+            return Observation(evidence, None, False)
         return Observation(evidence, outputs, True)
 
 
@@ -92,18 +118,20 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
         Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
     )
     namespaces, operators, libraries = _native_state()
+    sys.meta_path.insert(0, SourceFinder(request["sources"]))
+    find_global = _finder_in(request["cases"])
     recorder = Recorder()
     inputs = work / "inputs.pkl"
     outputs: Any = None
     with recorder.recording():
         obj = unpickle(
             (work / "object.pkl").read_bytes(),
-            find_global=_find_global,
+            find_global=find_global,
             persistent_load=storages.persistent_load,
         )
         if inputs.exists():
             arguments = unpickle(
-                inputs.read_bytes(), find_global=_find_global, persistent_load=storages.persistent_load
+                inputs.read_bytes(), find_global=find_global, persistent_load=storages.persistent_load
             )
             outputs = selftest.run(obj, arguments)
     after = _native_state()
@@ -115,6 +143,23 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     )
     offsets = _write_outputs(outputs, work) if inputs.exists() else None
     return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
+
+
+def _finder_in(paths: list[str]) -> Callable[[str, str], Any]:
+    """Return what finds the globals of a pickle, in the cases at *paths* first."""
+    if not paths:
+        return _find_global
+    from wardian.live.case import Case
+
+    roots = [Case.open(path).root for path in paths]
+    for root in roots:
+        root.run_whole()
+
+    def find_global(module: str, qualname: str) -> Any:
+        root = next((root for root in roots if root.packs(module)), None)
+        return _find_global(module, qualname) if root is None else root.find_global(module, qualname)
+
+    return find_global
 
 
 def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
@@ -131,7 +176,9 @@ def _write_outputs(outputs: Any, work: Path) -> dict[str, tuple[int, int]] | Non
     with ArchiveWriter(work / "outputs.case") as archive:
         storages = StorageWriter(archive)
         try:
-            pickled = pickle_object(outputs, name="outputs", persistent_id=storages.persistent_id)
+            pickled = pickle_object(
+                outputs, name="outputs", persistent_id=storages.persistent_id, rename=original_name
+            )
         except PackError:  # say, a generator: the run counts, the result cannot be compared
             return None
         (work / "outputs.pkl").write_bytes(pickled.data)

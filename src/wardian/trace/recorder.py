@@ -75,6 +75,9 @@ class Recorder:
         if not self._recording:
             return
         if event in ("open", "os.listdir", "os.scandir"):
+            # The import system lists folders and reads code; that is not the code looking at files.
+            if sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # noqa: SLF001
+                return
             path = arguments[0]
             # Reading code is import, not a look at files; writing is none of our business.
             writes = event == "open" and isinstance(arguments[1], str) and not arguments[1].startswith("r")

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from wardian.capture.session import CapturedModule
 from wardian.environment import (
     Distributions,
     ModuleFacts,
     ModuleKind,
+    PackedOrigin,
     find_module,
     is_stdlib,
     mapped_libraries,
 )
-from wardian.facts import DistributionFacts, Evidence, Trace
+from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import GlobalRef, ModuleName, ancestors, top_level
+from wardian.names import LIVE_PREFIX, GlobalRef, ModuleName, ancestors, top_level
 from wardian.source import SourceFacts, batch, parse, scan
+from wardian.trace.bytecode import scan_code
 
-__all__ = ["make_trace"]
+__all__ = ["TORCH", "make_trace"]
 
 TORCH = "torch"
 """The distribution that is always there; with what it requires, it is never packed."""
@@ -49,7 +54,14 @@ _NEVER_DATA = (
 
 
 class _Tracer:
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        captured: Mapping[ModuleName, CapturedModule],
+        origins: Sequence[PackedOrigin],
+    ) -> None:
+        self.captured = captured
+        self.origins = origins
         self.evidence = evidence
         self.distributions = Distributions.current()
         self.torch_closure = self.distributions.closure(TORCH)
@@ -64,8 +76,12 @@ class _Tracer:
             return self.modules[name]
         if is_stdlib(name):
             return None
-        found = find_module(name, self.distributions)
-        if found.kind is ModuleKind.MISSING:
+        if name in self.captured:
+            module = self.captured[name]
+            found = ModuleFacts(name, ModuleKind.SOURCE, module.file, module.is_package)
+        else:
+            found = self._find(name)
+        if found.kind is ModuleKind.MISSING or self._is_generated(found):
             return None
         self.modules[name] = found
         if found.kind is ModuleKind.EXTENSION and found.distribution is not None:
@@ -74,23 +90,61 @@ class _Tracer:
             self.add(ancestor)
         return found
 
+    def origin_of(self, name: str) -> PackedOrigin | None:
+        """Return the open case that modules of this top-level name come from, or None."""
+        top = name.partition(".")[0]
+        return next((origin for origin in self.origins if top in origin.roots), None)
+
+    def own_name(self, name: str) -> ModuleName | None:
+        """Return the original name of a module that was seen; None for what no object needs."""
+        if not name.startswith(LIVE_PREFIX):
+            return ModuleName(name) if top_level(ModuleName(name)) != "wardian" else None
+        return next((own for origin in self.origins if (own := origin.original(name)) is not None), None)
+
+    def _find(self, name: ModuleName) -> ModuleFacts:
+        origin = self.origin_of(name)
+        if origin is not None:
+            return origin.modules.get(name, ModuleFacts(name, ModuleKind.MISSING))
+        return find_module(name, self.distributions)
+
+    def _is_generated(self, found: ModuleFacts) -> bool:
+        """Tell whether a library made the module in the run, in a folder of its own, under its own name.
+
+        It will make it again: torch_geometric renders the code of its message passing so.
+        """
+        if found.file is None or found.distribution is not None:
+            return False
+        package = self.add(top_level(found.name)) if "." in found.name else None
+        return (
+            package is not None
+            and package.distribution is not None
+            and package.file is not None
+            and not found.file.startswith(os.path.dirname(package.file) + os.sep)
+        )
+
     def add_libraries(self, libraries: Iterable[str], operators: frozenset[str]) -> None:
         """Note whose shared libraries are loaded; operator libraries do not count, they can be packed."""
-        for path in sorted(libraries):
-            if path not in operators:
-                owner = self.distributions.owner_of_file(path)
-                if owner is not None:
-                    self.compiled.setdefault(owner, set()).add(os.path.basename(path))
+        owners = {self.distributions.owner_of_file(path) for path in operators}
+        for path in sorted(set(libraries) - operators):
+            owner = self.distributions.owner_of_file(path)
+            # auditwheel puts what an operator library needs itself into `<distribution>.libs`.
+            belongs_to_operators = owner in owners and os.path.dirname(path).endswith(".libs")
+            if owner is not None and not belongs_to_operators:
+                self.compiled.setdefault(owner, set()).add(os.path.basename(path))
 
     def may_be_packed(self, found: ModuleFacts) -> bool:
         return (
-            found.kind is ModuleKind.SOURCE
+            found.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE)
             and found.distribution not in self.torch_closure
-            and found.distribution not in self.compiled
+            and (found.distribution not in self.compiled or self.origin_of(found.name) is not None)
         )
 
     def scan(self, found: ModuleFacts) -> SourceFacts | None:
         """Scan the source of a module once."""
+        if found.name in self.captured and found.name not in self.facts:
+            return self.scan_captured(self.captured[found.name])
+        if found.kind is ModuleKind.BYTECODE and found.file is not None and found.name not in self.facts:
+            return self.scan_bytecode(found, found.file)
         if found.name in self.facts or found.file is None or found.kind is not ModuleKind.SOURCE:
             return self.facts.get(found.name)
         try:
@@ -105,6 +159,36 @@ class _Tracer:
         except (OSError, SyntaxError):
             # A module that was never imported may be for another Python; the import will tell.
             return None
+        self.facts[found.name] = facts
+        self.edges.extend(facts.imports)
+        return facts
+
+    def scan_captured(self, module: CapturedModule) -> SourceFacts:
+        """Scan a synthesised module; its imports are told with the user's file and line."""
+        facts = scan(
+            module.source.encode(), module.name, is_package=module.is_package, file=module.file or ""
+        )
+
+        def original(edge: Import) -> Import:
+            file, line = module.origins[edge.line - 1] if edge.line <= len(module.origins) else ("", 0)
+            return replace(edge, file=file, line=line) if file else edge
+
+        facts = replace(
+            facts,
+            imports=tuple(map(original, facts.imports)),
+            candidates=tuple(map(original, facts.candidates)),
+        )
+        self.facts[module.name] = facts
+        self.edges.extend(facts.imports)
+        return facts
+
+    def scan_bytecode(self, found: ModuleFacts, file: str) -> SourceFacts | None:
+        """Scan the bytecode of a module without source."""
+        try:
+            code = marshal.loads(Path(file).read_bytes()[16:])  # noqa: S302
+        except (OSError, ValueError, EOFError, TypeError):
+            return None
+        facts = scan_code(code, found.name, is_package=found.is_package, file=file)
         self.facts[found.name] = facts
         self.edges.extend(facts.imports)
         return facts
@@ -139,7 +223,7 @@ class _Tracer:
             for edge in facts.imports + facts.candidates:
                 if edge.context is ImportContext.TYPE_CHECKING or edge.imported in reached:
                     continue
-                if edge.imported in sys.modules if loaded is None else edge.imported in loaded:
+                if edge.imported in (self.modules if loaded is None else loaded):
                     target = self.add(edge.imported)
                 elif is_stdlib(edge.imported) or top_level(edge.imported) == TORCH:
                     continue
@@ -158,10 +242,12 @@ class _Tracer:
         if known is not None:
             return known
         top = top_level(edge.imported)
-        providers = self.distributions.providing(top)
-        if providers and self.modules.get(top, None) is None:
+        above = self.modules.get(top)
+        if above is None and self.distributions.providing(top):
             return None
-        found = find_module(edge.imported, self.distributions)
+        if above is not None and above.distribution is not None and above.kind is not ModuleKind.NAMESPACE:
+            return None
+        found = self._find(edge.imported)
         if found.kind is ModuleKind.MISSING or found.distribution is not None:
             return None
         return self.add(edge.imported)
@@ -174,6 +260,8 @@ def make_trace(
     globals: Iterable[GlobalRef],
     paths: Mapping[GlobalRef, str],
     evidence: Evidence | None,
+    captured: Mapping[ModuleName, CapturedModule] | None = None,
+    origins: Sequence[PackedOrigin] = (),
 ) -> Trace:
     """Find what an object needs.
 
@@ -184,10 +272,12 @@ def make_trace(
         paths: Where in the object the first of each is (`model.encoder`).
         evidence: Of a run in a clean process. None takes this process for the evidence: an import in the
             source counts as needed if its module is loaded here.
+        captured: Modules that were synthesised for the object, or are not what their files hold.
+        origins: Open cases that parts of the object were loaded from; their modules go before installed ones.
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
-    tracer = _Tracer(evidence or _evidence_of_this_process())
+    tracer = _Tracer(evidence or _evidence_of_this_process(), captured or {}, origins)
     tracer.add_libraries(tracer.evidence.libraries, frozenset(tracer.evidence.operators))
     with batch():
         for ref in names:
@@ -195,7 +285,7 @@ def make_trace(
                 Import(ModuleName(entry), ref.module, 0, ImportContext.PICKLED, paths.get(ref, entry))
             )
         if evidence is None:
-            loaded = frozenset(sys.modules)
+            loaded = frozenset(own for name in sys.modules if (own := tracer.own_name(name)) is not None)
             for name in loaded:
                 spec = getattr(sys.modules.get(name), "__spec__", None)
                 if spec is not None and getattr(spec, "has_location", False) and _is_compiled(spec.origin):
@@ -203,9 +293,7 @@ def make_trace(
             tracer.modules.clear()
             needed = tracer.follow(seeds, loaded)
         else:
-            observed = {
-                ModuleName(name) for name in evidence.modules if top_level(ModuleName(name)) != "wardian"
-            }
+            observed = {own for name in evidence.modules if (own := tracer.own_name(name)) is not None}
             for name in sorted(observed):
                 tracer.add(name)
             needed = {name for name in observed | seeds if tracer.add(name) is not None}
@@ -242,18 +330,16 @@ def _assemble(
     tracer: _Tracer, entry: str, type: GlobalRef, names: list[GlobalRef], needed: frozenset[ModuleName]
 ) -> Trace:
     static = {(edge.importer, edge.imported) for edge in tracer.edges}
+    observed: list[ObservedImport] = []
     for seen in tracer.evidence.imports:
-        if (seen.importer, seen.imported) not in static and seen.importer in tracer.modules:
-            file = tracer.modules[ModuleName(seen.importer)].file or ""
-            tracer.edges.append(
-                Import(
-                    ModuleName(seen.importer),
-                    ModuleName(seen.imported),
-                    seen.line,
-                    ImportContext.OBSERVED,
-                    file,
-                )
-            )
+        importer, imported = tracer.own_name(seen.importer), tracer.own_name(seen.imported)
+        if importer is None or imported is None:
+            continue
+        observed.append(ObservedImport(importer, imported, seen.line))
+        if (importer, imported) not in static and importer in tracer.modules:
+            file = tracer.modules[importer].file or ""
+            tracer.edges.append(Import(importer, imported, seen.line, ImportContext.OBSERVED, file))
+    absent = {name for origin in tracer.origins for name in origin.absent if tracer.origin_of(name) is None}
     read = frozenset(tracer.evidence.files)
     reached = {facts.distribution for facts in tracer.modules.values() if facts.distribution is not None}
     distributions = {name: _distribution_facts(tracer, name, read) for name in sorted(reached)}
@@ -267,12 +353,33 @@ def _assemble(
         facts=tracer.facts,
         distributions=distributions,
         first_party_files=_first_party_files(tracer, read),
-        evidence=tracer.evidence,
+        evidence=replace(
+            tracer.evidence,
+            imports=tuple(sorted(set(observed))),
+            absent=tuple(sorted(absent.union(tracer.evidence.absent))),
+        ),
         torch=tracer.distributions[TORCH].version,
+        captured={name: module.source for name, module in tracer.captured.items()},
     )
 
 
 def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> DistributionFacts:
+    for origin in tracer.origins:
+        if name in origin.versions:
+            return DistributionFacts(
+                name=name,
+                version=origin.versions[name],
+                roots=tuple(
+                    sorted(
+                        {record.partition("/")[0].removesuffix(".py") for record, _, _ in origin.files[name]}
+                    )
+                ),
+                compiled=(),
+                required_by_torch=False,
+                files=origin.files[name],
+                left_out=(),
+                metadata=origin.metadata[name],
+            )
     distribution = tracer.distributions[name]
     compiled = tuple(sorted(tracer.compiled.get(name, ())))
     by_torch = name in tracer.torch_closure
@@ -281,20 +388,20 @@ def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> Dis
     if not compiled and not by_torch:
         libraries = {os.path.realpath(path) for path in tracer.evidence.operators}
         for relative in distribution.files:
-            top = relative.parts[0]
-            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.suffix == ".pth":
+            top = relative.partition("/")[0]
+            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.endswith(".pth"):
                 continue
-            path = os.path.join(distribution.root, *relative.parts)
-            if relative.suffix in _NEVER_DATA and os.path.realpath(path) not in libraries:
+            path = os.path.join(distribution.root, relative)
+            if relative.endswith(_NEVER_DATA) and os.path.realpath(path) not in libraries:
                 continue
             try:
                 size = os.stat(path).st_size
             except OSError:  # listed but removed
                 continue
-            if size > _MAX_DATA_FILE and relative.suffix not in (".py", *_NEVER_DATA) and path not in read:
-                left_out.append(str(relative))
+            if size > _MAX_DATA_FILE and not relative.endswith((".py", *_NEVER_DATA)) and path not in read:
+                left_out.append(relative)
             else:
-                files.append((str(relative), path, size))
+                files.append((relative, path, size))
     return DistributionFacts(
         name=name,
         version=distribution.version,

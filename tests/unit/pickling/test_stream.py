@@ -9,7 +9,7 @@ import pickletools
 import textwrap
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -53,7 +53,7 @@ class Device:
 class Keyword:
     """Pickled with NEWOBJ_EX."""
 
-    def __new__(cls, *, name: str) -> Keyword:
+    def __new__(cls, *, name: str) -> Self:
         made = super().__new__(cls)
         made.name = name
         return made
@@ -198,7 +198,7 @@ def test_equal_bytes_integers_and_tuples_are_not_unified() -> None:
 
 
 def test_equal_strings_are_one_string() -> None:
-    apart = "".join(["wei", "ght"])
+    apart = "weight"
     together = "weight"
     assert (
         canonical([apart, together])

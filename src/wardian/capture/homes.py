@@ -1,0 +1,178 @@
+"""Where a class or function lives: the module and name by which an import finds it again."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from wardian.environment import Distributions, ModuleKind, find_module
+from wardian.names import LIVE_PREFIX, ModuleName, original_name
+
+__all__ = [
+    "CAPTURED",
+    "find_path_in",
+    "importable",
+    "is_importable",
+    "look_up",
+    "public_name",
+    "public_name_of_class",
+]
+
+CAPTURED = "captured"
+"""The package of synthesised modules."""
+
+_PUBLIC = (
+    "torch",
+    "torch.nn.functional",
+    "torch.linalg",
+    "torch.special",
+    "torch.fft",
+    "torch.sparse",
+    "torch.nested",
+    "math",
+    "operator",
+    "builtins",
+)
+"""Where built-in functions of PyTorch and Python have their public names."""
+
+
+def look_up(module: str, path: str) -> Any:
+    """Return what a loaded module has under a dotted path.
+
+    Raises:
+        AttributeError: if it has nothing there.
+    """
+    found: Any = sys.modules.get(module)
+    if found is None:
+        raise AttributeError(module)
+    for part in path.split("."):
+        if part == "<locals>":
+            raise AttributeError(part)
+        found = getattr(found, part)
+    return found
+
+
+def is_importable(module: str | None) -> bool:
+    """Tell whether an import in another process finds the very module that is loaded under this name."""
+    if not module or module == "__main__" or module not in sys.modules:
+        return False
+    original = original_name(module)
+    if original.partition(".")[0].rstrip("_0123456789") == CAPTURED and original != module:
+        return False
+    if module.startswith(LIVE_PREFIX) or module == "builtins":
+        return True
+    known = _importable.get(module)
+    if known is None or known[0] is not sys.modules[module]:
+        found = find_module(ModuleName(module), Distributions.current())
+        known = _importable[module] = (sys.modules[module], found.kind is not ModuleKind.MISSING)
+    return known[1]
+
+
+_importable: dict[str, tuple[Any, bool]] = {}
+"""Module name → the loaded module, held, and the answer."""
+
+
+def importable(obj: Any) -> tuple[str, str] | None:
+    """Return the module and qualified name that an import of *obj* takes, or None if none leads to it."""
+    module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(qualname, str) or not is_importable(module):
+        return None
+    try:
+        if look_up(module, qualname) is obj:
+            return module, qualname
+    except AttributeError:
+        pass
+    path = find_path_in(vars(sys.modules[module]), obj)
+    return None if path is None else (module, path)
+
+
+def find_path_in(namespace: Mapping[str, Any], obj: Any) -> str | None:
+    """Return the path by which a module's dictionary leads to *obj*: `name`, or `Class.name`.
+
+    >>> find_path_in({"act": len}, len)
+    'act'
+    """
+    for name, value in list(namespace.items()):
+        if value is obj and name.isidentifier():
+            return name
+    for name, value in list(namespace.items()):
+        if isinstance(value, type) and value.__module__ == namespace.get("__name__") and name.isidentifier():
+            for path, inner in _members(value, name, 0):
+                if inner is obj:
+                    return path
+    return None
+
+
+def _members(cls: type, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    for name, value in list(vars(cls).items()):
+        if not name.isidentifier():
+            continue
+        if isinstance(value, staticmethod):
+            yield f"{path}.{name}", value.__func__
+        elif isinstance(value, types.FunctionType):
+            yield f"{path}.{name}", value
+        elif isinstance(value, type) and depth < 3 and value.__qualname__.startswith(cls.__qualname__ + "."):
+            yield f"{path}.{name}", value
+            yield from _members(value, f"{path}.{name}", depth + 1)
+
+
+def public_name(obj: Any) -> tuple[str, str] | None:
+    """Return the public name of a built-in function, method descriptor or the like; None if it has none.
+
+    >>> import math
+    >>> public_name(math.sin)
+    ('math', 'sin')
+    """
+    name = getattr(obj, "__name__", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        return None
+    owner = getattr(obj, "__objclass__", None)
+    if isinstance(owner, type) and vars(owner).get(name) is obj:
+        if _is_at("torch", f"Tensor.{name}", obj):
+            return "torch", f"Tensor.{name}"
+        found = public_name_of_class(owner)
+        return None if found is None else (found[0], f"{found[1]}.{name}")
+    module = getattr(obj, "__module__", None)
+    own = [module] if isinstance(module, str) else []
+    private = any(part.startswith("_") for part in (module or "").split("."))
+    for place in (*_PUBLIC,) if private else (*own, *_PUBLIC):
+        if _is_at(place, name, obj):
+            return place, name
+    return _search(obj, name) or next(((m, name) for m in own if _is_at(m, name, obj)), None)
+
+
+def _is_at(module: str, path: str, obj: Any) -> bool:
+    try:
+        return look_up(module, path) is obj
+    except AttributeError:
+        return False
+
+
+def public_name_of_class(cls: type) -> tuple[str, str] | None:
+    """Return where a class is found, a class of C code under its public name included."""
+    found = importable(cls)
+    if found is not None:
+        return found
+    for name in _PUBLIC:
+        if name in sys.modules and vars(sys.modules[name]).get(cls.__name__) is cls:
+            return name, cls.__name__
+    for name in ("types", "functools", "collections"):
+        for key, value in vars(sys.modules[name]).items():
+            if value is cls and not key.startswith("_"):
+                return name, key
+    return None
+
+
+def _search(obj: Any, name: str) -> tuple[str, str] | None:
+    """Look through all modules for the name, or what is left of it without theirs (`linalg_vector_norm`)."""
+    candidates = [
+        (module_name, key)
+        for module_name, module in list(sys.modules.items())
+        if isinstance(module, types.ModuleType) and not module_name.startswith(LIVE_PREFIX)
+        for key in (name, name.removeprefix(module_name.rpartition(".")[2] + "_"))
+        if vars(module).get(key) is obj and is_importable(module_name)
+    ]
+    # Public before private, short before long, and then by name: the same in every process.
+    return min(candidates, key=lambda c: ("._" in f".{c[0]}", c[0].count("."), c), default=None)

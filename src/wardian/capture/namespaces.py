@@ -1,0 +1,570 @@
+"""What is taken of a script or notebook: the definitions an object needs and the names those use."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import linecache
+import math
+import os
+import re
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from wardian.capture.homes import find_path_in, importable, look_up
+from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
+from wardian.capture.usage import Usage, find_usage
+from wardian.names import ModuleName
+
+__all__ = ["Binding", "Namespace", "Piece"]
+
+_CELL = re.compile(r"<|.*[/\\]ipykernel_\d+[/\\]")
+"""Names that IPython, the REPL, doctest and others give to what stands for a file in `linecache`."""
+
+_GENERATED = re.compile(
+    r"<(frozen|eval_with_key|attrs generated|string|__array_function__|lambdifygenerated)"
+)
+
+_SKIPPED = frozenset({"__builtins__", "__name__", "__doc__", "__file__", "__annotations__", "__spec__"})
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """A statement at module level that binds a name."""
+
+    text: Text
+    node: ast.stmt
+    order: tuple[int, int, int]
+    """Number of the text, line, column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Source of one statement of a synthesised module."""
+
+    source: str
+    file: str
+    """Where it comes from; empty for what was made up."""
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    rank: int
+    """Imports first, then constants, then what uses them."""
+    order: tuple[int, int, int]
+    pieces: tuple[Piece, ...]
+    usage: Usage
+
+
+_NOTHING = Usage(frozenset(), frozenset())
+
+
+@dataclass(eq=False)
+class Namespace:
+    """The globals of a script, a notebook or executed source, of which some names are taken.
+
+    Attributes:
+        variables: The dictionary itself.
+        module: The synthesised module it becomes.
+    """
+
+    variables: dict[str, Any]
+    module: ModuleName
+    definitions: dict[str, _Definition] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    """Names that are taken by value."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Names that could not be taken, with the reason."""
+    factories: dict[str, Piece] = field(default_factory=dict)
+    repairs: dict[tuple[str, str], tuple[Any, str, Any]] = field(default_factory=dict)
+    """What is set when an object is loaded: by (path, attribute) the owner, the attribute and its value."""
+
+    def __post_init__(self) -> None:
+        self._texts: dict[str, Text] = {}
+        self._bindings: dict[str, list[Binding]] = {}
+        self._read: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Its `__name__`, usually `__main__`."""
+        return str(self.variables.get("__name__", ""))
+
+    @property
+    def package(self) -> str:
+        """What relative imports in it are relative to."""
+        package = self.variables.get("__package__")
+        return package if isinstance(package, str) else ""
+
+    # What its statements are
+
+    def bindings(self, name: str) -> list[Binding]:
+        """Return the statements that bind *name*, in the order of execution."""
+        self._read_texts()
+        return self._bindings.get(name, [])
+
+    def _files(self) -> Iterator[str]:
+        file = self.variables.get("__file__")
+        for key in list(linecache.cache):
+            if self.name == "__main__" and _CELL.match(key) and not _GENERATED.match(key):
+                yield key
+        if isinstance(file, str):
+            yield file
+        for value in list(self.variables.values()):
+            for function in _functions_in(value):
+                if function.__globals__ is self.variables:
+                    yield function.__code__.co_filename
+
+    def _read_texts(self) -> None:
+        # Cells can be added while the same namespace is packed again and again.
+        for file in self._files():
+            if file in self._read:
+                continue
+            self._read.add(file)
+            if any(os.path.basename(known) == os.path.basename(file) for known in self._read - {file}) and (
+                not os.path.exists(file) and not _CELL.match(file)
+            ):
+                continue  # the script again, by the relative path it was started with
+            for text in read_texts(file):
+                self._index(text)
+                break
+
+    def _index(self, text: Text) -> None:
+        number = len(self._texts)
+        self._texts[text.file] = text
+        for node in _statements(text.tree.body):
+            binding = Binding(text, node, (number, node.lineno, node.col_offset))
+            for name in _bound_names(node):
+                self._bindings.setdefault(name, []).append(binding)
+
+    # What is taken
+
+    def require(self, name: str) -> None:
+        """Take what *name* stands for, and what that uses."""
+        todo = [name]
+        while todo:
+            wanted = todo.pop()
+            if wanted in self.definitions or wanted in self.values or wanted in self.rejected:
+                continue
+            if wanted not in self.variables or wanted in _SKIPPED:
+                continue
+            value = self.variables[wanted]
+            if getattr(builtins, wanted, self) is value:
+                continue
+            definition = self._define(wanted, value)
+            if definition is None:
+                self.values[wanted] = value
+            else:
+                self.definitions[wanted] = definition
+                todo += sorted(definition.usage.at_once | definition.usage.later)
+
+    def require_definition(self, name: str, binding: Binding) -> None:
+        """Take *name* from the statement *binding*."""
+        if name not in self.definitions:
+            self.definitions[name] = self._statement(name, binding)
+            usage = self.definitions[name].usage
+            for used in sorted(usage.at_once | usage.later):
+                self.require(used)
+
+    def reject(self, name: str, why: str) -> None:
+        """Give up to take *name* by value: take the statement that made it, if there is one."""
+        del self.values[name]
+        binding = self._assignment(name)
+        if name in self.definitions:
+            return
+        if binding is not None and _is_harmless(binding.node):
+            self.require_definition(name, binding)
+        else:
+            self.rejected[name] = why
+
+    def settle(self) -> None:
+        """Take by statement, too, what is taken by value but is used already when the module is executed."""
+        while True:
+            early = self._used_at_once() & self.values.keys() - self.definitions.keys()
+            moved = False
+            for name in sorted(early):
+                binding = self._assignment(name)
+                if binding is not None:
+                    self.require_definition(name, binding)
+                    moved = True
+            if not moved:
+                return
+
+    def _used_at_once(self) -> set[str]:
+        todo = {used for d in self.definitions.values() for used in d.usage.at_once}
+        found: set[str] = set()
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found.add(name)
+                if name in self.definitions:
+                    usage = self.definitions[name].usage
+                    todo |= usage.at_once | usage.later
+        return found
+
+    def _assignment(self, name: str) -> Binding | None:
+        bindings = [b for b in self.bindings(name) if isinstance(b.node, ast.Assign | ast.AnnAssign)]
+        return bindings[-1] if bindings and bindings[-1].node.value is not None else None  # type: ignore[attr-defined]
+
+    def _define(self, name: str, value: Any) -> _Definition | None:
+        """Return how *name* is defined in source; None if it is taken by value."""
+        if isinstance(value, types.ModuleType):
+            return self._import_module(name, value)
+        literal = _literal(value)
+        if literal is not None:
+            return self._constant(name, value, literal)
+        found = self._import_from(name, value)
+        if found is not None:
+            return found
+        binding = self.binding_of(name, value)
+        return None if binding is None else self._statement(name, binding)
+
+    def binding_of(self, name: str, value: Any) -> Binding | None:
+        """Return the statement that defined *value*, a function or class, as *name*."""
+        bindings = self.bindings(name)
+        defs = [
+            b for b in bindings if isinstance(b.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        ]
+        codes = [
+            f.__code__
+            for f in _functions_in(value)
+            if f.__globals__ is self.variables and not _GENERATED.match(f.__code__.co_filename)
+        ]
+        places = {(code.co_filename, code.co_firstlineno) for code in codes}
+        fitting = [b for b in defs if _holds(b, places)]
+        if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
+            return fitting[-1]
+        if codes:
+            return self._lambda_binding(bindings, value)
+        if defs and bindings[-1] is defs[-1] and self._made_by(defs[-1].node, name, value):
+            return defs[-1]
+        if bindings and (isinstance(value, type) or type(value).__module__ == "typing"):
+            named = getattr(value, "__module__", None) in (self.name, None)
+            return bindings[-1] if named and isinstance(bindings[-1].node, ast.Assign) else None
+        return None
+
+    def _lambda_binding(self, bindings: list[Binding], value: Any) -> Binding | None:
+        if not bindings or not _is_lambda(bindings[-1].node) or not isinstance(value, types.FunctionType):
+            return None
+        same = value.__code__.co_firstlineno == bindings[-1].node.value.lineno  # type: ignore[attr-defined]
+        known = same and is_source_of(bindings[-1].text, value.__code__)
+        return bindings[-1] if known and not value.__closure__ else None
+
+    def _made_by(self, node: ast.stmt, name: str, value: Any) -> bool:
+        if isinstance(value, type):
+            return value.__module__ in (self.name, "builtins") and value.__name__ == name
+        if isinstance(node, ast.ClassDef):  # say, an instance in the place of a decorated class
+            return bool(node.decorator_list)
+        inner = inspect.unwrap(value) if callable(value) else value
+        return isinstance(inner, types.FunctionType) or bool(node.decorator_list)  # type: ignore[attr-defined]
+
+    def _import_module(self, name: str, module: types.ModuleType) -> _Definition:
+        lines = []
+        order = (0, 0, 0)
+        place = ("", 0)
+        for binding in self.bindings(name):
+            if not isinstance(binding.node, ast.Import):
+                continue
+            for alias in binding.node.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                target = sys.modules.get(alias.name if alias.asname else bound)
+                if bound == name and target is module:
+                    lines.append(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
+                    order, place = binding.order, (binding.text.file, binding.node.lineno)
+        lines = lines or [f"import {module.__name__} as {name}"]
+        if lines == [f"import {name} as {name}"]:
+            lines = [f"import {name}"]
+        pieces = tuple(Piece(f"{line}\n", *place) for line in dict.fromkeys(lines))
+        return _Definition(0, order, pieces, _NOTHING)
+
+    def _import_from(self, name: str, value: Any) -> _Definition | None:
+        for binding in reversed(self.bindings(name)):
+            node = binding.node
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            module = self.absolute(node.module, node.level)
+            for alias in node.names:
+                if (alias.asname or alias.name) != name:
+                    continue
+                try:
+                    if look_up(module, alias.name) is value:
+                        return self._from(name, module, alias.name, binding)
+                except AttributeError:
+                    continue
+        if isinstance(value, type | types.FunctionType):
+            found = importable(value)
+            if found is not None:
+                return self._from(name, *found, None)
+        return None
+
+    def _from(self, name: str, module: str, path: str, binding: Binding | None) -> _Definition:
+        first, _, rest = path.partition(".")
+        line = f"from {module} import {first}" + ("" if first == name and not rest else f" as {name}")
+        source = f"{line}\n" + (f"{name} = {name}.{rest}\n" if rest else "")
+        if binding is None:
+            return _Definition(0, (0, 0, 0), (Piece(source, "", 0),), _NOTHING)
+        piece = Piece(source, binding.text.file, binding.node.lineno)
+        return _Definition(0, binding.order, (piece,), _NOTHING)
+
+    def _constant(self, name: str, value: Any, literal: str) -> _Definition:
+        for binding in reversed(self.bindings(name)):
+            node = binding.node
+            if (
+                isinstance(node, ast.Assign)
+                and len(node.targets) == 1
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                try:
+                    written = ast.literal_eval(node.value)
+                except (ValueError, TypeError, SyntaxError, RecursionError):
+                    break
+                if type(written) is type(value) and repr(written) == repr(value):
+                    piece = Piece(verbatim(binding.text, node, []), binding.text.file, first_line(node))
+                    return _Definition(1, binding.order, (piece,), _NOTHING)
+                break
+        bindings = self.bindings(name)
+        place = (bindings[-1].text.file, bindings[-1].node.lineno) if bindings else ("", 0)
+        order = bindings[-1].order if bindings else (0, 0, 0)
+        return _Definition(1, order, (Piece(f"{name} = {literal}\n", *place),), _NOTHING)
+
+    def _statement(self, name: str, binding: Binding) -> _Definition:
+        text, node = binding.text, binding.node
+        edits = self.absolute_imports(text, node)
+        value = self.variables.get(name)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            edits += self._leave_out_defaults(name, value, text, node)
+        elif isinstance(node, ast.ClassDef) and isinstance(value, type):
+            edits += self._leave_out_members(name, value, text, node)
+        source = verbatim(text, node, edits)
+        usage = find_usage(source)
+        annotations = frozenset(_annotation_names(node)) & frozenset(
+            name for name, value in self.variables.items() if _is_cheap(value)
+        )
+        usage = Usage(usage.at_once, usage.later | annotations)
+        return _Definition(2, binding.order, (Piece(source, text.file, first_line(node)),), usage)
+
+    def _leave_out_defaults(
+        self, path: str, function: Any, text: Text, node: ast.FunctionDef | ast.AsyncFunctionDef
+    ) -> list[Edit]:
+        """Leave default arguments out that are made of values; they are set when an object is loaded."""
+        defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+        computed = [d for d in defaults if self._needs_values(text, d)]
+        if not computed or not isinstance(function, types.FunctionType):
+            return []
+        if function.__code__.co_firstlineno != first_line(node) or function.__name__ != node.name:
+            return []
+        for attribute in ("__defaults__", "__kwdefaults__"):
+            self.repairs[path, attribute] = (function, attribute, getattr(function, attribute))
+        return [(span_of(d), "None") for d in computed]
+
+    def _leave_out_members(self, path: str, cls: type, text: Text, node: ast.ClassDef) -> list[Edit]:
+        """Leave out of a class what is made of values."""
+        edits: list[Edit] = []
+        plain = not node.decorator_list and type(cls).__module__ in ("builtins", "abc")
+        for inner in node.body:
+            if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+                edits += self._leave_out_defaults(
+                    f"{path}.{inner.name}", vars(cls).get(inner.name), text, inner
+                )
+            elif plain and isinstance(inner, ast.Assign) and len(inner.targets) == 1:
+                target = inner.targets[0]
+                if (
+                    isinstance(target, ast.Name)
+                    and target.id in vars(cls)
+                    and self._needs_values(text, inner.value)
+                ):
+                    self.repairs[path, target.id] = (cls, target.id, vars(cls)[target.id])
+                    edits.append((span_of(inner.value), "None"))
+        return edits
+
+    def _needs_values(self, text: Text, expression: ast.expr) -> bool:
+        """Tell whether an expression uses names that are taken by value."""
+        for used in find_usage(f"({text.slice(span_of(expression))})").at_once:
+            value = self.variables.get(used, None)
+            if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
+                continue
+            if used in self.variables and _literal(value) is None:
+                return True
+        return False
+
+    def absolute(self, module: str | None, level: int) -> str:
+        """Return the absolute name of what a statement imports from."""
+        if not level:
+            return module or ""
+        parts = self.package.split(".")
+        base = ".".join(parts[: len(parts) - level + 1])
+        return f"{base}.{module}" if module else base
+
+    def absolute_imports(self, text: Text, node: ast.AST) -> list[Edit]:
+        """Return the edits that make relative imports below *node* absolute."""
+        edits = []
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.ImportFrom) and inner.level:
+                span = span_of(inner)
+                head = re.match(r"from[\s\\]*[.\s\\]+[\w.\s\\]*?import\b", text.slice(span))
+                if head is not None:
+                    lines = head.group().split("\n")
+                    last = len(lines[-1].encode()) + (span[1] if len(lines) == 1 else 0)
+                    part = (span[0], span[1], span[0] + len(lines) - 1, last)
+                    edits.append((part, f"from {self.absolute(inner.module, inner.level)} import"))
+        return edits
+
+    # What comes out
+
+    def pieces(self) -> list[Piece]:
+        """Return the statements of the synthesised module, in an order in which they can be executed."""
+        ordered = sorted(
+            self.definitions, key=lambda n: (self.definitions[n].rank, self.definitions[n].order, n)
+        )
+        done: dict[str, None] = {}
+        pieces: dict[Piece, None] = {}
+
+        def emit(name: str, *, with_later: bool) -> None:
+            if name in done or name not in self.definitions:
+                return
+            done[name] = None
+            definition = self.definitions[name]
+            for used in sorted(definition.usage.at_once - {name}):
+                emit(used, with_later=True)
+            if with_later:
+                for used in sorted(definition.usage.later - {name}):
+                    emit(used, with_later=True)
+            pieces.update(dict.fromkeys(definition.pieces))
+
+        for name in ordered:
+            emit(name, with_later=False)
+        return [*pieces, *(self.factories[name] for name in sorted(self.factories))]
+
+    def future(self) -> list[str]:
+        """Return the features its statements were compiled with."""
+        self._read_texts()
+        used = {piece.file for d in self.definitions.values() for piece in d.pieces}
+        used |= {piece.file for piece in self.factories.values()}
+        names = set()
+        for file in used & self._texts.keys():
+            for node in self._texts[file].tree.body:
+                if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+                    names |= {alias.name for alias in node.names}
+        return sorted(names)
+
+    def name_of(self, obj: Any) -> str | None:
+        """Return the path by which the namespace leads to *obj*, with all it needs taken; or None."""
+        qualname = getattr(obj, "__qualname__", None)
+        path = None
+        if isinstance(qualname, str) and "<" not in qualname:
+            try:
+                found: Any = self.variables[qualname.partition(".")[0]]
+                for part in qualname.split(".")[1:]:
+                    found = getattr(found, part)
+                path = qualname if found is obj else None
+            except (KeyError, AttributeError):
+                path = None
+        return path or find_path_in(self.variables, obj)
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements at module level, those in blocks included."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+            for inner in getattr(node, block, ()):
+                yield from _statements([inner] if isinstance(inner, ast.stmt) else inner.body)
+
+
+def _bound_names(node: ast.stmt) -> Iterator[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Import(names=names):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
+        case ast.ImportFrom(names=names):
+            yield from (alias.asname or alias.name for alias in names)
+        case ast.Assign(targets=targets):
+            for target in targets:
+                yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
+            yield name
+        case ast.For(target=target) | ast.AsyncFor(target=target):
+            yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+        case _ if type(node).__name__ == "TypeAlias":
+            yield node.name.id  # type: ignore[attr-defined]
+
+
+def _functions_in(value: Any) -> Iterator[types.FunctionType]:
+    """Yield the functions that show where *value* was defined."""
+    if isinstance(value, types.FunctionType):
+        yield value
+        inner = inspect.unwrap(value)
+        if inner is not value and isinstance(inner, types.FunctionType):
+            yield inner
+    elif isinstance(value, type):
+        for member in list(vars(value).values()):
+            for function in (
+                member,
+                getattr(member, "__func__", None),
+                getattr(member, "fget", None),
+                getattr(member, "__wrapped__", None),
+            ):
+                if isinstance(function, types.FunctionType) and function.__qualname__.startswith(
+                    f"{value.__qualname__}."
+                ):
+                    yield function
+    elif isinstance(inner := getattr(value, "__wrapped__", None), types.FunctionType):
+        yield inner
+
+
+def _holds(binding: Binding, places: set[tuple[str, int]]) -> bool:
+    node = binding.node
+    same = os.path.basename(binding.text.file)
+    return any(
+        os.path.basename(file) == same and first_line(node) <= line <= (node.end_lineno or 0)
+        for file, line in places
+    )
+
+
+def _is_lambda(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda) and len(node.targets) == 1
+
+
+def _is_harmless(node: ast.stmt) -> bool:
+    """Tell whether a statement only makes an object: `lock = threading.Lock()`."""
+    value = getattr(node, "value", None)
+    return isinstance(value, ast.Call) and not any(
+        isinstance(inner, ast.Name) for a in (*value.args, *value.keywords) for inner in ast.walk(a)
+    )
+
+
+def _is_cheap(value: Any) -> bool:
+    return isinstance(value, type | types.ModuleType) or type(value).__module__ in ("typing", "types")
+
+
+def _annotation_names(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        for field_name in ("annotation", "returns"):
+            annotation = getattr(inner, field_name, None)
+            if isinstance(annotation, ast.expr):
+                yield from (n.id for n in ast.walk(annotation) if isinstance(n, ast.Name))
+
+
+def _literal(value: Any) -> str | None:
+    """Return the source of an immutable value of Python's own types, or None if it is another."""
+    if value is None or value is ... or type(value) in (bool, int, str, bytes):
+        return repr(value)
+    if type(value) in (float, complex):
+        parts = (value.real, value.imag)
+        return repr(value) if all(map(math.isfinite, parts)) else f"{type(value).__name__}({str(value)!r})"
+    if type(value) in (tuple, frozenset):
+        items = [_literal(item) for item in value]
+        known = [item for item in items if item is not None]
+        if len(known) < len(items):
+            return None
+        if type(value) is tuple:
+            return f"({', '.join(known)}{',' if len(known) == 1 else ''})"
+        return f"frozenset({{{', '.join(sorted(known))}}})" if known else "frozenset()"
+    return None

@@ -1,0 +1,120 @@
+"""Code without a module of its own: what rebuilds functions and classes when a case is loaded.
+
+A case holds this file as the package `captured`; it needs nothing but Python.
+"""
+
+import abc
+import collections
+import dataclasses
+import functools
+import marshal
+import sys
+from types import FunctionType
+from typing import Any
+
+__all__ = ["cached", "class_of", "code_of", "enum_of", "factory", "fill", "named_tuple_of", "restore"]
+
+
+def factory(namespace: dict[str, Any]) -> Any:
+    """Turn a function that makes a function into one that takes the cells of its free variables.
+
+    Args:
+        namespace: The globals of what is made.
+    """
+
+    def decorate(outer: Any) -> Any:
+        bound = FunctionType(outer.__code__, namespace, outer.__name__)
+        names = bound.__code__.co_varnames[: bound.__code__.co_argcount]
+
+        def make(*cells: Any) -> FunctionType:
+            # The arguments only make the compiler see free variables.
+            return _function(
+                bound(*[None] * len(names)).__code__, namespace, dict(zip(names, cells, strict=True))
+            )
+
+        return make
+
+    return decorate
+
+
+def code_of(namespace: dict[str, Any]) -> Any:
+    """Return what makes a function of bytecode, which only the Python that packed it can run."""
+
+    def make(data: bytes, *cells: Any) -> FunctionType:
+        code = marshal.loads(data)  # noqa: S302  part of a case, whose purpose is to run code
+        return _function(code, namespace, dict(zip(code.co_freevars, cells, strict=True)))
+
+    return make
+
+
+def _function(code: Any, namespace: dict[str, Any], cells: dict[str, Any]) -> FunctionType:
+    for name in code.co_names:
+        if name not in namespace:  # a package whose __init__ waits runs at the first look
+            getattr(sys.modules.get(namespace.get("__name__", "")), name, None)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    return FunctionType(code, namespace, code.co_name, None, closure or None)
+
+
+def class_of(namespace: dict[str, Any]) -> Any:
+    """Return what makes a class without members, which `restore` gives it."""
+
+    def make(metaclass: Any, name: str, qualname: str, bases: tuple[Any, ...], slots: Any = None) -> Any:
+        body = {"__module__": namespace.get("__name__", ""), "__qualname__": qualname}
+        return metaclass(name, bases, body if slots is None else {**body, "__slots__": slots})
+
+    return make
+
+
+def enum_of(namespace: dict[str, Any]) -> Any:
+    """Return what makes an enumeration."""
+
+    def make(metaclass: Any, name: str, qualname: str, bases: tuple[Any, ...], body: Any) -> Any:
+        members = metaclass.__prepare__(name, bases)
+        members["__module__"] = namespace.get("__name__", "")
+        members["__qualname__"] = qualname
+        for key, value in body:
+            members[key] = value
+        return metaclass(name, bases, members)
+
+    return make
+
+
+def named_tuple_of(namespace: dict[str, Any]) -> Any:
+    """Return what makes a named tuple."""
+
+    def make(name: str, qualname: str, fields: Any, defaults: Any) -> Any:
+        module = namespace.get("__name__", "")
+        make_type: Any = vars(collections)["namedtuple"]
+        made = make_type(name, fields, defaults=defaults, module=module)
+        made.__qualname__ = qualname
+        return made
+
+    return make
+
+
+def cached(function: Any, maxsize: Any, typed: bool) -> Any:
+    """Return *function* with an empty cache of its own."""
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def fill(cell: Any, content: tuple[Any]) -> None:
+    """Give a cell its content; a tuple, as None would mean that there is none."""
+    cell.cell_contents = content[0]
+
+
+def restore(made: Any, state: dict[str, Any]) -> None:
+    """Give a function or class the attributes it had."""
+    generated = state.pop("@dataclass", None)
+    for name, value in state.items():
+        setattr(made, name, value)
+        set_name = getattr(type(value), "__set_name__", None)
+        if isinstance(made, type) and set_name is not None:
+            set_name(value, made, name)
+    if generated is not None:
+        fields, options = generated
+        for name, options_of_field in fields:
+            setattr(made, name, dataclasses.field(**options_of_field))
+        dataclasses.dataclass(made, **options)
+    if isinstance(made, abc.ABCMeta):
+        update: Any = abc.update_abstractmethods
+        update(made)

@@ -1,0 +1,593 @@
+"""What the pickler asks about code that has no importable home."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import re
+import sys
+import threading
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from wardian.capture.changed import find_changed_modules
+from wardian.capture.classes import recipe_for
+from wardian.capture.factories import factory_source
+from wardian.capture.homes import (
+    CAPTURED,
+    importable,
+    is_importable,
+    look_up,
+    public_name,
+    public_name_of_class,
+)
+from wardian.capture.namespaces import Namespace, Piece
+from wardian.capture.texts import find_function, first_line
+from wardian.capture.usage import find_usage
+from wardian.names import ModuleName, original_name
+from wardian.rewrite import dump_code
+
+__all__ = ["Capture", "CapturedModule", "Global", "Values"]
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedModule:
+    """A synthesised module."""
+
+    name: ModuleName
+    source: str
+    is_package: bool
+    origins: tuple[tuple[str, int], ...] = ()
+    """For each line the user's file and line it comes from; ("", 0) where there is none."""
+    file: str | None = None
+    """Of a module that has a file, which was changed after it was imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """Stands for a global of a case in what a pickler is given."""
+
+    module: str
+    qualname: str
+
+    def __call__(self) -> None:
+        """Do nothing: a pickler only wants to see that it could be called."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Values:
+    """An object, and module values that must be set before it is made."""
+
+    values: tuple[Any, ...]
+    obj: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Setting:
+    setter: Global
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Repair:
+    owner: Any
+    attribute: str
+    value: Any
+
+
+_SET = "captured_set"
+"""Name of the function of a synthesised module that sets a value in it."""
+
+_FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
+
+
+class Capture:
+    """Answers the pickler for one case, and collects the modules that must be synthesised.
+
+    Args:
+        taken: Names that user modules have, which the package of synthesised modules must not take.
+    """
+
+    def __init__(self) -> None:
+        self.package = _free_name()
+        self._namespaces: dict[int, Namespace] = {}
+        self._homes: dict[str, _Home] = {}
+        self._known: dict[int, tuple[Any, Any]] = {}
+        self._globals: dict[tuple[str, str], Global] = {}
+        self._set: set[tuple[ModuleName, str]] = set()
+        self._live: dict[tuple[str, str], Any] = {}
+        self._tried: set[tuple[ModuleName, str]] = set()
+        self._trying: set[int] = set()
+        self.fails: Callable[[Any], str | None] = _never
+        """Returns why a value cannot be pickled, None if it can."""
+        self.bytecode: set[str] = set()
+        """Functions without source, which only this Python can run."""
+        self._uses_runtime = False
+        self._changed = tuple(find_changed_modules())
+        self._answers: dict[type, Callable[[Any], Any]] = {
+            types.CellType: self._cell,
+            types.MethodType: self._method,
+            types.MappingProxyType: lambda proxy: (self.named("types", "MappingProxyType"), (dict(proxy),)),
+            typing.TypeVar: self._variable,
+            typing.ParamSpec: self._variable,
+            typing.TypeVarTuple: self._variable,
+            typing.NewType: self._variable,
+            type(functools.lru_cache(len)): self._lru_cache,
+            functools.cached_property: lambda found: (functools.cached_property, (found.func,)),
+            property: lambda found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
+            staticmethod: lambda found: (staticmethod, (found.__func__,)),
+            classmethod: lambda found: (classmethod, (found.__func__,)),
+            # A lock that somebody holds says nothing about the object.
+            type(threading.Lock()): lambda lock: (self.named("threading", "Lock"), ()),
+            type(threading.RLock()): lambda lock: (self.named("threading", "RLock"), ()),
+        }
+
+    # The pickler's questions
+
+    def reduce(self, obj: Any) -> Any:
+        """Return what the pickler is to write for *obj*: a `Global`, a reduce tuple, or NotImplemented."""
+        kind = type(obj)
+        if kind is Global:
+            return obj
+        if kind is Values:
+            return self.named("operator", "getitem"), ((*obj.values, obj.obj), -1)
+        if kind is _Setting:
+            return obj.setter, (obj.name, obj.value)
+        if kind is _Repair:
+            return self._helper("restore"), (obj.owner, {obj.attribute: obj.value})
+        if kind is types.FunctionType or isinstance(obj, type):
+            known = self._known.get(id(obj))
+            if known is None:
+                answer = self._function(obj) if kind is types.FunctionType else self._class(obj)
+                # The object is held: were it freed, the next one could get its id.
+                known = self._known[id(obj)] = (obj, answer)
+            return known[1]
+        if isinstance(obj, _FUNCTION_LIKE):
+            return self._builtin(obj)
+        answer = self._answers.get(kind)
+        if answer is not None:
+            return answer(obj)
+        if kind.__module__ == "torch._ops":
+            return self._operator(obj)
+        if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
+            return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
+        return NotImplemented
+
+    def named(self, module: str, qualname: str) -> Global:
+        """Return the one object that stands for a global."""
+        return self._globals.setdefault((module, qualname), Global(module, qualname))
+
+    def _helper(self, name: str) -> Global:
+        self._uses_runtime = True
+        return self.named(self.package, name)
+
+    def _builtin(self, obj: Any) -> Any:
+        owner = getattr(obj, "__self__", None)
+        if owner is not None and not isinstance(owner, types.ModuleType):
+            if not isinstance(owner, type) or type(owner).__module__.startswith("torch"):
+                return NotImplemented
+            if importable(owner) is not None and not owner.__module__.startswith("torch._C"):
+                return NotImplemented
+        found = public_name(obj)
+        return NotImplemented if found is None else self.named(*found)
+
+    def _cell(self, cell: types.CellType) -> Any:
+        make = self.named("types", "CellType")
+        try:
+            content = cell.cell_contents
+        except ValueError:  # empty
+            return make, ()
+        return make, (), (content,), None, None, self._helper("fill")
+
+    def _method(self, method: types.MethodType) -> Any:
+        name = getattr(method.__func__, "__name__", "")
+        if getattr(type(method.__self__), name, None) is method.__func__ and name not in getattr(
+            method.__self__, "__dict__", ()
+        ):
+            return NotImplemented
+        if isinstance(method.__self__, type) and getattr(method.__self__, name, None) == method:
+            return NotImplemented
+        return self.named("types", "MethodType"), (method.__func__, method.__self__)
+
+    def _operator(self, operator: Any) -> Any:
+        """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
+        name = str(operator)
+        try:
+            found = look_up("torch", f"ops.{name}")
+        except AttributeError:
+            return NotImplemented
+        return self.named("torch", f"ops.{name}") if found is operator else NotImplemented
+
+    def _variable(self, obj: Any) -> Any:
+        """Return the name of a type variable or the like, which pickles by name."""
+        module = sys.modules.get(getattr(obj, "__module__", None) or "")
+        if module is None or is_importable(module.__name__):
+            return NotImplemented
+        namespace = self._namespace(vars(module))
+        return (namespace and self._in_namespace(namespace, obj)) or NotImplemented
+
+    def _lru_cache(self, obj: Any) -> Any:
+        if importable(obj) is not None:
+            return NotImplemented
+        namespace = self._namespace(getattr(obj.__wrapped__, "__globals__", {}))
+        known = namespace and self._in_namespace(namespace, obj)
+        if known:
+            return known
+        parameters = obj.cache_parameters()
+        return self._helper("cached"), (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
+
+    def _class(self, cls: type) -> Any:
+        found = importable(cls)
+        if found is not None:
+            plain = found == (cls.__module__, cls.__qualname__)
+            return NotImplemented if plain else self.named(original_name(found[0]), found[1])
+        found = public_name_of_class(cls)
+        if found is not None:
+            return self.named(*found)
+        namespace = self._namespace_of_class(cls)
+        if namespace is not None:
+            known = self._in_namespace(namespace, cls)
+            if known is not None:
+                return known
+            home: Namespace | _Home = namespace
+        elif is_importable(cls.__module__):
+            home = self._home(original_name(cls.__module__))
+        else:
+            return NotImplemented
+        recipe = recipe_for(cls)
+        members = {name: value for name, value in recipe.members.items() if self._fits(name, value)}
+        return (
+            self._maker(home, recipe.maker),
+            recipe.arguments,
+            members or None,
+            None,
+            None,
+            self._helper("restore"),
+        )
+
+    def _fits(self, name: str, value: Any) -> bool:
+        """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
+        return name != "__annotations__" or self._can_pickle(value)
+
+    def _can_pickle(self, value: Any) -> bool:
+        """Tell whether annotations can be pickled; not, if that leads back to them."""
+        if id(value) in self._trying:
+            return False
+        self._trying.add(id(value))
+        try:
+            return self.fails(value) is None
+        finally:
+            self._trying.discard(id(value))
+
+    def _maker(self, home: Namespace | _Home, function: str) -> Global:
+        """Return what makes classes, or functions of bytecode, with the globals of *home*."""
+        self._uses_runtime = True
+        name = f"captured_{function}"
+        expression = "globals()" if isinstance(home, Namespace) else "vars(home)"
+        lines = f"from {self.package} import {function}\n\n{name} = {function}({expression})\n"
+        home.factories.setdefault(name, Piece(lines, "", 0))
+        return self.named(home.module, name)
+
+    def _home(self, name: ModuleName) -> _Home:
+        if name not in self._homes:
+            self._homes[name] = _Home(name, self._new_module(name))
+        return self._homes[name]
+
+    def _function(self, function: types.FunctionType) -> Any:
+        found = importable(function)
+        if found is not None:
+            plain = found == (function.__module__, function.__qualname__)
+            return NotImplemented if plain else self.named(original_name(found[0]), found[1])
+        namespace = self._namespace(function.__globals__)
+        if namespace is not None:
+            known = self._in_namespace(namespace, function)
+            if known is not None:
+                return known
+        return self._local_function(function, namespace)
+
+    # Names of a script
+
+    def _namespace_of_class(self, cls: type) -> Namespace | None:
+        module = sys.modules.get(cls.__module__)
+        if module is not None and not is_importable(cls.__module__) and cls.__module__ != "builtins":
+            return self._namespace(vars(module))
+        for member in vars(cls).values():
+            if isinstance(member, types.FunctionType) and member.__qualname__.startswith(cls.__qualname__):
+                return self._namespace(member.__globals__)
+        return None
+
+    def _namespace(self, variables: dict[str, Any]) -> Namespace | None:
+        """Return the namespace of these globals; None if they are those of an importable module."""
+        name = variables.get("__name__")
+        if isinstance(name, str) and is_importable(name) and vars(sys.modules[name]) is variables:
+            return None
+        known = self._namespaces.get(id(variables))
+        if known is None:
+            stem = "main" if name in ("__main__", None, "builtins") else original_name(str(name))
+            known = Namespace(variables, self._new_module(stem.removeprefix(f"{self.package}.")))
+            self._namespaces[id(variables)] = known
+        return known
+
+    def _new_module(self, stem: str) -> ModuleName:
+        clean = re.sub(r"\W", "_", stem)
+        taken = {n.module for n in self._namespaces.values()} | {h.module for h in self._homes.values()}
+        number = 1
+        while True:
+            name = ModuleName(f"{self.package}.{clean}{'' if number == 1 else f'_{number}'}")
+            if name not in taken:
+                return name
+            number += 1
+
+    def _in_namespace(self, namespace: Namespace, obj: Any) -> Global | None:
+        path = namespace.name_of(obj)
+        if path is None:
+            return None
+        top = path.partition(".")[0]
+        namespace.require(top)
+        if top not in namespace.definitions:
+            return None
+        self._live[namespace.module, path] = obj
+        return self.named(namespace.module, path)
+
+    # Local functions
+
+    def _local_function(self, function: types.FunctionType, namespace: Namespace | None) -> Any:
+        code = function.__code__
+        home: Namespace | _Home = namespace or self._home(original_name(function.__globals__["__name__"]))
+        cells = function.__closure__ or ()
+        state = self._state_of(function)
+        found = find_function(code)
+        if found is None:
+            if namespace is not None:
+                for used in _global_names(code):
+                    namespace.require(used)
+            self.bytecode.add(f"{function.__module__}.{function.__qualname__}")
+            make = self._maker(home, "code_of")
+            return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
+        text, node = found
+        expression = "globals()" if namespace is not None else "vars(home)"
+        stem = re.sub(r"\W", "_", re.sub(r"<(\w+)>\.?", "", function.__qualname__)).strip("_") or "function"
+        stem = f"make_{stem}" if not isinstance(node, types.LambdaType) else stem
+        edits = namespace.absolute_imports(text, node) if namespace is not None else []
+        number = 1
+        while True:
+            key = f"captured_{stem}_{code.co_firstlineno}" + ("" if number == 1 else f"_{number}")
+            source = factory_source(key, code, text, node, expression, edits)
+            piece = Piece(source, text.file, first_line(node) - 2)
+            if home.factories.setdefault(key, piece) == piece:
+                break
+            number += 1
+        if namespace is not None:
+            usage = find_usage(source)
+            for used in sorted(usage.at_once | usage.later):
+                namespace.require(used)
+        self._uses_runtime = True
+        return self.named(home.module, key), cells, state, None, None, self._helper("restore")
+
+    def _state_of(self, function: types.FunctionType) -> dict[str, Any]:
+        """Return what a function has beside its code and cells."""
+        code = function.__code__
+        state = {
+            "__qualname__": function.__qualname__,
+            "__name__": function.__name__,
+            "__defaults__": function.__defaults__,
+            "__kwdefaults__": function.__kwdefaults__,
+            "__dict__": dict(function.__dict__),
+            "__doc__": function.__doc__,
+            "__annotations__": function.__annotations__,
+        }
+        if function.__doc__ in code.co_consts[:1]:
+            del state["__doc__"]
+        if function.__name__ == code.co_name:
+            del state["__name__"]
+        if function.__annotations__ and not self._can_pickle(function.__annotations__):
+            del state["__annotations__"]
+        return {name: value for name, value in state.items() if value is not None and value != {}}
+
+    # Results
+
+    def pending(self) -> list[tuple[Namespace, str, Any]]:
+        """Return names taken by value that were not yet tried."""
+        for namespace in self._namespaces.values():
+            namespace.settle()
+        return [
+            (namespace, name, namespace.values[name])
+            for namespace in self._namespaces.values()
+            for name in namespace.variables
+            if name in namespace.values and (namespace.module, name) not in self._tried
+        ]
+
+    def try_values(self) -> None:
+        """Find out which values can be pickled; others are given up."""
+        while self._try_some():
+            pass
+
+    def _try_some(self) -> bool:
+        """Try what was not yet tried, which can bring more; return False if there was nothing."""
+        pending = self.pending()
+        for namespace, name, value in pending:
+            self._tried.add((namespace.module, name))
+            why = self.fails(value)
+            if why is not None and name in namespace.values:
+                namespace.reject(name, why)
+        repairs = [
+            (namespace, key)
+            for namespace in self._namespaces.values()
+            for key in namespace.repairs
+            if (namespace.module, ".".join(key)) not in self._tried
+        ]
+        for namespace, key in repairs:
+            self._tried.add((namespace.module, ".".join(key)))
+            why = self.fails(namespace.repairs[key][2])
+            if why is not None:
+                del namespace.repairs[key]
+                namespace.rejected[".".join(key)] = why
+        return bool(pending or repairs)
+
+    def with_values(self, obj: Any) -> Any:
+        """Return what to pickle for *obj*: it, with the values that synthesised modules need before."""
+        values: list[Any] = []
+        for namespace in self._namespaces.values():
+            # In the order in which the script made them: the later may need the earlier.
+            for name in namespace.variables:
+                if name in namespace.values and (namespace.module, name) not in self._set:
+                    setter = self.named(namespace.module, _SET)
+                    values.append(_Setting(setter, name, namespace.values[name]))
+            for (path, attribute), repair in namespace.repairs.items():
+                if (namespace.module, f"{path}.{attribute}") not in self._set:
+                    values.append(_Repair(*repair))
+        return Values(tuple(values), obj) if values else obj
+
+    def commit(self) -> None:
+        """Say that the values so far are set by a pickle that is loaded before the next."""
+        for namespace in self._namespaces.values():
+            self._set |= {(namespace.module, name) for name in namespace.values}
+            self._set |= {(namespace.module, ".".join(key)) for key in namespace.repairs}
+
+    def name_of(self, obj: Any) -> tuple[str, str] | None:
+        """Return the synthesised name of a class or function, None if it has another."""
+        answer = self.reduce(obj)
+        return (answer.module, answer.qualname) if type(answer) is Global else None
+
+    def find_live(self, module: str, qualname: str) -> Any:
+        """Return the live object of a synthesised name.
+
+        Raises:
+            AttributeError: if there is none.
+        """
+        if (module, qualname) in self._live:
+            return self._live[module, qualname]
+        for namespace in self._namespaces.values():
+            if namespace.module == module:
+                found: Any = namespace.variables.get(qualname.partition(".")[0])
+                for part in qualname.split(".")[1:]:
+                    found = getattr(found, part)
+                return found
+        raise AttributeError(f"{module}.{qualname}")
+
+    def warnings(self, packed: Iterable[ModuleName]) -> list[str]:
+        """Return what the user should know, as sentences.
+
+        Args:
+            packed: Modules that are in the case.
+        """
+        told = [
+            f"{function} has no source; it is packed as bytecode, and the case loads in this Python only"
+            for function in sorted(self.bytecode)
+        ]
+        inside = frozenset(packed)
+        for module in self._changed:
+            if module.name not in inside:
+                continue
+            known = (
+                "the case holds what was imported" if module.source is not None else "the case holds the file"
+            )
+            told.append(f"{module.file} was changed after {module.name} was imported; {known}")
+        return told
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names that could not be taken, as sentences."""
+        return [
+            f"{original_name(namespace.name)}.{name} cannot be packed and is not defined in the case: {why}"
+            for namespace in self._namespaces.values()
+            for name, why in sorted(namespace.rejected.items())
+        ]
+
+    def modules(self) -> dict[ModuleName, CapturedModule]:
+        """Return the synthesised modules, by name; empty if there are none."""
+        made = [self._home_module(h) for h in self._homes.values()]
+        made += [m for n in self._namespaces.values() if (m := self._main_module(n)) is not None]
+        kept = {
+            m.name: CapturedModule(m.name, m.source, m.is_package, file=m.file)
+            for m in self._changed
+            if m.source is not None
+        }
+        if not made and not self._uses_runtime:
+            return kept
+        runtime = (resources.files(__package__) / "runtime.py").read_text("utf-8")
+        package = ModuleName(self.package)
+        made.append(CapturedModule(package, runtime, True))
+        return kept | {module.name: module for module in sorted(made, key=lambda m: m.name)}
+
+    def _main_module(self, namespace: Namespace) -> CapturedModule | None:
+        pieces = namespace.pieces()
+        if not pieces and not namespace.values:
+            return None
+        head = []
+        if future := namespace.future():
+            head.append(Piece(f"from __future__ import {', '.join(future)}\n", "", 0))
+        if namespace.factories:
+            head.append(Piece(f"from {self.package} import factory as captured_factory\n", "", 0))
+        if namespace.values:
+            setter = f"def {_SET}(name, value):\n    globals()[name] = value\n"
+            pieces.append(Piece(setter, "", 0))
+        return _assembled(
+            namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces
+        )
+
+    def _home_module(self, home: _Home) -> CapturedModule:
+        head = [
+            Piece("from __future__ import annotations\n", "", 0),
+            Piece(f"import {home.name} as home\n", "", 0),
+            Piece(f"from {self.package} import factory as captured_factory\n", "", 0),
+        ]
+        pieces = [home.factories[name] for name in sorted(home.factories)]
+        return _assembled(
+            home.module, f"Functions that were made inside functions of {home.name}.", head + pieces
+        )
+
+
+class _Home:
+    """An importable module, functions of which hold local functions."""
+
+    def __init__(self, name: ModuleName, module: ModuleName) -> None:
+        self.name = name
+        self.module = module
+        self.factories: dict[str, Piece] = {}
+
+
+def _never(value: Any) -> str | None:
+    return None
+
+
+def _global_names(code: types.CodeType) -> Iterator[str]:
+    """Yield the names that a function without source may look up among its globals."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield str(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _global_names(constant)
+
+
+def _assembled(name: ModuleName, title: str, pieces: list[Piece]) -> CapturedModule:
+    source = f'"""{title}"""\n'
+    origins: list[tuple[str, int]] = [("", 0)]
+    last_is_block = False
+    for piece in pieces:
+        is_block = piece.source.count("\n") > 1
+        gap = 2 if is_block or last_is_block else (1 if len(origins) == 1 else 0)
+        last_is_block = is_block
+        source += "\n" * gap + piece.source
+        origins += [("", 0)] * gap
+        count = piece.source.count("\n")
+        origins += [(piece.file, piece.line + i) if piece.file else ("", 0) for i in range(count)]
+    return CapturedModule(name, source, False, tuple(origins))
+
+
+def _free_name() -> str:
+    """Return a name for the package of synthesised modules that no module of the user has."""
+    from wardian.environment import Distributions, ModuleKind, find_module
+
+    number = 1
+    while True:
+        name = CAPTURED if number == 1 else f"{CAPTURED}_{number}"
+        if find_module(ModuleName(name), Distributions.current()).kind is ModuleKind.MISSING:
+            return name
+        number += 1

@@ -1,0 +1,275 @@
+"""Sources as text, and the syntax node of a live code object."""
+
+from __future__ import annotations
+
+import ast
+import io
+import linecache
+import os
+import sys
+import textwrap
+import time
+import tokenize
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from wardian.source import batch, parse
+
+__all__ = [
+    "Edit",
+    "Function",
+    "Span",
+    "Text",
+    "find_function",
+    "first_line",
+    "is_source_of",
+    "read_texts",
+    "span_of",
+    "verbatim",
+    "was_changed",
+]
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Span = tuple[int, int, int, int]
+"""From (line, column) to (line, column), as in a syntax tree."""
+Edit = tuple[Span, str]
+"""A part of a text, and what takes its place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """One source text: a file, or a cell of a notebook."""
+
+    file: str
+    """Path, or what stands for one (`<ipython-input-3-...>`)."""
+    source: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax; empty if it is not valid for this interpreter."""
+        try:
+            with batch():
+                return parse(self.source.encode(), self.file)
+        except SyntaxError:
+            return ast.Module([], [])
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """Its lines as bytes, with their ends; the columns of a syntax tree count bytes."""
+        return self.source.encode().splitlines(keepends=True)
+
+    @cached_property
+    def codes(self) -> frozenset[types.CodeType]:
+        """Every code object in it."""
+        try:
+            with batch():
+                whole = compile(self.source, self.file, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError):
+            return frozenset()
+        found: set[types.CodeType] = set()
+        todo = [whole]
+        while todo:
+            code = todo.pop()
+            found.add(code)
+            todo += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+        return frozenset(found)
+
+    @cached_property
+    def functions(self) -> dict[int, list[Function]]:
+        """Functions and lambdas by the line that their code objects name first."""
+        found: dict[int, list[Function]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                found.setdefault(first_line(node), []).append(node)
+        return found
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """What each node is part of."""
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    def slice(self, span: Span) -> str:
+        """Return the text from (line, column) to (line, column)."""
+        line, column, end_line, end_column = span
+        picked = self.lines[line - 1 : end_line]
+        picked[-1] = picked[-1][:end_column]
+        picked[0] = picked[0][column:]
+        return b"".join(picked).decode()
+
+    def edited(self, span: Span, edits: list[Edit]) -> str:
+        """Return the text of *span* with parts of it replaced.
+
+        Args:
+            span: What to return.
+            edits: Parts, which do not overlap, each with its replacement.
+        """
+        pieces = []
+        line, column = span[:2]
+        for part, replacement in sorted(edits):
+            pieces += [self.slice((line, column, *part[:2])), replacement]
+            line, column = part[2:]
+        return "".join([*pieces, self.slice((line, column, *span[2:]))])
+
+
+def first_line(node: ast.stmt | ast.expr) -> int:
+    """Return the line a statement begins on, its decorators included."""
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def span_of(node: ast.AST) -> Span:
+    """Return where *node* stands, without decorators."""
+    return (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+
+
+def verbatim(text: Text, node: ast.stmt, edits: list[Edit]) -> str:
+    """Return a statement as it stands in the text, moved to the first column.
+
+    Args:
+        text: Where it stands.
+        node: The statement, of any block.
+        edits: What to replace in it.
+    """
+    start = first_line(node)
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    indent = text.lines[start - 1][: node.col_offset]
+    rest = text.lines[node.end_lineno - 1][node.end_col_offset :].strip()
+    if indent.strip() or (rest and not rest.startswith(b"#")):
+        return _unparsed(text.slice(span_of(node)) if not edits else text.edited(span_of(node), edits))
+    last = text.lines[node.end_lineno - 1]
+    whole = text.edited((start, 0, node.end_lineno, len(last)), edits).rstrip() + "\n"
+    if not indent:
+        return whole
+    moved = textwrap.dedent(whole)
+    wrapped = f"if True:\n{whole}"
+    try:
+        # Text in quotes over several lines must keep its spaces.
+        same = ast.dump(ast.parse(moved).body[0]) == ast.dump(ast.parse(wrapped).body[0].body[0])  # type: ignore[attr-defined]
+    except SyntaxError:
+        same = False
+    return moved if same else wrapped
+
+
+def _unparsed(piece: str) -> str:
+    return ast.unparse(ast.parse(textwrap.dedent(piece))) + "\n"
+
+
+def read_texts(file: str) -> Iterator[Text]:
+    """Yield the known texts of *file*, what running code was more likely made from first."""
+    cached = linecache.cache.get(file)
+    seen = []
+    if cached is not None and len(cached) > 1:
+        seen.append("".join(cached[2]))
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == file:
+            get_source = getattr(getattr(module, "__loader__", None), "get_source", None)
+            try:
+                source = get_source(module.__name__) if get_source is not None else None
+            except (ImportError, OSError, SyntaxError, UnicodeDecodeError):
+                source = None
+            if isinstance(source, str):
+                seen.append(source)
+    path = file
+    if not os.path.exists(path):
+        # A script that was started by a relative path, from a folder that is the current one no more.
+        main = getattr(sys.modules.get("__main__"), "__file__", None)
+        if main is not None and os.path.basename(main) == os.path.basename(file):
+            path = main
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        seen.append(io.TextIOWrapper(io.BytesIO(data), encoding).read())
+    except (OSError, SyntaxError, UnicodeDecodeError, ValueError):
+        pass
+    for source in dict.fromkeys(seen):
+        yield _text(file, source)
+
+
+@lru_cache(maxsize=64)
+def _text(file: str, source: str) -> Text:
+    return Text(file, source)
+
+
+def find_function(code: types.CodeType) -> tuple[Text, Function] | None:
+    """Find the syntax of a live function.
+
+    Returns:
+        The text and the node in it; None if there is no source, or only one that was changed since.
+    """
+    found = None
+    for text in read_texts(code.co_filename):
+        node = _node_of(code, text)
+        if node is not None:
+            if code in text.codes:
+                return text, node
+            # Text that a tool rewrites before it is compiled (pytest, IPython) never gives the very code.
+            if found is None and not was_changed(text.file):
+                found = text, node
+    return found
+
+
+def is_source_of(text: Text, code: types.CodeType) -> bool:
+    """Tell whether *code* was made from *text*, as far as can be known."""
+    return code in text.codes or not was_changed(text.file)
+
+
+def was_changed(file: str) -> bool:
+    """Tell whether *file* was written to since this process began."""
+    try:
+        return os.stat(file).st_mtime > _process_start()
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def _process_start() -> float:
+    try:
+        return os.stat(f"/proc/{os.getpid()}").st_mtime
+    except OSError:
+        # Not Linux. CPU time is at most the time since the process began, so some changes go unnoticed.
+        return time.time() - time.process_time()
+
+
+def _node_of(code: types.CodeType, text: Text) -> Function | None:
+    here = text.functions.get(code.co_firstlineno, ())
+    if code.co_name != "<lambda>":
+        named = [n for n in here if not isinstance(n, ast.Lambda) and n.name == code.co_name]
+        return named[0] if named else None
+    lambdas = [n for n in here if isinstance(n, ast.Lambda)]
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    lambdas = [n for n in lambdas if arguments == tuple(a.arg for a in _plain_arguments(n.args))]
+    if len(lambdas) < 2:
+        return lambdas[0] if lambdas else None
+    spans = [
+        (line, column, end_line, end_column)
+        for line, end_line, column, end_column in code.co_positions()
+        if line is not None and end_line is not None and column is not None and end_column is not None
+        if end_column or column
+    ]
+    if spans:
+        # The value is returned by an instruction whose place is the whole body.
+        widest = (min(s[:2] for s in spans), max(s[2:] for s in spans))
+        for node in lambdas:
+            span = span_of(node.body)
+            if (span[:2], span[2:]) == widest:
+                return node
+    # No columns (-X no_debug_ranges): lambdas that compile to the same are the same.
+    for node in lambdas:
+        alone = compile(ast.Expression(node), text.file, "eval").co_consts[0]
+        if isinstance(alone, types.CodeType) and _shape(alone) == _shape(code):
+            return node
+    return lambdas[0]
+
+
+def _plain_arguments(arguments: ast.arguments) -> list[ast.arg]:
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+
+
+def _shape(code: types.CodeType) -> tuple[object, ...]:
+    names = (*code.co_names, *code.co_freevars)
+    consts = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
+    return len(code.co_code), sorted(names), list(map(repr, consts))

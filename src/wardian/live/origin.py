@@ -1,0 +1,73 @@
+"""An open case as a place that modules come from, for objects that are packed again."""
+
+from __future__ import annotations
+
+import os
+
+from packaging.utils import canonicalize_name
+
+from wardian.environment import METADATA_FILES, ModuleFacts, ModuleKind, PackedOrigin
+from wardian.live.root import Root
+from wardian.names import ancestors
+
+__all__ = ["packed_origin"]
+
+
+def packed_origin(root: Root) -> PackedOrigin:
+    """Describe the modules of an open case.
+
+    Their files are put on disk, because tracing and planning read files.
+
+    Args:
+        root: Its root. The case must lie in a file, which clean processes open again.
+
+    Raises:
+        OSError: if the files cannot be written.
+    """
+    owners: dict[str, str | None] = {}
+    versions: dict[str, str] = {}
+    for packed in root.manifest.distributions:
+        name = str(canonicalize_name(packed.name)) if packed.version is not None else None
+        owners |= dict.fromkeys(packed.roots, name)
+        if name is not None and packed.version is not None:
+            versions[name] = packed.version
+    for top in owners:
+        root.files.materialise(top)
+    modules = {
+        module.name: ModuleFacts(
+            module.name,
+            ModuleKind.SOURCE,
+            root.files.path_of(module.record),
+            module.is_package,
+            owners.get(module.top_level),
+        )
+        for module in root.modules.values()
+    }
+    for name in list(modules):
+        for above in ancestors(name):
+            folder = root.files.path_of(above.replace(".", "/"))
+            modules.setdefault(
+                above, ModuleFacts(above, ModuleKind.NAMESPACE, folder, True, owners.get(above))
+            )
+    files: dict[str, list[tuple[str, str, int]]] = {name: [] for name in versions}
+    for record in root.archive.names:
+        owner = owners.get(record.partition("/")[0].removesuffix(".py"))
+        if owner is not None:
+            path = root.files.path_of(record)
+            if os.path.exists(path):  # an operator library that does not fit here is not there
+                files[owner].append((record, path, os.path.getsize(path)))
+    metadata: dict[str, dict[str, bytes]] = {}
+    for name in versions:
+        texts = ((file, root.metadata_of(name, file)) for file in METADATA_FILES)
+        metadata[name] = {file: data for file, data in texts if data is not None}
+    assert root.archive.path is not None
+    return PackedOrigin(
+        path=str(root.archive.path),
+        module_prefix=root.name + ".",
+        roots=frozenset(owners),
+        modules=modules,
+        versions=versions,
+        files={name: tuple(sorted(found)) for name, found in files.items()},
+        metadata=metadata,
+        absent=root.manifest.absent,
+    )

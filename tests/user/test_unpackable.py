@@ -1,0 +1,193 @@
+"""What cannot be packed: all of it is told, with its place and the line that settles it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import wardian
+from tests.support import importable, write_tree
+
+PROJECT = """
+--- willow/__init__.py
+--- willow/model.py
+import torch
+from willow.branches import twig
+
+class Encoder(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hooks = []
+        self.fc = torch.nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.fc(x)
+
+class Willow(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = Encoder()
+        self.blocks = torch.nn.ModuleList([Encoder(), Encoder()])
+
+    def forward(self, x):
+        return self.encoder(x)
+
+class Dry(torch.nn.Module):
+    def forward(self, x):
+        raise RuntimeError("the sap does not rise")
+
+class Stream(torch.nn.Module):
+    def forward(self, x):
+        return (x + i for i in range(3))
+
+class Brittle:
+    def __getstate__(self):
+        return {"a": 1}
+
+    def __setstate__(self, state):
+        raise ValueError("it cannot be put together again")
+
+--- willow/branches/__init__.py
+from willow.leaves import GREEN
+--- willow/branches/twig.py
+def load():
+    import willow.forbidden
+--- willow/leaves.py
+GREEN = 1
+--- willow/forbidden.py
+"""
+
+X = torch.ones(1, 2)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Callable[[str], Any]]:
+    """The importable project; afterwards the target is as it was, and nothing else is in its folder."""
+    folder = tmp_path / "target"
+    folder.mkdir()
+    (folder / "willow.case").write_bytes(b"yesterday's case")
+    with importable(write_tree(tmp_path / "project", PROJECT)) as load:
+        yield load
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [
+        ("willow.case", b"yesterday's case")
+    ]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "target" / "willow.case"
+
+
+def test_every_attribute_that_cannot_be_pickled_is_told_with_its_place(
+    project: Callable[[str], Any], target: Path
+) -> None:
+    model = project("willow.model").Willow()
+    model.encoder.hooks = [1, 2, (tick for tick in ())]
+    with (target.parent.parent / "open.txt").open("w") as file:
+        model.blocks[1].hooks = {"log": (file,)}
+        with pytest.raises(wardian.UnpicklableError) as caught:
+            wardian.pack(model, target, prove=False)
+    assert isinstance(caught.value, TypeError)
+    assert caught.value.path == "model.encoder.hooks[2]"
+    places = [problem.what.partition(" is a ")[0] for problem in caught.value.problems]
+    assert places == ["model.encoder.hooks[2]", "model.blocks[1].hooks['log'][0]"]
+    assert "remove model.encoder.hooks[2] before packing" in str(caught.value)
+
+
+def test_inputs_that_cannot_be_pickled_are_called_inputs(project: Callable[[str], Any], target: Path) -> None:
+    with pytest.raises(wardian.UnpicklableError) as caught:
+        wardian.pack(project("willow.model").Willow(), target, inputs=(X, (tick for tick in ())))
+    assert caught.value.path == "inputs[1]"
+
+
+def test_every_denied_module_is_told_with_the_imports_that_lead_there(
+    project: Callable[[str], Any], target: Path
+) -> None:
+    model = project("willow.model").Willow()
+    policy = wardian.Policy(deny=["willow.leaves", "willow.branches.*"])
+    with pytest.raises(wardian.PlanError) as caught:
+        wardian.pack(model, target, prove=False, policy=policy)
+    twig, leaves = sorted(caught.value.problems, key=lambda problem: problem.module or "")
+    assert (twig.module, leaves.module) == ("willow.branches.twig", "willow.leaves")
+    assert leaves.fix == 'Policy(mock=["willow.leaves"])'
+    source = target.parent.parent / "project" / "willow"
+    assert [step.partition(": ")[0] for step in leaves.chain[1:]] == [
+        f"{source / 'model.py'}:2",
+        f"{source / 'branches' / '__init__.py'}:1",
+    ]
+    assert str(caught.value).startswith(
+        "model cannot be packed; 2 problems:\n1. willow.branches.twig is denied"
+    )
+
+
+def test_a_module_that_is_no_more_on_the_path_is_told_with_its_place(
+    project: Callable[[str], Any], target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = project("willow.model").Encoder()
+    folder = str(target.parent.parent / "project")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != folder])
+    with pytest.raises(wardian.PlanError) as caught:
+        wardian.pack(torch.nn.Sequential(encoder), target)
+    (problem,) = caught.value.problems
+    assert problem.module == "willow.model"
+    assert problem.chain == ("model[0] is a willow.model.Encoder",)
+    assert "define Encoder in a module that can be imported" in problem.fix
+
+
+def test_an_exception_in_forward_comes_with_its_traceback(
+    project: Callable[[str], Any], target: Path
+) -> None:
+    with pytest.raises(wardian.PackError) as caught:
+        wardian.pack(project("willow.model").Dry(), target, inputs=(X,))
+    assert "does not load and run in a clean process: RuntimeError: the sap does not rise" in str(
+        caught.value
+    )
+    assert 'raise RuntimeError("the sap does not rise")' in str(caught.value)
+
+
+def test_an_object_that_cannot_be_unpickled_is_not_published(
+    project: Callable[[str], Any], target: Path
+) -> None:
+    with pytest.raises(wardian.PackError, match="ValueError: it cannot be put together again"):
+        wardian.pack([project("willow.model").Brittle()], target)
+
+
+def test_a_module_that_the_run_does_not_import_may_be_denied(project: Callable[[str], Any]) -> None:
+    plan = wardian.plan(project("willow.model").Willow(), policy=wardian.Policy(deny="willow.forbidden"))
+    assert plan.decision("willow.branches.twig") is not None
+    assert plan.decision("willow.forbidden") is None
+
+
+def test_a_result_that_cannot_be_kept_is_not_compared(project: Callable[[str], Any], tmp_path: Path) -> None:
+    report = wardian.pack(project("willow.model").Stream(), tmp_path / "stream.case", inputs=(X,))
+    (entry,) = report.manifest.entries
+    assert (entry.test, entry.outputs) == (".wardian/tests/model.pkl", False)
+    assert report.manifest.proof == "passed"
+
+
+def test_without_a_proof_the_inputs_are_kept_and_no_outputs(
+    project: Callable[[str], Any], tmp_path: Path
+) -> None:
+    report = wardian.pack(
+        project("willow.model").Willow(), tmp_path / "willow.case", inputs=(X,), prove=False
+    )
+    (entry,) = report.manifest.entries
+    assert (entry.test, entry.outputs) == (".wardian/tests/model.pkl", False)
+    assert report.manifest.proof == "skipped"
+    with wardian.open(tmp_path / "willow.case") as case:
+        case.check()
+
+
+def test_what_fails_when_it_is_loaded_says_which_file_it_was(
+    project: Callable[[str], Any], tmp_path: Path
+) -> None:
+    case = tmp_path / "brittle.case"
+    wardian.pack([project("willow.model").Brittle()], case, prove=False)
+    with pytest.raises(ValueError, match="it cannot be put together again") as caught:
+        wardian.load(case)
+    assert caught.value.__notes__ == [f"while loading model/model.pkl of {case}"]
