@@ -42,6 +42,9 @@ __all__ = [
     "root_name",
 ]
 
+_MAX_ANNOUNCED = 256
+"""Cases that child processes are told of, the latest ones: systems limit the length of a variable."""
+
 _roots: dict[str, Root] = {}
 _roots_lock = threading.RLock()
 
@@ -408,7 +411,7 @@ def release(root: Root) -> None:
 
 def _announce(short: str, path: Path) -> None:
     entries = [e for e in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep) if e]
-    entries.append(f"{short}={path}")
+    entries = [*entries, f"{short}={path}"][-_MAX_ANNOUNCED:]
     os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(entries)
 
 

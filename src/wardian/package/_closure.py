@@ -295,7 +295,7 @@ class _Walk:
 
     def is_implicit(self, name: ModuleName) -> bool:
         if is_stdlib(name):
-            return True
+            return name != "__main__"
         top = name.partition(".")[0]
         if top == "torch":
             return True

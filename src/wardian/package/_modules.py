@@ -70,7 +70,7 @@ def _find_in(leaf: Importer, name: ModuleName) -> FoundModule | None:
 
 def _in_interpreter(name: ModuleName) -> FoundModule | None:
     facts = find_module(name, Distributions.current())
-    if facts.kind is ModuleKind.MISSING:
+    if facts.kind is ModuleKind.MISSING or name == "__main__":
         module = sys.modules.get(name)
         return None if module is None else _of_module(name, module)
     return FoundModule(facts, lambda: _read(facts))

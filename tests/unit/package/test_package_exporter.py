@@ -7,6 +7,7 @@ import importlib.machinery
 import io
 import os
 import pickle
+import subprocess
 import sys
 from importlib.abc import MetaPathFinder
 from io import BytesIO
@@ -546,3 +547,22 @@ def test_equal_exports_have_equal_bytes() -> None:
         e.save_pickle("obj", "obj.pkl", {"b": module("greenhouse.beds").Bed("xyz"), "a": torch.ones(3)})
 
     assert exported(fill).getvalue() == exported(fill).getvalue()
+
+
+def test_a_script_is_packaged_like_any_module_and_does_not_run_its_main_part(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys\nfrom wardian.package import PackageExporter\n\n\n"
+        "class Net:\n    def __call__(self, x):\n        return x + K\n\n\nK = 2\n"
+        "if __name__ == '__main__':\n"
+        "    with PackageExporter(sys.argv[1]) as e:\n"
+        "        e.intern('__main__')\n        e.extern('wardian.**')\n"
+        "        e.save_pickle('net', 'net.pkl', Net())\n"
+    )
+    target = tmp_path / "net.pt"
+    subprocess.run([sys.executable, script, target], check=True, env={**os.environ, "PYTHONPATH": "src"})
+    assert PackageImporter(target).load_pickle("net", "net.pkl")(1) == 3
+    with PackageExporter(BytesIO()) as e:
+        e.save_source_string("mine", "import __main__")
+        assert "error" in e.dependency_graph.nodes["__main__"]
+        e.mock("__main__")
