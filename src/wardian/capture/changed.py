@@ -52,7 +52,7 @@ def find_changed_modules() -> Iterator[ChangedModule]:
             function.__code__ for function in _functions_of(module) if function.__code__.co_filename == file
         }
         texts = list(read_texts(file))
-        fitting = [text for text in texts if codes <= text.codes]
+        fitting = [text for text in texts if all(map(text.holds, codes))]
         # The last text is that of the disk.
         if texts and texts[-1] not in fitting:
             source = fitting[0].source if fitting else None

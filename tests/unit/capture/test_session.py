@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,16 @@ def test_code_without_source_is_bytecode_and_told() -> None:
     _, capture = take(namespace["f"])
     assert capture.bytecode == {"notebook.f"}
     assert transplant(namespace["f"])(4) == 8
+
+
+def test_code_of_a_page_of_documentation_has_source(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("# A page: see\n\nLike this\n\ndef act(x):\n    return x + 1\n\nAnd so on.\n")
+    namespace: dict[str, Any] = {"__name__": "notebook"}
+    exec(compile("\n" * 4 + "def act(x):\n    return x + 1\n", str(page), "exec"), namespace)
+    _, capture = take(namespace["act"])
+    assert not capture.bytecode
+    assert transplant(namespace["act"])(1) == 2
 
 
 def test_functions_of_an_importable_module_keep_its_globals() -> None:
