@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["DeferredPackage"]
 
-_lock = threading.RLock()
+_bootstrap: Any = importlib._bootstrap  # noqa: SLF001  its locks are the ones that imports hold
 
 _IMPORT_SYSTEM = frozenset(
     [
         "__class__",
-        "__dict__",
         "__name__",
         "__path__",
         "__file__",
@@ -44,12 +44,16 @@ class DeferredPackage(types.ModuleType):
         attributes = super().__getattribute__("__dict__")
         waiting = attributes.get("__wardian_deferred__")
         if waiting is None:
+            if name in attributes or name == "__dict__":
+                return super().__getattribute__(name)
             now = sys.modules.get(attributes["__name__"])
-            if now is not None and now is not self and name not in attributes:
+            if now is not None and now is not self:
                 return getattr(now, name)
-            return super().__getattribute__(name)
+            with _import_lock(attributes["__name__"]):  # another thread may be running it
+                # Not super(): by now the class may be another.
+                return types.ModuleType.__getattribute__(self, name)
         code, loader = waiting
-        if not _may_bind(code, name):
+        if name != "__dict__" and not _may_bind(code, name):
             if name in attributes or (name.startswith("__") and name.endswith("__")):
                 return super().__getattribute__(name)
             if loader.root.is_module(f"{loader.module.name}.{name}"):
@@ -58,6 +62,30 @@ class DeferredPackage(types.ModuleType):
         # A package may put another object in its place (transformers' lazy modules do).
         return getattr(sys.modules.get(loader.name, self), name)
 
+    def __dir__(self) -> list[str]:
+        self.__dict__  # noqa: B018  runs it
+        now = sys.modules.get(self.__name__)
+        return list(types.ModuleType.__dir__(self)) if now is None or now is self else dir(now)
+
+
+@contextmanager
+def _import_lock(name: str) -> Iterator[None]:
+    """Hold the lock that importing module *name* holds.
+
+    It sees when threads wait for each other in a circle; then it lets one go on with what there is, as the
+    import system does (importlib._bootstrap._lock_unlock_module).
+    """
+    lock = _bootstrap._get_module_lock(name)  # noqa: SLF001
+    try:
+        lock.acquire()
+    except _bootstrap._DeadlockError:  # noqa: SLF001
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
 
 def _may_bind(code: types.CodeType, name: str) -> bool:
     # A star import binds names that only running it can tell.
@@ -65,7 +93,7 @@ def _may_bind(code: types.CodeType, name: str) -> bool:
 
 
 def _run(module: DeferredPackage, attributes: dict[str, Any]) -> None:
-    with _lock:
+    with _import_lock(attributes["__name__"]):
         waiting = attributes.pop("__wardian_deferred__", None)
         if waiting is None:  # another thread, or a circular import, has begun to run it
             return
