@@ -20,7 +20,7 @@ from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
 
-__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "bytecode_record", "make_plan"]
+__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "make_plan"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""

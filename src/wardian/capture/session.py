@@ -32,7 +32,7 @@ from wardian.capture.usage import find_usage
 from wardian.names import ModuleName, original_name
 from wardian.rewrite import dump_code
 
-__all__ = ["Capture", "CapturedModule", "Global", "SET", "Values"]
+__all__ = ["Capture", "CapturedModule", "Global", "Values"]
 
 
 @dataclass(frozen=True, slots=True)
