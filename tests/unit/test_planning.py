@@ -1,0 +1,292 @@
+"""Decisions, each with its reason. Traces are built by hand: nothing is read, nothing is imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wardian.environment import ModuleFacts, ModuleKind
+from wardian.errors import PlanError
+from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
+from wardian.graph import Import, ImportContext, ImportGraph
+from wardian.names import GlobalRef, ModuleName
+from wardian.planning import make_plan
+from wardian.policy import Policy
+from wardian.source import SourceFacts, parse, scan
+
+SITE = "/site"
+
+
+def _name(text: str) -> ModuleName:
+    return ModuleName(text)
+
+
+class Forest:
+    """Builds a trace, a module at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.modules: dict[ModuleName, ModuleFacts] = {}
+        self.facts: dict[ModuleName, SourceFacts] = {}
+        self.edges: list[Import] = []
+        self.distributions: dict[str, DistributionFacts] = {}
+        self.observed: list[ObservedImport] = []
+        self.distribution("torch", required_by_torch=True)
+        self.module("torch", distribution="torch")
+
+    def distribution(self, name: str, files: tuple[str, ...] = (), **facts: Any) -> None:
+        known = {
+            "version": "1.0",
+            "roots": (name,),
+            "compiled": (),
+            "required_by_torch": False,
+            "left_out": (),
+            "metadata": {"METADATA": b"Name: " + name.encode()},
+        }
+        listed = tuple((file, f"{SITE}/{file}", 10) for file in files)
+        self.distributions[name] = DistributionFacts(name=name, files=listed, **{**known, **facts})
+
+    def module(self, name: str, source: str = "", *, distribution: str | None = None, **facts: Any) -> None:
+        is_package = facts.pop("is_package", False)
+        kind = facts.pop("kind", ModuleKind.SOURCE)
+        path = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+        file = self.folder / path
+        if distribution is None and kind is ModuleKind.SOURCE:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(source)
+        self.modules[_name(name)] = ModuleFacts(_name(name), kind, str(file), is_package, distribution)
+        if source:
+            scanned = scan(
+                source.encode(),
+                _name(name),
+                is_package=is_package,
+                file=path,
+                tree=parse(source.encode(), path),
+            )
+            self.facts[_name(name)] = scanned
+            self.edges += scanned.imports
+
+    def trace(self, *pickled: str, needed: tuple[str, ...] | None = None, **evidence: Any) -> Trace:
+        refs = tuple(GlobalRef(_name(p.rpartition(".")[0]), p.rpartition(".")[2]) for p in pickled)
+        edges = [
+            *self.edges,
+            *(Import(_name("model"), ref.module, 0, ImportContext.PICKLED, "model") for ref in refs),
+        ]
+        known: dict[str, Any] = {
+            "modules": (),
+            "imports": tuple(self.observed),
+            "absent": (),
+            "files": (),
+            "libraries": (),
+            "operators": (),
+            "namespaces": (),
+            "ran": True,
+        }
+        return Trace(
+            entry="model",
+            type=refs[0],
+            globals=refs,
+            modules=dict(sorted(self.modules.items())),
+            needed=frozenset(map(_name, self.modules if needed is None else needed)),
+            graph=ImportGraph(edges),
+            facts=self.facts,
+            distributions=dict(sorted(self.distributions.items())),
+            first_party_files=(),
+            evidence=Evidence(**{**known, **evidence}),
+            torch="2.8.0",
+            captured={},
+        )
+
+
+@pytest.fixture
+def forest(tmp_path: Path) -> Forest:
+    made = Forest(tmp_path)
+    made.distribution("timberlib", ("timberlib/__init__.py", "timberlib/oak.py", "timberlib/rings.json"))
+    made.module("timberlib", "from timberlib import oak", distribution="timberlib", is_package=True)
+    made.module("timberlib.oak", "import numlib\nfrom numlib import array", distribution="timberlib")
+    made.distribution("numlib", compiled=("numlib._core",))
+    made.module("numlib", distribution="numlib", is_package=True)
+    made.module("numlib._core", distribution="numlib", kind=ModuleKind.EXTENSION)
+    made.module("mill", "import timberlib.oak\nimport torch")
+    return made
+
+
+def _decisions(plan: Any) -> dict[str, tuple[str, str]]:
+    return {d.module: (str(d.action), d.reason) for d in plan.decisions}
+
+
+def test_each_module_has_one_decision_with_its_reason(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    compiled = "numlib._core is compiled, and so tied to a platform"
+    assert _decisions(plan) == {
+        "mill": ("intern", "first-party code"),
+        "numlib": ("extern", compiled),
+        "numlib._core": ("extern", compiled),
+        "timberlib": ("intern", "part of timberlib, which is packed whole"),
+        "timberlib.oak": ("intern", "part of timberlib, which is packed whole"),
+        "torch": ("extern", "it is PyTorch"),
+    }
+    assert [d.module for d in plan.decisions] == sorted(d.module for d in plan.decisions)
+
+
+def test_a_distribution_is_packed_whole_with_its_data_and_metadata(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    assert [(f.record, f.module) for f in plan.files] == [
+        ("mill.py", "mill"),
+        ("timberlib/__init__.py", "timberlib"),
+        ("timberlib/oak.py", "timberlib.oak"),
+        ("timberlib/rings.json", None),
+    ]
+    assert [(d.name, d.version, d.roots) for d in plan.distributions] == [
+        ("first-party", None, ("mill",)),
+        ("timberlib", "1.0", ("timberlib",)),
+    ]
+    assert plan.metadata == {"timberlib": {"METADATA": b"Name: timberlib"}}
+
+
+def test_an_extern_has_its_version_its_modules_and_the_names_that_are_used(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    numlib, torch = plan.externs
+    assert (numlib.distribution, numlib.version, numlib.modules) == ("numlib", "1.0", ("numlib",))
+    assert numlib.names == ("numlib.array",)
+    assert (torch.distribution, torch.version) == ("torch", "2.8.0")
+
+
+def test_what_an_extern_imports_is_extern_too(forest: Forest) -> None:
+    forest.distribution("helperlib", ("helperlib.py",))
+    forest.module("helperlib", distribution="helperlib")
+    forest.observed.append(ObservedImport("numlib", "helperlib", 3))
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    assert _decisions(plan)["helperlib"] == (
+        "extern",
+        "numlib, which is outside, imports it, and a distribution has one origin",
+    )
+
+
+def test_what_torch_requires_is_extern(forest: Forest) -> None:
+    forest.distribution("sympy", required_by_torch=True)
+    forest.module("sympy", distribution="sympy", is_package=True)
+    assert _decisions(make_plan(forest.trace("mill.Saw"), Policy()))["sympy"] == (
+        "extern",
+        "PyTorch requires it, so it is there wherever PyTorch is",
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "module", "decision"),
+    [
+        (Policy(extern="timberlib.**"), "timberlib.oak", ("extern", 'extern: "timberlib.**"')),
+        (Policy(mock="timberlib.oak"), "timberlib.oak", ("mock", 'mock: "timberlib.oak"')),
+        (Policy(intern="**"), "mill", ("intern", 'intern: "**"')),
+        (
+            Policy(base="thin"),
+            "timberlib",
+            ("extern", "thin policy: third-party distributions stay outside"),
+        ),
+        (Policy(base="thin"), "mill", ("intern", "first-party code")),
+        (Policy(base="thin", intern="timberlib.**"), "timberlib", ("intern", 'intern: "timberlib.**"')),
+    ],
+)
+def test_a_rule_of_the_user_wins(
+    policy: Policy, module: str, decision: tuple[str, str], forest: Forest
+) -> None:
+    assert _decisions(make_plan(forest.trace("mill.Saw"), policy))[module] == decision
+
+
+def test_a_rule_cannot_pack_what_is_compiled(forest: Forest) -> None:
+    decisions = _decisions(make_plan(forest.trace("mill.Saw"), Policy(intern="numlib.**")))
+    for module, words in (("numlib._core", "cannot pack it"), ("numlib", "cannot pack part of it")):
+        action, reason = decisions[module]
+        assert action == "extern"
+        assert reason.endswith(f'; intern: "numlib.**" {words}')
+
+
+def test_a_mock_is_in_the_list_and_not_in_the_files(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy(mock="timberlib.oak"))
+    assert plan.mocks == ("timberlib.oak",)
+    assert "timberlib/oak.py" not in {f.record for f in plan.files}
+
+
+def test_all_that_is_denied_is_told_with_chains_and_fixes(forest: Forest) -> None:
+    with pytest.raises(PlanError) as caught:
+        make_plan(forest.trace("mill.Saw"), Policy(deny=["timberlib.oak", "numlib"]))
+    assert [(p.module, p.fix) for p in caught.value.problems] == [
+        ("numlib", 'Policy(mock=["numlib"])'),
+        ("timberlib.oak", 'Policy(mock=["timberlib.oak"])'),
+    ]
+    assert caught.value.problems[0].chain[1:] == (
+        "mill.py:1: mill imports timberlib.oak (unconditional)",
+        "timberlib/oak.py:1: timberlib.oak imports numlib (unconditional)",
+    )
+
+
+def test_what_is_denied_and_not_needed_is_left_out(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw", needed=("mill",)), Policy(deny="timberlib.**"))
+    assert plan.decision("timberlib.oak") is None
+
+
+def test_why_tells_the_decision_and_the_chain(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    assert plan.why("numlib").splitlines() == [
+        "numlib: extern (numlib._core is compiled, and so tied to a platform)",
+        "  model is a mill",
+        "  -> mill.py:1: mill imports timberlib.oak (unconditional)",
+        "  -> timberlib/oak.py:1: timberlib.oak imports numlib (unconditional)",
+    ]
+    assert "no import in the sources shows it" in plan.why("numlib._core")
+    assert plan.why("scipy") == "scipy is not in the plan: nothing the object needs imports it"
+
+
+def test_the_plan_prints_what_goes_where(forest: Forest) -> None:
+    text = str(make_plan(forest.trace("mill.Saw", absent=("jax",)), Policy(mock="timberlib.oak")))
+    lines = text.splitlines()
+    assert lines[0] == "plan for 'model'"
+    assert lines.index("mock:") < lines.index("extern:") < lines.index("intern:")
+    assert '    timberlib.oak: mock: "timberlib.oak"' in lines
+    assert lines[-1] == "not installed, and hidden when the case is loaded: jax"
+
+
+def test_equal_inputs_give_equal_plans(forest: Forest) -> None:
+    one = make_plan(forest.trace("mill.Saw"), Policy())
+    other = make_plan(forest.trace("mill.Saw"), Policy())
+    assert one == other
+    assert one.to_plain() == other.to_plain()
+    assert one != make_plan(forest.trace("mill.Saw"), Policy(base="thin"))
+
+
+def test_only_a_package_that_nothing_names_may_wait(forest: Forest) -> None:
+    forest.module("mill", "from timberlib.oak import Plank")
+    assert make_plan(forest.trace("mill.Saw"), Policy()).deferrable == ("timberlib",)
+    forest.module("mill", "from timberlib.oak import Plank\nimport timberlib")
+    assert make_plan(forest.trace("mill.Saw"), Policy()).deferrable == ()
+
+
+def test_a_first_party_package_does_not_wait(forest: Forest) -> None:
+    forest.module("yard", "import yard.saws", is_package=True)
+    forest.module("yard.saws", "import torch")
+    assert "yard" not in make_plan(forest.trace("yard.saws.Saw"), Policy()).deferrable
+
+
+def test_a_library_with_operators_does_not_wait(forest: Forest) -> None:
+    forest.module("mill", "from timberlib.oak import Plank")
+    source = "import torch\ndef saw(x):\n    return torch.ops.timberlib.saw(x)"
+    forest.module("timberlib.oak", source, distribution="timberlib")
+    assert make_plan(forest.trace("mill.Saw"), Policy()).deferrable == ()
+
+
+def test_folders_and_data_that_were_looked_at_must_be_files(forest: Forest) -> None:
+    def plan(*files: str) -> tuple[str, ...]:
+        return make_plan(forest.trace("mill.Saw", files=files), Policy()).materialised
+
+    assert plan() == ()
+    assert plan(f"{SITE}/timberlib/rings.json") == ("timberlib",)
+    assert plan(f"{SITE}/timberlib") == ("timberlib",)
+    assert plan(os.path.join(SITE, "elsewhere", "rings.json")) == ()
+
+
+def test_a_global_that_no_module_has_is_told(forest: Forest) -> None:
+    with pytest.raises(PlanError, match="lost, which defines Thing, cannot be found"):
+        make_plan(forest.trace("mill.Saw", "lost.Thing"), Policy())
