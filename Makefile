@@ -8,7 +8,7 @@ PYTEST  := $(BIN)/python -m pytest
 INSTALL := -c constraints.txt -e ".[cli]" --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help env test models check format lint types layers demo bench fuzz clean
+.PHONY: help env test quick models check format lint types layers demo bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,14 +23,16 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python $(INSTALL) || $(BIN)/python -m pip install -q $(INSTALL)
 	@touch $@
 
-test: env ## run the quick tests (under a minute)
+test: env ## run every test, the models of real libraries included (about a quarter of an hour)
+	$(PYTEST) -m ""
+
+quick: env ## run the tests that need no model library (minutes)
 	$(PYTEST)
 
 models: env ## pack and load models of real libraries (minutes)
 	$(PYTEST) -m models tests/models
 
-check: format lint types layers ## all that a change must pass: format, lint, types, layers, every test
-	$(PYTEST) -m ""
+check: format lint types layers test ## all that a change must pass: format, lint, types, layers, every test
 
 format: env ## report wrong formatting; `make format FIX=1` repairs it
 	$(BIN)/ruff format $(if $(FIX),,--check) .

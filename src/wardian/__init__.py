@@ -118,7 +118,8 @@ def load(
         path: The file, its content as bytes, or an open binary file.
         name: The entry point; may be left out if there is one.
         map_location: Where tensors go, as for `torch.load`.
-        share: Use the installed library instead of the packed copy where their sources are the same.
+        share: Use the installed library instead of the packed copy where all its sources are the same,
+            so that `isinstance(model, torchvision.models.ResNet)` holds.
 
     Returns:
         The object, an ordinary one: train it, compile it, save it.
@@ -129,7 +130,7 @@ def load(
     """
     from wardian.live.case import Case
 
-    case = Case.open(path)
+    case = Case.open(path, share=share)
     try:
         return case.load(name, map_location=map_location)
     except BaseException:

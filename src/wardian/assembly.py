@@ -9,13 +9,14 @@ import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from wardian.archive import ArchiveWriter, RecordDigest
 from wardian.environment import is_stdlib
 from wardian.errors import PackError, Problem
+from wardian.graph import ImportContext
 from wardian.manifest import (
     FORMAT_VERSION,
     Entry,
@@ -41,9 +42,9 @@ _IMPORT = re.compile(
 class Contents:
     """What a case holds beside its code."""
 
-    entry: Entry
-    pickle: bytes
-    test: bytes | None
+    entries: tuple[Entry, ...]
+    pickles: Mapping[RecordName, bytes]
+    """Of the entries and of their self-tests."""
     tensors: tuple[TensorEntry, ...]
     resources: Mapping[RecordName, bytes]
     metadata: Mapping[str, str]
@@ -51,6 +52,10 @@ class Contents:
     deferred: tuple[str, ...] = ()
     bytecode_only: tuple[str, ...] = ()
     proof: Literal["passed", "skipped"]
+    sources: Mapping[RecordName, bytes] = field(default_factory=dict)
+    """Content of files of the plan that are not on the disk."""
+    extern_modules: tuple[str, ...] | None = None
+    """What `torch.package` may import from the environment; None finds it out."""
 
 
 def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Manifest, str]:
@@ -71,20 +76,17 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     problems: list[Problem] = []
     for file in plan.files:
         try:
-            data = Path(file.path).read_bytes() if file.content is None else file.content
+            known = contents.sources.get(file.record, file.content)
+            data = Path(file.path).read_bytes() if known is None else known
             is_bytecode = file.module is not None and file.record.endswith(".pyc")
             records[file.record] = _without_path(data, file.record) if is_bytecode else data
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
-    entry = RecordName(contents.entry.record)
-    if entry in records:
-        problems.append(
-            Problem(
-                f"{entry} is both the pickle of the entry point and a file beside the code",
-                f'pack(..., name="{contents.entry.name}_1")',
-            )
-        )
-    taken = {*records, entry, RecordName("byteorder")}
+    problems += [
+        Problem(f"{name} is both a pickle and a file beside the code", 'pack(..., name="another")')
+        for name in sorted(records.keys() & contents.pickles.keys())
+    ]
+    taken = {*records, *contents.pickles, RecordName("byteorder")}
     folders = {folder for name in (*taken, *contents.resources) for folder in _folders_above(name)}
     for name, data in contents.resources.items():
         if name in taken or name in folders or not taken.isdisjoint(_folders_above(name)):
@@ -100,15 +102,12 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     skeleton = _manifest(plan, contents)
     sources = {f: records[f.record] for f in plan.files if f.module is not None and f.record.endswith(".py")}
     records = _bytecode(plan, sources, skeleton.roots)
-    records |= _for_torch_package(plan, sources.values(), skeleton)
+    records |= _for_torch_package(plan, sources.values(), skeleton, contents.extern_modules)
     for distribution, files in plan.metadata.items():
         records |= {
             record_name(f".wardian/metadata/{distribution}/{name}"): data for name, data in files.items()
         }
-    records[RecordName(contents.entry.record)] = contents.pickle
-    if contents.test is not None:
-        assert contents.entry.test is not None
-        records[RecordName(contents.entry.test)] = contents.test
+    records |= contents.pickles
     for name, data in records.items():
         archive.add(name, data)
     written: list[Manifest] = []
@@ -146,7 +145,7 @@ def _manifest(plan: Plan, contents: Contents) -> Manifest:
         ),
         torch=contents.torch,
         platform=Platform(system=platform.system(), machine=platform.machine()),
-        entries=(contents.entry,),
+        entries=contents.entries,
         distributions=plan.distributions,
         externs=plan.externs,
         absent=plan.absent,
@@ -203,19 +202,30 @@ def _without_path(data: bytes, record: str) -> bytes:
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + dump_code(code)
 
 
-def _for_torch_package(plan: Plan, sources: Iterable[bytes], manifest: Manifest) -> dict[RecordName, bytes]:
+def _for_torch_package(
+    plan: Plan, sources: Iterable[bytes], manifest: Manifest, extern_modules: tuple[str, ...] | None
+) -> dict[RecordName, bytes]:
     """Return the records by which `torch.package` knows an archive (docs/format.md, 2)."""
-    outside: set[str] = {module.partition(".")[0] for extern in plan.externs for module in extern.modules}
-    for source in sources:
-        for one, several in _IMPORT.findall(source):
-            for name in (one or several).decode().split(","):
-                top = name.strip().partition(".")[0]
-                if is_stdlib(ModuleName(top)):
-                    outside.add(top)
-    names = sorted(outside - manifest.roots - {"__main__"})
+    names = (
+        list(extern_modules) if extern_modules is not None else _top_level_externs(plan, sources, manifest)
+    )
     return {
         RecordName(".data/extern_modules"): "".join(f"{name}\n" for name in names).encode(),
         RecordName(".data/python_version"): platform.python_version().encode(),
         RecordName(".data/version"): b"6\n",
         RecordName("byteorder"): sys.byteorder.encode(),
     }
+
+
+def _top_level_externs(plan: Plan, sources: Iterable[bytes], manifest: Manifest) -> list[str]:
+    outside: set[str] = {module.partition(".")[0] for extern in plan.externs for module in extern.modules}
+    for edge in plan.graph:
+        if edge.context is ImportContext.PICKLED and is_stdlib(edge.imported):
+            outside.add(edge.imported.partition(".")[0])
+    for source in sources:
+        for one, several in _IMPORT.findall(source):
+            for name in (one or several).decode().split(","):
+                top = name.strip().partition(".")[0]
+                if is_stdlib(ModuleName(top)):
+                    outside.add(top)
+    return sorted(outside - manifest.roots - {"__main__"})

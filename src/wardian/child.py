@@ -78,7 +78,7 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
                 stderr=subprocess.STDOUT,
                 check=False,
                 # The clean process shall find nothing that this one has open.
-                env={k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE} | {_MARKER: "1"},
+                env={**{k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE}, _MARKER: "1"},
             )
         printed = log.read_text(errors="replace")
         if not answer.exists():

@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -180,7 +181,8 @@ def _find_spec_without_import(name: ModuleName) -> importlib.machinery.ModuleSpe
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             try:
-                spec = find(prefix, path) if find is not None else None
+                # As the import system calls it: a finder may want all three.
+                spec = find(prefix, path, None) if find is not None else None
             except KeyError:
                 # A namespace package looks for its parent in sys.modules (_NamespacePath).
                 spec = importlib.machinery.ModuleSpec(prefix, None, is_package=True)
@@ -285,11 +287,11 @@ class Distributions:
     def __init__(self, path: list[str]) -> None:
         self._by_name: dict[str, Distribution] = {}
         for raw in importlib.metadata.distributions(path=path):
-            name = raw.metadata["Name"]
+            name, version = _name_and_version(raw)
             if not name:  # a leftover folder of an interrupted uninstall
                 continue
             key = str(canonicalize_name(name))
-            self._by_name.setdefault(key, Distribution(key, raw.version or "0", _is_editable(raw), raw))
+            self._by_name.setdefault(key, Distribution(key, version or "0", _is_editable(raw), raw))
         self._by_root: dict[str, list[Distribution]] = {}
         for distribution in self._by_name.values():
             if not distribution.editable:
@@ -362,6 +364,18 @@ def _real(path: str) -> str:
 @lru_cache(maxsize=4096)
 def _real_folder(folder: str) -> str:
     return os.path.realpath(folder)
+
+
+_HEADER = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
+
+
+def _name_and_version(raw: importlib.metadata.Distribution) -> tuple[str | None, str | None]:
+    # `raw.metadata` parses all of it as an e-mail, which takes longer than all else here.
+    text = raw.read_text("METADATA") or raw.read_text("PKG-INFO") or ""
+    found: dict[str, str] = {}
+    for header in _HEADER.finditer(text.partition("\n\n")[0]):
+        found.setdefault(header[1], header[2])
+    return found.get("Name"), found.get("Version")
 
 
 def _is_editable(raw: importlib.metadata.Distribution) -> bool:

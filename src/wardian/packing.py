@@ -25,7 +25,7 @@ from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import Plan, make_plan
-from wardian.policy import Base, Policy
+from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.tracer import make_trace
@@ -135,10 +135,12 @@ def pack(
             )
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
+        pickles = {RecordName(entry.record): pickled.data}
+        if test is not None and entry.test is not None:
+            pickles[RecordName(entry.test)] = test.data
         contents = Contents(
-            entry=replace(entry, outputs=observation is not None and observation.has_outputs),
-            pickle=pickled.data,
-            test=None if test is None else test.data,
+            entries=(replace(entry, outputs=observation is not None and observation.has_outputs),),
+            pickles=pickles,
             tensors=tensor_index(obj, name, storages.key_of),
             resources=extra,
             metadata=notes,
@@ -148,7 +150,8 @@ def pack(
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         archive.publish()
-        told = (*capture.warnings, *map(_sealed, the_plan.bytecode_only))
+        packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
+        told = (*capture.warnings(packed), *map(_sealed, the_plan.bytecode_only))
         for warning in told:
             warnings.warn(warning, WardianWarning, stacklevel=2)
         return PackReport(
@@ -288,11 +291,9 @@ def _explain(
 ) -> PlanError | None:
     """Return what explains why the object does not load, if a class is in no module that can be imported."""
     own = capture.modules()
-    unknown = {
-        (module, qualname)
-        for module, qualname in pickled.globals
-        if module not in own and not origins.packs(module) and not is_importable(original_name(module))
-    }
+    modules = {module for module, _ in pickled.globals if module not in own and not origins.packs(module)}
+    missing = {module for module in modules if not is_importable(original_name(module))}
+    unknown = {ref for ref in pickled.globals if ref[0] in missing}
     paths = find_type_paths(obj, name, unknown)
     problems = [
         Problem(
@@ -315,7 +316,7 @@ def _write_and_prove(
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it, with deferred packages if outputs can vouch for them, else without."""
     attempts = [contents]
-    if the_plan.deferrable and contents.entry.outputs and prove:
+    if the_plan.deferrable and contents.entries[0].outputs and prove:
         attempts.insert(0, replace(contents, deferred=the_plan.deferrable))
     for attempt in attempts:
         with stages("write"):

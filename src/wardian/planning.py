@@ -20,7 +20,7 @@ from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
 
-__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "bytecode_record", "make_plan"]
+__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "make_plan"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""
@@ -296,7 +296,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             content = trace.captured[name].encode()
             files[record] = PackedFile(record, "", len(content), name, None, content)
         if facts.kind is ModuleKind.BYTECODE and facts.file is not None:
-            record = record_name(bytecode_record(name, sys.implementation.cache_tag or "", facts.is_package))
+            record = record_name(_bytecode_record(name, sys.implementation.cache_tag or "", facts.is_package))
             size = os.stat(facts.file).st_size
             files[record] = PackedFile(record, facts.file, size, name, facts.distribution)
             if facts.distribution is not None:
@@ -344,7 +344,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
     )
 
 
-def bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:
+def _bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:
     """Return the name of the record of a module's bytecode (docs/format.md, 2)."""
     return f".wardian/bytecode/{tag}/{module.replace('.', '/')}{'/__init__' if is_package else ''}.pyc"
 

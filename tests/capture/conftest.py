@@ -22,7 +22,6 @@ def run(
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, (_ROOT / "src", *path))),
         "WARDIAN_CACHE": str(cwd / ".cache"),
-        "PYTHONWARNINGS": "error",
     }
     return subprocess.run(
         [python, *map(str, command)],

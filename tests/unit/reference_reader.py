@@ -21,7 +21,7 @@ class Case:
             _, _, _, _, method, _, _, crc, packed, size, length, *_ = CENTRAL.unpack_from(data, at)
             entry = data[at + 46 : at + 46 + length]
             name, at = entry.decode()[5:], at + 46 + length
-            assert re.fullmatch(NAME, entry.decode()), "1.4"
+            assert re.fullmatch(NAME, f"case/{name}"), "1.4"
             storage = storages == number and name == f".data/{number}.storage"
             padding = -(offset + 30 + length + 4) % (4096 if size >= 1 << 20 else 64)
             extra, storages = struct.pack(f"<2H{padding}x", 0x4246, padding) * storage, storages + storage
@@ -35,20 +35,18 @@ class Case:
             self.records[name] = offset - packed, method, crc, packed, size
         assert data[offset:] == index + END.pack(b"PK\5\6", 0, 0, count, count, len(index), offset, 0), "1.10"
         *others, manifest, seal = list(self.records)[storages:]
-        assert others == sorted(others, key=str.encode), "2.2"
-        assert (manifest, seal, len(self.records)) == (".wardian/manifest.json", ".wardian/seal", count), (
-            "2.2"
-        )
+        assert (len(self.records), others) == (count, sorted(others, key=str.encode)), "2.2"
+        assert [manifest, seal] == [".wardian/manifest.json", ".wardian/seal"], "2.2"
         assert self.read(seal) == hashlib.sha256(self.read(manifest)).hexdigest().encode() + b"\n", "3.2"
         self.manifest = json.loads(self.read(manifest))
-        assert self.manifest["format"] == 1, "3.1"
         sizes = {name: r[4] for name, r in self.records.items() if name not in (manifest, seal)}
+        assert self.manifest["format"] == 1, "3.1"
         assert sizes == {name: r["size"] for name, r in self.manifest["records"].items()}, "3.4"
 
     def read(self, name: str) -> bytes:
         offset, method, crc, packed, size = self.records[name]
-        content = self.data[offset : offset + packed]
-        content = zlib.decompressobj(-15).decompress(content, size + 1) if method else content
+        raw = self.data[offset : offset + packed]
+        content = zlib.decompressobj(-15).decompress(raw, size + 1) if method else raw
         assert (len(content), zlib.crc32(content)) == (size, crc), "1.6"
         sha256 = hashlib.sha256(content).hexdigest()  # A storage has BLAKE3, which is not in the library.
         assert self.manifest["records"].get(name, {}).get("sha256", sha256) == sha256, "3.2"
@@ -56,9 +54,7 @@ class Case:
 
     def values(self, entry: str, name: str) -> list[float]:
         (t,) = (t for t in self.manifest["tensors"] if (t["entry"], t["name"]) == (entry, name))
-        form, places = (
-            {"float32": "<f", "int64": "<q"}[t["dtype"]],
-            itertools.product(*map(range, t["shape"])),
-        )
+        form = {"float32": "<f", "int64": "<q"}[t["dtype"]]
+        places = itertools.product(*map(range, t["shape"]))
         flat = [value for (value,) in struct.iter_unpack(form, self.read(t["record"]))]
         return [flat[t["offset"] + sum(map(int.__mul__, p, t["stride"]))] for p in places]

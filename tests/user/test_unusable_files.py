@@ -1,4 +1,4 @@
-"""Files and environments that do not fit: told before packed code runs, what it is and what to install."""
+"""Files and environments that do not fit: said before packed code runs, with the way out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.package.package_exporter import PackageExporter
 
 import wardian
 from tests.support import MANIFEST, write_case
@@ -29,13 +28,6 @@ from wardian.names import RecordName
 def _torch_save() -> bytes:
     buffer = io.BytesIO()
     torch.save({"weight": torch.ones(2)}, buffer)
-    return buffer.getvalue()
-
-
-def _torch_package() -> bytes:
-    buffer = io.BytesIO()
-    with PackageExporter(buffer) as exporter:
-        exporter.save_pickle("model", "model.pkl", {"a": 1})
     return buffer.getvalue()
 
 
@@ -59,7 +51,6 @@ OTHERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a gzip file": (lambda: gzip.compress(b"model"), "gzip"),
     "weights of safetensors": (_safetensors, "safetensors"),
     "weights of torch.save": (_torch_save, "torch.load"),
-    "an archive of torch.package": (_torch_package, "wardian.package.PackageImporter"),
     "a ZIP archive": (lambda: _zip("notes.txt"), "another kind of ZIP archive; it starts with 'notes.txt'"),
 }
 

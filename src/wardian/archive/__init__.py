@@ -7,7 +7,8 @@ know what a manifest says or what a storage holds, and it does not import torch.
 from __future__ import annotations
 
 from wardian.archive.digests import RecordDigest
+from wardian.archive.folder import FolderReader
 from wardian.archive.reader import ArchiveReader
 from wardian.archive.writer import ArchiveWriter
 
-__all__ = ["ArchiveReader", "ArchiveWriter", "RecordDigest"]
+__all__ = ["ArchiveReader", "ArchiveWriter", "FolderReader", "RecordDigest"]

@@ -83,6 +83,7 @@ class ArchiveReader:
     def __init__(self, path: Path | None, data: bytes | Mapped) -> None:
         """Check the structure of *data*; `open` is the way in."""
         self.path = path
+        self._status = None if path is None else _identity(path)
         self._data = data
         self._view: memoryview | None = memoryview(data)
         self._records: dict[RecordName, Record] = {}
@@ -132,7 +133,26 @@ class ArchiveReader:
             raise DamageError("another archive was appended")
         if _EXTERN_MODULES in below:
             return "torch.package", directory.package_records(data, found)
+        if {b"extern_modules", b"version"} <= below:  # the prototype in torch 1.8
+            records = directory.package_records(data, found)
+            return "torch.package", {_name_since_1_9(name): record for name, record in records.items()}
         raise self._other_kind(kinds.describe(data, entries))
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of a case; of an archive of torch.package a SHA-256 of its directory."""
+        if self.digest is not None:
+            return self.digest
+        listing = "".join(f"{name}\0{r.size}\0{r.crc}\n" for name, r in sorted(self._records.items()))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+    def is_unchanged(self) -> bool:
+        """Say whether `path` still leads to the file that was opened."""
+        return self._status is not None and self.path is not None and _identity(self.path) == self._status
+
+    def whole(self) -> memoryview:
+        """Return the content of the archive without copying it; as for `view`."""
+        return self._opened()
 
     def expect(self, digests: Mapping[RecordName, RecordDigest]) -> None:
         """Set what every record must hash to, from now on.
@@ -316,6 +336,22 @@ class ArchiveReader:
         )
 
 
+def _name_since_1_9(name: RecordName) -> RecordName:
+    """Return the name that a record of torch 1.8 has had since torch 1.9."""
+    if name in ("extern_modules", "version"):
+        return RecordName(f".data/{name}")
+    number = name.removeprefix("data/")
+    return RecordName(f".data/{number}.storage") if number != name and number.isdecimal() else name
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _is_ours(first: bytes) -> bool:
     """Say whether the first entry of an archive is that of a case or of torch.package."""
     return first.startswith(b"case/") or first.endswith(b"/.data/0.storage")
@@ -347,7 +383,9 @@ def _load(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[Path | Non
 def _real_path(file: BinaryIO) -> Path | None:
     """Return the path where the content of *file* lies, None if there is none."""
     # Only of these is it known that the file has the content: a GzipFile has a path, too.
-    if type(file) not in (io.FileIO, io.BufferedReader, io.BufferedRandom) or not isinstance(file.name, str):
+    if type(file) not in (io.FileIO, io.BufferedReader, io.BufferedRandom):
+        return None
+    if not isinstance(getattr(file, "name", None), str):  # a BufferedReader of something in memory
         return None
     try:
         same = os.path.samestat(Path(file.name).stat(), os.fstat(file.fileno()))

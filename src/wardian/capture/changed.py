@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wardian.capture.texts import read_texts, was_changed
 from wardian.environment import Distributions, is_stdlib
-from wardian.names import LIVE_PREFIX, ModuleName
+from wardian.names import ModuleName
 
 __all__ = ["ChangedModule", "find_changed_modules"]
 
@@ -41,7 +41,7 @@ def find_changed_modules() -> Iterator[ChangedModule]:
             not isinstance(module, types.ModuleType)
             or not isinstance(file, str)
             or name == "__main__"
-            or name.startswith(LIVE_PREFIX)
+            or name.partition(".")[0] == "wardian"
             or type(getattr(module, "__loader__", None)) is not importlib.machinery.SourceFileLoader
             or is_stdlib(ModuleName(name))
             or not was_changed(file)
@@ -52,7 +52,7 @@ def find_changed_modules() -> Iterator[ChangedModule]:
             function.__code__ for function in _functions_of(module) if function.__code__.co_filename == file
         }
         texts = list(read_texts(file))
-        fitting = [text for text in texts if codes <= text.codes]
+        fitting = [text for text in texts if all(map(text.holds, codes))]
         # The last text is that of the disk.
         if texts and texts[-1] not in fitting:
             source = fitting[0].source if fitting else None

@@ -84,14 +84,10 @@ def recipe_for(cls: type) -> Recipe:
         del members["__doc__"]
     if "__dataclass_params__" in members:
         _dataclass(cls, members)
-    slots = vars(cls).get("__slots__")
-    arguments: tuple[Any, ...] = (type(cls), cls.__name__, cls.__qualname__, _bases(cls))
-    return Recipe("class_of", arguments if slots is None else (*arguments, slots), members)
-
-
-def _bases(cls: type) -> tuple[Any, ...]:
-    # Generic[T] among the bases is known by the `__orig_bases__` only.
-    return cls.__bases__
+    # What making a class looks at: slots, and of Generic[T] among the bases the T.
+    early = tuple((name, vars(cls)[name]) for name in ("__slots__", "__orig_bases__") if name in vars(cls))
+    members.pop("__orig_bases__", None)
+    return Recipe("class_of", (type(cls), cls.__name__, cls.__qualname__, cls.__bases__, *early), members)
 
 
 def _dataclass(cls: type, members: dict[str, Any]) -> None:

@@ -58,9 +58,11 @@ def _function(code: Any, namespace: dict[str, Any], cells: dict[str, Any]) -> Fu
 def class_of(namespace: dict[str, Any]) -> Any:
     """Return what makes a class without members, which `restore` gives it."""
 
-    def make(metaclass: Any, name: str, qualname: str, bases: tuple[Any, ...], slots: Any = None) -> Any:
-        body = {"__module__": namespace.get("__name__", ""), "__qualname__": qualname}
-        return metaclass(name, bases, body if slots is None else {**body, "__slots__": slots})
+    def make(
+        metaclass: Any, name: str, qualname: str, bases: tuple[Any, ...], *early: tuple[str, Any]
+    ) -> Any:
+        body = {"__module__": namespace.get("__name__", ""), "__qualname__": qualname, **dict(early)}
+        return metaclass(name, bases, body)
 
     return make
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dis
 import functools
+import gc
 import re
 import sys
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -31,7 +32,7 @@ from wardian.capture.usage import find_usage
 from wardian.names import ModuleName, original_name
 from wardian.rewrite import dump_code
 
-__all__ = ["Capture", "CapturedModule", "Global", "SET", "Values"]
+__all__ = ["Capture", "CapturedModule", "Global", "Values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class _Repair:
     value: Any
 
 
-SET = "captured_set"
+_SET = "captured_set"
 """Name of the function of a synthesised module that sets a value in it."""
 
 _FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
@@ -205,11 +206,16 @@ class Capture:
 
     def _variable(self, obj: Any) -> Any:
         """Return the name of a type variable or the like, which pickles by name."""
-        module = sys.modules.get(getattr(obj, "__module__", None) or "")
-        if module is None or is_importable(module.__name__):
-            return NotImplemented
-        namespace = self._namespace(vars(module))
-        return (namespace and self._in_namespace(namespace, obj)) or NotImplemented
+        found = importable(obj) or (obj.__module__, obj.__name__)
+        if _is_at(found[0], found[1], obj) and is_importable(found[0]):
+            return NotImplemented if found[1] == obj.__name__ else self.named(*found)
+        namespace = self._namespace_named(obj.__module__, obj)
+        known = namespace and self._in_namespace(namespace, obj)
+        if known:
+            return known
+        if isinstance(obj, typing.NewType):
+            return self.named("typing", "NewType"), (obj.__name__, obj.__supertype__)
+        return type(obj), (obj.__name__, *getattr(obj, "__constraints__", ()))
 
     def _lru_cache(self, obj: Any) -> Any:
         if importable(obj) is not None:
@@ -235,10 +241,8 @@ class Capture:
             if known is not None:
                 return known
             home: Namespace | _Home = namespace
-        elif is_importable(cls.__module__):
-            home = self._home(original_name(cls.__module__))
         else:
-            return NotImplemented
+            home = self._home(original_name(cls.__module__))
         recipe = recipe_for(cls)
         members = {name: value for name, value in recipe.members.items() if self._fits(name, value)}
         return (
@@ -293,13 +297,30 @@ class Capture:
     # Names of a script
 
     def _namespace_of_class(self, cls: type) -> Namespace | None:
-        module = sys.modules.get(cls.__module__)
-        if module is not None and not is_importable(cls.__module__) and cls.__module__ != "builtins":
-            return self._namespace(vars(module))
         for member in vars(cls).values():
-            if isinstance(member, types.FunctionType) and member.__qualname__.startswith(cls.__qualname__):
+            if (
+                isinstance(member, types.FunctionType)
+                and member.__qualname__.startswith(cls.__qualname__)
+                and member.__globals__.get("__name__") == cls.__module__
+            ):
                 return self._namespace(member.__globals__)
-        return None
+        return self._namespace_named(cls.__module__, cls)
+
+    def _namespace_named(self, name: str | None, obj: Any) -> Namespace | None:
+        """Return the namespace of this name in which *obj* was made; None if it is an importable module."""
+        if name is not None and name != "builtins":
+            if is_importable(name):
+                return None
+            if name in sys.modules:
+                return self._namespace(vars(sys.modules[name]))
+        for known in self._namespaces.values():
+            if known.name == name:
+                return known
+        # Source that was executed in a dictionary: the dictionary holds what it defined.
+        for holder in gc.get_referrers(obj):
+            if isinstance(holder, dict) and holder.get("__name__") == name and "__builtins__" in holder:
+                return self._namespace(holder)
+        return self._namespace({"__name__": name or CAPTURED})
 
     def _namespace(self, variables: dict[str, Any]) -> Namespace | None:
         """Return the namespace of these globals; None if they are those of an importable module."""
@@ -436,7 +457,7 @@ class Capture:
             # In the order in which the script made them: the later may need the earlier.
             for name in namespace.variables:
                 if name in namespace.values and (namespace.module, name) not in self._set:
-                    setter = self.named(namespace.module, SET)
+                    setter = self.named(namespace.module, _SET)
                     values.append(_Setting(setter, name, namespace.values[name]))
             for (path, attribute), repair in namespace.repairs.items():
                 if (namespace.module, f"{path}.{attribute}") not in self._set:
@@ -470,14 +491,20 @@ class Capture:
                 return found
         raise AttributeError(f"{module}.{qualname}")
 
-    @property
-    def warnings(self) -> list[str]:
-        """What the user should know, as sentences."""
+    def warnings(self, packed: Iterable[ModuleName]) -> list[str]:
+        """Return what the user should know, as sentences.
+
+        Args:
+            packed: Modules that are in the case.
+        """
         told = [
             f"{function} has no source; it is packed as bytecode, and the case loads in this Python only"
             for function in sorted(self.bytecode)
         ]
+        inside = frozenset(packed)
         for module in self._changed:
+            if module.name not in inside:
+                continue
             known = (
                 "the case holds what was imported" if module.source is not None else "the case holds the file"
             )
@@ -519,7 +546,7 @@ class Capture:
         if namespace.factories:
             head.append(Piece(f"from {self.package} import factory as captured_factory\n", "", 0))
         if namespace.values:
-            setter = f"def {SET}(name, value):\n    globals()[name] = value\n"
+            setter = f"def {_SET}(name, value):\n    globals()[name] = value\n"
             pieces.append(Piece(setter, "", 0))
         return _assembled(
             namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces
@@ -544,6 +571,13 @@ class _Home:
         self.name = name
         self.module = module
         self.factories: dict[str, Piece] = {}
+
+
+def _is_at(module: str, path: str, obj: Any) -> bool:
+    try:
+        return look_up(module, path) is obj
+    except AttributeError:
+        return False
 
 
 def _never(value: Any) -> str | None:

@@ -1,8 +1,10 @@
 """Sources as text, and the syntax node of a live code object."""
 
 from __future__ import annotations
+import __future__
 
 import ast
+import inspect
 import io
 import linecache
 import os
@@ -60,12 +62,26 @@ class Text:
         """Its lines as bytes, with their ends; the columns of a syntax tree count bytes."""
         return self.source.encode().splitlines(keepends=True)
 
+    def holds(self, code: types.CodeType) -> bool:
+        """Tell whether the text compiles to *code*, among others."""
+        # A shell hands its own `from __future__ import annotations` on to what it compiles.
+        return code in self._codes(0) or code in self._codes(
+            code.co_flags & __future__.annotations.compiler_flag
+        )
+
     @cached_property
-    def codes(self) -> frozenset[types.CodeType]:
-        """Every code object in it."""
+    def _known(self) -> dict[int, frozenset[types.CodeType]]:
+        return {}
+
+    def _codes(self, flags: int) -> frozenset[types.CodeType]:
+        if flags not in self._known:
+            self._known[flags] = self._compiled(flags)
+        return self._known[flags]
+
+    def _compiled(self, flags: int) -> frozenset[types.CodeType]:
         try:
             with batch():
-                whole = compile(self.source, self.file, "exec", dont_inherit=True)
+                whole = compile(self.source, self.file, "exec", flags, dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError):
             return frozenset()
         found: set[types.CodeType] = set()
@@ -201,10 +217,11 @@ def find_function(code: types.CodeType) -> tuple[Text, Function] | None:
         The text and the node in it; None if there is no source, or only one that was changed since.
     """
     found = None
-    for text in read_texts(code.co_filename):
+    for whole in read_texts(code.co_filename):
+        text = whole if whole.tree.body else _block_of(code, whole) or whole
         node = _node_of(code, text)
         if node is not None:
-            if code in text.codes:
+            if text.holds(code):
                 return text, node
             # Text that a tool rewrites before it is compiled (pytest, IPython) never gives the very code.
             if found is None and not was_changed(text.file):
@@ -214,7 +231,7 @@ def find_function(code: types.CodeType) -> tuple[Text, Function] | None:
 
 def is_source_of(text: Text, code: types.CodeType) -> bool:
     """Tell whether *code* was made from *text*, as far as can be known."""
-    return code in text.codes or not was_changed(text.file)
+    return text.holds(code) or not was_changed(text.file)
 
 
 def was_changed(file: str) -> bool:
@@ -232,6 +249,17 @@ def _process_start() -> float:
     except OSError:
         # Not Linux. CPU time is at most the time since the process began, so some changes go unnoticed.
         return time.time() - time.process_time()
+
+
+def _block_of(code: types.CodeType, text: Text) -> Text | None:
+    """Return the definition alone, in its line, of a file that is not Python: a page of documentation."""
+    lines = text.source.splitlines(keepends=True)[code.co_firstlineno - 1 :]
+    try:
+        block = "".join(inspect.getblock(lines))
+        ast.parse(block)
+    except (SyntaxError, IndexError, tokenize.TokenError):
+        return None
+    return Text(text.file, "\n" * (code.co_firstlineno - 1) + block)
 
 
 def _node_of(code: types.CodeType, text: Text) -> Function | None:

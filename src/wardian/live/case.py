@@ -7,19 +7,19 @@ import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from wardian.archive import ArchiveReader
+from wardian.archive import ArchiveReader, FolderReader
 from wardian.errors import (
     CheckError,
     ClosedCaseError,
-    CorruptCaseError,
     EntryNotFoundError,
-    NotACaseError,
 )
 from wardian.live.audit import check_environment
-from wardian.live.root import Root, acquire, announced_path, get_root, release
+from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
+from wardian.live.loading import Loading
+from wardian.live.root import Root, acquire, acquire_private, announced_path, get_root, release, root_name
+from wardian.live.sharing import SHARED_SUFFIX, find_shared
 from wardian.manifest import Entry, Manifest
 from wardian.names import RecordName, module_name
-from wardian.pickling.unpickler import unpickle
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,8 @@ __all__ = ["Case", "find_root"]
 
 _reopened: list[Case] = []
 """Cases opened for an object that came from another process; held, as no `with` block does it."""
+_private: list[Root] = []
+"""The same for roots that a parent process has for itself."""
 
 
 class Case:
@@ -40,21 +42,34 @@ class Case:
         manifest: What the case says about itself.
     """
 
-    def __init__(self, path: str, archive: ArchiveReader, manifest: Manifest, stem: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        archive: ArchiveReader | FolderReader,
+        manifest: Manifest,
+        stem: str,
+        shared: frozenset[str] = frozenset(),
+    ) -> None:
         self._path = path
         self._archive = archive
         self.manifest = manifest
-        self._root: Root | None = acquire(stem, archive, manifest)
+        options: dict[str, Any] = {"shared": shared}
+        if archive.kind == "torch.package":
+            allowed = allowed_externs(extern_modules(archive))
+            options["allows"] = lambda module: is_allowed(module, allowed)
+            options["attributes"] = {"__torch_package__": True}
+        self._root: Root | None = acquire(stem, archive, manifest, **options)
         if self._root.archive is not archive:
             self._archive = self._root.archive
             archive.close()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:
+    def open(cls, path: str | os.PathLike[str] | bytes | BinaryIO, *, share: bool = False) -> Case:
         """Open a case: parse it and check it against the environment; no packed code runs.
 
         Args:
             path: The file, its bytes, or an open binary file.
+            share: Serve installed libraries instead of packed copies whose sources are the same.
 
         Raises:
             NotACaseError, UnsupportedFormatError, CorruptCaseError: if the file cannot be used.
@@ -63,18 +78,15 @@ class Case:
         archive = ArchiveReader.open(path)
         try:
             label = str(archive.path or "<memory>")
-            if archive.kind != "case":
-                raise NotACaseError(
-                    f"{label} is an archive of torch.package; load it with wardian.package.PackageImporter",
-                    path=label,
-                )
-            manifest = Manifest.from_json(archive.manifest, path=label)
-            archive.expect({RecordName(name): digest for name, digest in manifest.records.items()})
+            manifest = read_manifest(archive)
             check_environment(manifest, label)
         except BaseException:
             archive.close()
             raise
-        return cls(label, archive, manifest, archive.path.stem if archive.path else "memory")
+        stem = archive.path.stem if archive.path else "memory"
+        if share:
+            return cls(label, archive, manifest, stem + SHARED_SUFFIX, shared=find_shared(manifest))
+        return cls(label, archive, manifest, stem)
 
     def __enter__(self) -> Self:
         return self
@@ -105,9 +117,8 @@ class Case:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 that identifies the case (docs/format.md, 3.3)."""
-        assert self.root.archive.digest is not None
-        return self.root.archive.digest
+        """The SHA-256 that identifies the case (docs/format.md, 3.3); of the directory of other archives."""
+        return self.root.archive.fingerprint
 
     def files(self) -> tuple[str, ...]:
         """Return the names of all records."""
@@ -150,28 +161,8 @@ class Case:
         return self._unpickle(self._entry(name).record, map_location)
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
-        from wardian.tensors.storages import StorageReader
-
-        root = self.root
-        reader = StorageReader.of(root.archive, map_location)
-        loaded: dict[int, Any] = {}
-
-        def persistent_load(pid: Any) -> Any:
-            if isinstance(pid, tuple) and pid and pid[0] == "reduce_package":
-                number, function, arguments = pid[1:]
-                if number not in loaded:
-                    loaded[number] = function(self, *arguments)
-                return loaded[number]
-            try:
-                return reader.persistent_load(pid)
-            except (ValueError, KeyError) as error:
-                raise CorruptCaseError(
-                    f"{self._path}: {record}: {error}", path=self._path, record=record
-                ) from None
-
-        data = root.archive.read(RecordName(record))
         try:
-            return unpickle(data, find_global=root.find_global, persistent_load=persistent_load)
+            return Loading(self.root, map_location).load(record)
         except Exception as error:
             error.add_note(f"while loading {record} of {self._path}")
             raise
@@ -232,6 +223,13 @@ def find_root(name: str) -> Root | None:
     """
     root = get_root(name)
     if root is None and (path := announced_path(name)) is not None:
-        _reopened.append(Case.open(path))
+        archive = FolderReader(path) if os.path.isdir(path) else ArchiveReader.open(path)
+        manifest = read_manifest(archive)
+        stem = name[: -len("_01234567")]
+        if root_name(stem, archive.fingerprint) == name:
+            _reopened.append(Case.open(path, share=stem.endswith(SHARED_SUFFIX)))
+            archive.close()
+        else:  # the root of a PackageImporter
+            _private.append(acquire_private(stem, archive, manifest, name))
         root = get_root(name)
     return root

@@ -14,7 +14,7 @@ import platformdirs
 from wardian.archive import ArchiveReader
 from wardian.names import RecordName
 
-__all__ = ["CACHE_VARIABLE", "CaseFiles", "cache_folder"]
+__all__ = ["CACHE_VARIABLE", "CaseFiles", "FolderFiles", "cache_folder"]
 
 CACHE_VARIABLE = "WARDIAN_CACHE"
 """Environment variable that names another cache folder."""
@@ -136,3 +136,32 @@ class CaseFiles:
         """Remove what lives only as long as the case is open."""
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+class FolderFiles:
+    """The files of an archive that is extracted already.
+
+    Args:
+        folder: Where they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path_of(self, record: str) -> str:
+        """Return the path of *record*."""
+        return str(self.folder / record)
+
+    def record_at(self, path: str) -> RecordName | None:
+        """Return the record whose path is *path*, or None if it is not below the folder."""
+        relative = os.path.relpath(path, self.folder)
+        return None if relative.startswith(os.pardir) else RecordName(Path(relative).as_posix())
+
+    def prepare(self, module: str, code: types.CodeType) -> None:
+        """Do nothing: the files are there."""
+
+    def materialise(self, top: str) -> None:
+        """Do nothing: the files are there."""
+
+    def close(self) -> None:
+        """Do nothing: the files stay."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import re
 import sys
 import types
@@ -20,7 +21,14 @@ from wardian.rewrite import compile_module
 if TYPE_CHECKING:
     from wardian.live.root import PackedModule, Root
 
-__all__ = ["AliasLoader", "CaseFinder", "CaseLoader", "NamespaceLoader", "PREFIX", "RootLoader"]
+__all__ = [
+    "AliasLoader",
+    "CaseFinder",
+    "CaseLoader",
+    "FolderLoader",
+    "PREFIX",
+    "RootLoader",
+]
 
 PREFIX = "wardian.live."
 _ROOT_NAME = re.compile(r"_[0-9a-f]{8}$")
@@ -78,6 +86,32 @@ class AliasLoader(importlib.abc.Loader):
         # The import system returns what is in sys.modules after this call, so that the target keeps its
         # own __spec__ (importlib._bootstrap._load_unlocked).
         sys.modules[module.__name__] = self._target
+
+
+class FolderLoader(importlib.abc.Loader):
+    """Make a package that has no `__init__`: a folder with modules or data in it."""
+
+    def __init__(self, root: Root, module: str) -> None:
+        self.root = root
+        self.module = module
+        self.path = os.path.join(root.files.path_of(module.replace(".", "/")), "__init__.py")
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Return None: an ordinary module will do."""
+        return
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run nothing: there is no code."""
+        module.__dict__.update(self.root.attributes)
+
+    def is_package(self, fullname: str) -> bool:
+        """Return True."""
+        return True
+
+    def get_resource_reader(self, fullname: str) -> FileReader:
+        """Return a reader of the folder, which is made for the purpose."""
+        self.root.files.materialise(self.module.partition(".")[0])
+        return FileReader(self)  # type: ignore[arg-type]  # it reads only `path`
 
 
 class CaseLoader(importlib.abc.SourceLoader):
@@ -155,8 +189,13 @@ class CaseLoader(importlib.abc.SourceLoader):
         code = code or self.get_code(module.__name__)
         assert code is not None
         self.root.files.prepare(self.module.name, code)
+        module.__dict__.update(self.root.attributes)
         # Bytecode without source has its imports as they were written.
-        if needs_hooked_builtins(code, self.root.absent) or self.module.record not in self.root.archive:
+        if (
+            self.root.allows is not None
+            or needs_hooked_builtins(code, self.root.absent)
+            or self.module.record not in self.root.archive
+        ):
             module.__dict__["__builtins__"] = self.root.builtins
         with tolerate_second_copies(module.__name__):
             exec(code, module.__dict__)
@@ -165,32 +204,3 @@ class CaseLoader(importlib.abc.SourceLoader):
         """Return a reader of the folder of `__file__`, which is made for the purpose."""
         self.root.files.materialise(self.module.top_level)
         return FileReader(self)  # type: ignore[arg-type]  # it needs only `path`
-
-
-class NamespaceLoader(importlib.abc.Loader):
-    """Make a package of a folder without `__init__.py`.
-
-    CPython's own reads resources only of folders that a path finder found.
-
-    Args:
-        root: The root it is below.
-        module: Its own dotted name.
-    """
-
-    def __init__(self, root: Root, module: str) -> None:
-        self._root = root
-        self._module = module
-        # `FileReader` reads what is beside this.
-        self.path = root.files.path_of(module.replace(".", "/") + "/__init__.py")
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        """Return None: an ordinary module will do."""
-        return
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Do nothing: there is no code."""
-
-    def get_resource_reader(self, fullname: str) -> FileReader:
-        """Return a reader of the folder, which is made for the purpose."""
-        self._root.files.materialise(self._module.partition(".")[0])
-        return FileReader(self)  # type: ignore[arg-type]  # as above

@@ -11,18 +11,19 @@ import re
 import sys
 import threading
 import types
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from wardian.archive import ArchiveReader
+from wardian.archive import ArchiveReader, FolderReader
 from wardian.child import OPEN_CASES_VARIABLE
 from wardian.errors import ModuleNotInCaseError
-from wardian.live.files import CaseFiles
-from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, NamespaceLoader, RootLoader
+from wardian.live.files import CaseFiles, FolderFiles
+from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.libraries import link_for
 from wardian.live.mocks import MockLoader
@@ -34,11 +35,15 @@ __all__ = [
     "PackedModule",
     "Root",
     "acquire",
+    "acquire_private",
     "announced_path",
     "get_root",
     "release",
     "root_name",
 ]
+
+_MAX_ANNOUNCED = 256
+"""Cases that child processes are told of, the latest ones: systems limit the length of a variable."""
 
 _roots: dict[str, Root] = {}
 _roots_lock = threading.RLock()
@@ -90,23 +95,49 @@ class Root:
         name: Full name of the package.
         archive: The open archive.
         manifest: Its manifest.
+        guests: Objects of the owner that packed code may import, by top-level name.
+        allows: Tells of an absolute name that is not in the archive whether packed code may import it from
+            the environment. None allows everything.
+        attributes: Globals that every packed module has from the start.
+        shared: Packed top-level names for which the installed modules are served.
     """
 
-    def __init__(self, name: str, archive: ArchiveReader, manifest: Manifest) -> None:
+    def __init__(
+        self,
+        name: str,
+        archive: ArchiveReader | FolderReader,
+        manifest: Manifest,
+        *,
+        guests: Mapping[str, Any] | None = None,
+        allows: Callable[[str], bool] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        shared: frozenset[str] = frozenset(),
+    ) -> None:
         self.name = name
         self.archive = archive
         self.manifest = manifest
+        self.guests = dict(guests or {})
+        self.allows = allows
+        self.shared = shared
+        self.attributes = dict(attributes or {})
         self.roots = manifest.roots
-        self.rewritten = self.roots | SHIMMED
+        self.rewritten = self.roots | SHIMMED | frozenset(self.guests)
         self.users = 0
-        digest = archive.digest or hashlib.sha256(name.encode()).hexdigest()
+        digest = archive.fingerprint
         libraries = {library.record: library for library in manifest.libraries}
 
         def link(record: RecordName) -> str | None:
             library = libraries.get(record)
-            return None if library is None else link_for(library, archive)
+            # A folder's files are where they are.
+            return (
+                None if library is None or isinstance(archive, FolderReader) else link_for(library, archive)
+            )
 
-        self.files = CaseFiles(archive, digest, link)
+        self.files: CaseFiles | FolderFiles = (
+            FolderFiles(archive.path)
+            if isinstance(archive, FolderReader)
+            else CaseFiles(archive, digest, link)
+        )
         self._deferred = frozenset(manifest.deferred)
         self._mocks = frozenset(manifest.mocks)
         self.absent = frozenset(manifest.absent)
@@ -148,17 +179,14 @@ class Root:
         found: set[ModuleName] = set()
         for dotted in (*self.modules, *self._mocks):
             found.update(ancestors(ModuleName(dotted)))
+        folders = {name.rpartition("/")[0] for name in self.archive.names if not name.startswith(".")}
+        for folder in folders - {""}:
+            dotted = folder.replace("/", ".")
+            found.update((*ancestors(ModuleName(dotted)), ModuleName(dotted)))
+        for extern in self.manifest.externs:
+            for dotted in extern.modules:
+                found.update(ancestors(ModuleName(dotted)))
         return frozenset(found)
-
-    @cached_property
-    def _folders(self) -> frozenset[str]:
-        """Folders of the packed tree; one without modules is a namespace package, too."""
-        return frozenset(
-            folder
-            for name in self.archive.names
-            if not name.startswith(".")
-            for folder in map(str, list(PurePosixPath(name).parents)[:-1])
-        )
 
     @cached_property
     def builtins(self) -> dict[str, Any]:
@@ -199,7 +227,7 @@ class Root:
         return name.partition(".")[0] in self.absent
 
     def check_external(self, name: str) -> None:
-        """Refuse a module that was not there when the case was made.
+        """Refuse a module that was not there when the case was made, or that packed code may not import.
 
         Raises:
             ModuleNotInCaseError: which is a ModuleNotFoundError, so that packed code that can do without
@@ -208,6 +236,12 @@ class Root:
         if self.is_absent(name):
             raise ModuleNotInCaseError(
                 f"No module named {name!r}: it was not installed when this case was packed", name=name
+            )
+        if self.allows is not None and not self.allows(name):
+            raise ModuleNotInCaseError(
+                f"No module named {name!r} in the package, and it is none of its external modules; export "
+                f'again with .intern("{name}") or .extern("{name}")',
+                name=name,
             )
 
     def top_level_of(self, module: str) -> str | None:
@@ -232,6 +266,10 @@ class Root:
         fullname = f"{self.name}.{module}" if module else self.name
         if not module:
             return importlib.machinery.ModuleSpec(fullname, RootLoader(), is_package=True)
+        if module in self.guests:
+            return importlib.machinery.ModuleSpec(fullname, AliasLoader(self.guests[module]))
+        if module.partition(".")[0] in self.shared:
+            return self._extern_below_packed(module, fullname)
         packed = self.modules.get(module)
         if packed is not None:
             loader = CaseLoader(self, packed)
@@ -248,21 +286,28 @@ class Root:
                 if shim is None
                 else importlib.machinery.ModuleSpec(fullname, AliasLoader(shim), is_package=True)
             )
-        if module in self._namespaces or module.replace(".", "/") in self._folders:
-            spec = importlib.machinery.ModuleSpec(fullname, NamespaceLoader(self, module), is_package=True)
-            spec.submodule_search_locations = [self.files.path_of(module.replace(".", "/"))]
+        if module in self._namespaces:
+            if self._is_extern(module):
+                return self._extern_below_packed(module, fullname)
+            folder = FolderLoader(self, module)
+            spec = importlib.machinery.ModuleSpec(fullname, folder, is_package=True)
+            spec.submodule_search_locations = [os.path.dirname(folder.path)]
             return spec
-        return self._extern_below_packed(module, fullname)
+        return self._extern_below_packed(module, fullname) if self._is_extern(module) else None
 
-    def _extern_below_packed(self, module: str, fullname: str) -> importlib.machinery.ModuleSpec | None:
+    def _is_extern(self, module: str) -> bool:
+        return any(
+            module == m or module.startswith(m + ".")
+            for extern in self.manifest.externs
+            for m in extern.modules
+        )
+
+    def _extern_below_packed(self, module: str, fullname: str) -> importlib.machinery.ModuleSpec:
         # Part of a packed package can be an extern: a compiled module, or one that a rule names.
-        for extern in self.manifest.externs:
-            if any(module == m or module.startswith(m + ".") for m in extern.modules):
-                target = importlib.import_module(module)
-                return importlib.machinery.ModuleSpec(
-                    fullname, AliasLoader(target), is_package=hasattr(target, "__path__")
-                )
-        return None
+        target = importlib.import_module(module)
+        return importlib.machinery.ModuleSpec(
+            fullname, AliasLoader(target), is_package=hasattr(target, "__path__")
+        )
 
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by its own dotted name."""
@@ -275,27 +320,75 @@ class Root:
             ModuleNotInCaseError: if the module is neither in the case nor in the environment.
             AttributeError: if the module lacks it.
         """
-        self_or_environment = (
-            self.import_module(module) if self.serves(module) else importlib.import_module(module)
-        )
-        found: Any = self_or_environment
+        found: Any
+        if self.serves(module):
+            found = self.import_module(module)
+        else:
+            self.check_external(module)
+            found = importlib.import_module(module)
         for part in qualname.split(".") if qualname else ():
             found = getattr(found, part)
         return found
 
 
-def acquire(stem: str, archive: ArchiveReader, manifest: Manifest) -> Root:
-    """Return the root of a case, made at the first use; each call is undone by `release`."""
-    assert archive.digest is not None
-    short = root_name(stem, archive.digest)
+def acquire(stem: str, archive: ArchiveReader | FolderReader, manifest: Manifest, **options: Any) -> Root:
+    """Return the root of a case, made at the first use; each call is undone by `release`.
+
+    Args:
+        stem: What the name of the root begins with.
+        archive: The open archive.
+        manifest: Its manifest.
+        **options: As for `Root`.
+    """
+    short = root_name(stem, archive.fingerprint)
     with _roots_lock:
         root = _roots.get(short)
-        if root is None:
-            root = _roots[short] = Root(PREFIX + short, archive, manifest)
-            if archive.path is not None:
-                _announce(short, archive.path)
-        root.users += 1
-        return root
+        return _register(Root(PREFIX + short, archive, manifest, **options)) if root is None else _use(root)
+
+
+def acquire_private(
+    stem: str,
+    archive: ArchiveReader | FolderReader,
+    manifest: Manifest,
+    name: str | None = None,
+    **options: Any,
+) -> Root:
+    """Return a root that nobody else has, even for the same file; undone by `release`.
+
+    Args:
+        stem: What the name of the root begins with.
+        archive: The open archive.
+        manifest: Its manifest.
+        name: The name the root has in a parent process; None makes one, the same in every process
+            that opens the same files in the same order.
+        **options: As for `Root`.
+    """
+    with _roots_lock:
+        number = 0
+        short = name or ""
+        while not short or (name is None and short in _used):
+            number += 1
+            own = hashlib.sha256(f"{archive.fingerprint}:{number}".encode()).hexdigest()
+            short = root_name(stem, own)
+        return _register(Root(PREFIX + short, archive, manifest, **options))
+
+
+_used: set[str] = set()
+"""Names that a root has had in this process: objects outlive a root, and must not be taken for another's."""
+
+
+def _register(root: Root) -> Root:
+    short = root.name[len(PREFIX) :]
+    _roots[short] = root
+    _used.add(short)
+    if root.archive.path is not None:
+        _announce(short, root.archive.path)
+    return _use(root)
+
+
+def _use(root: Root) -> Root:
+    root.users += 1
+    return root
 
 
 def release(root: Root) -> None:
@@ -318,7 +411,7 @@ def release(root: Root) -> None:
 
 def _announce(short: str, path: Path) -> None:
     entries = [e for e in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep) if e]
-    entries.append(f"{short}={path}")
+    entries = [*entries, f"{short}={path}"][-_MAX_ANNOUNCED:]
     os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(entries)
 
 

@@ -8,7 +8,7 @@ import io
 import pickle
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,15 @@ from wardian.names import original_name
 from wardian.pickling.paths import find_path
 from wardian.pickling.stream import canonicalise, named_global
 
-__all__ = ["PROTOCOL", "PersistentId", "PickledObject", "pickle_object"]
+__all__ = [
+    "NotPicklableError",
+    "PROTOCOL",
+    "PersistentId",
+    "PickledObject",
+    "ReducePackage",
+    "module_of",
+    "pickle_object",
+]
 
 PROTOCOL = 4
 """The pickle protocol of a case (docs/format.md, 4.1)."""
@@ -26,6 +34,12 @@ PROTOCOL = 4
 _ATOMS = frozenset({int, float, str, bytes, bool, type(None), list, dict, tuple, set, frozenset, complex})
 
 PersistentId = Callable[[Any], tuple[Any, ...] | None]
+ReducePackage = Callable[[Any], tuple[Any, ...]]
+"""Returns the persistent id of an object with `__reduce_package__` (docs/format.md, 4.3)."""
+
+
+class NotPicklableError(UnpicklableError, pickle.PicklingError):
+    """Something cannot be pickled; also the error that `pickle` itself would raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,19 @@ class PickledObject:
     data: bytes
     globals: tuple[tuple[str, str], ...]
     """(module, qualified name) of every global it names."""
+    modules: tuple[str, ...] = ()
+    """Modules that are part of the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """What the callers of a pickler decide."""
+
+    persistent_id: PersistentId
+    rename: Callable[[str], str]
+    reduce_package: ReducePackage | None
+    reduce_global: Callable[[Any], Any] | None
+    capture: Capture | None
 
 
 class _Pickler(pickle.Pickler):
@@ -43,18 +70,25 @@ class _Pickler(pickle.Pickler):
     `reducer_override` sees every object that is not of a builtin type before the pickler does.
     """
 
-    def __init__(self, file: io.BytesIO, persistent_id: PersistentId, capture: Capture | None = None) -> None:
+    def __init__(self, file: io.BytesIO, hooks: _Hooks) -> None:
         super().__init__(file, protocol=PROTOCOL)
-        self._persistent_id = persistent_id
-        self._capture = capture
+        self._hooks = hooks
         self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
+        self.modules: list[str] = []
+        self.error: Exception | None = None
+        """What a `__reduce_package__` raised."""
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         if type(obj) in _ATOMS:
             return None
-        pid = self._persistent_id(obj)
+        pid = self._hooks.persistent_id(obj)
         if pid is None and hasattr(type(obj), "__reduce_package__"):
-            pid = self._reduce_package(obj)
+            reduce = self._hooks.reduce_package or self._reduce_package
+            try:
+                pid = reduce(obj)
+            except Exception as error:
+                self.error = error
+                raise
         return pid
 
     def _reduce_package(self, obj: Any) -> tuple[Any, ...]:
@@ -67,25 +101,30 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
-            return importlib.import_module, (original_name(obj.__name__),)
-        if self._capture is None:
+            name = original_name(self._hooks.rename(obj.__name__))
+            self.modules.append(name)
+            return importlib.import_module, (name,)
+        hooks = self._hooks
+        if hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):
+            return hooks.reduce_global(obj)
+        if hooks.capture is None:
             return NotImplemented
-        answer = self._capture.reduce(obj)
+        answer = hooks.capture.reduce(obj)
         return (named_global, (answer.module, answer.qualname)) if type(answer) is Global else answer
 
 
 class _Diagnosis(_Pickler):
     """A pickler that goes on after an object that cannot be pickled, and remembers it."""
 
-    def __init__(self, file: io.BytesIO, persistent_id: PersistentId, capture: Capture | None = None) -> None:
-        super().__init__(file, persistent_id, capture)
+    def __init__(self, file: io.BytesIO, hooks: _Hooks) -> None:
+        super().__init__(file, hooks)
         self.found: list[tuple[Any, str]] = []
 
     def reducer_override(self, obj: Any) -> Any:
-        reduced = super().reducer_override(obj)
-        if reduced is not NotImplemented:
-            return reduced
         try:
+            reduced = super().reducer_override(obj)
+            if reduced is not NotImplemented:
+                return reduced
             if isinstance(obj, type | types.FunctionType):
                 pickle.dumps(obj, PROTOCOL)  # by name: fails if the name does not lead back to it
             else:
@@ -103,6 +142,8 @@ def pickle_object(
     name: str,
     persistent_id: PersistentId,
     rename: Callable[[str], str] | None = None,
+    reduce_package: ReducePackage | None = None,
+    reduce_global: Callable[[Any], Any] | None = None,
     capture: Capture | None = None,
 ) -> PickledObject:
     """Pickle *obj* in canonical form.
@@ -112,33 +153,42 @@ def pickle_object(
         name: What to call it in messages (`model`).
         persistent_id: Returns the persistent id of a storage, None for anything else.
         rename: Maps the module of every global to the name it is written under.
+        reduce_package: Returns the persistent id of an object with `__reduce_package__`.
+        reduce_global: Called with each class and function that is written by name, as
+            `pickle.Pickler.reducer_override` is; it may raise.
         capture: Takes classes and functions that no import leads to. None leaves them to Python, which
             refuses them.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
+        Exception: what a `__reduce_package__` raises.
     """
     buffer = io.BytesIO()
+    hooks = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture)
+    pickler = _Pickler(buffer, hooks)
     if capture is not None:
-        capture.fails = partial(_why_not, capture)
+        capture.fails = partial(_why_not, hooks)
     try:
-        _Pickler(buffer, persistent_id, capture).dump(obj)
+        pickler.dump(obj)
         if capture is not None:
             capture.try_values()
             wanted = capture.with_values(obj)
             if wanted is not obj:
                 buffer = io.BytesIO()
-                _Pickler(buffer, persistent_id, capture).dump(wanted)
+                pickler = _Pickler(buffer, hooks)
+                pickler.dump(wanted)
     except Exception as error:
-        raise _diagnose(obj, name, persistent_id, error, capture) from error
+        if pickler.error is error:  # of an API of its own, whose callers know its errors
+            raise
+        raise _diagnose(obj, name, hooks, error) from error
     canonical = canonicalise(buffer.getvalue(), rename)
-    return PickledObject(canonical.data, canonical.globals)
+    return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
 
 
-def _why_not(capture: Capture, value: Any) -> str | None:
+def _why_not(hooks: _Hooks, value: Any) -> str | None:
     """Return why *value* cannot be pickled, None if it can. Nothing is written."""
     try:
-        _Pickler(io.BytesIO(), _without_content, capture).dump(value)
+        _Pickler(io.BytesIO(), replace(hooks, persistent_id=_without_content)).dump(value)
     except Exception as error:  # noqa: BLE001  any __reduce__ may raise anything
         return f"{type(error).__name__}: {error}"
     return None
@@ -151,10 +201,13 @@ def _without_content(obj: Any) -> tuple[Any, ...] | None:
     return ("storage",) if is_storage else None
 
 
-def _diagnose(
-    obj: Any, name: str, persistent_id: PersistentId, error: Exception, capture: Capture | None
-) -> UnpicklableError:
-    diagnosis = _Diagnosis(io.BytesIO(), persistent_id, capture)
+def module_of(obj: Any, name: str) -> str:
+    """Return the module in which *name* leads to *obj*, as `pickle` finds it."""
+    return pickle.whichmodule(obj, name)  # type: ignore[attr-defined,no-any-return]
+
+
+def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> UnpicklableError:
+    diagnosis = _Diagnosis(io.BytesIO(), hooks)
     try:
         diagnosis.dump(obj)
     except Exception as again:  # noqa: BLE001  not one object but, say, too deep a recursion
@@ -167,7 +220,7 @@ def _diagnose(
         )
         for path, (culprit, why) in zip(paths, culprits, strict=True)
     ]
-    return UnpicklableError("the object cannot be pickled", problems=problems, path=paths[0])
+    return NotPicklableError("the object cannot be pickled", problems=problems, path=paths[0])
 
 
 def _fix_for(culprit: Any, path: str) -> str:

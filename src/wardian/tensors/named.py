@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from wardian.archive import ArchiveReader
+from wardian.archive import ArchiveReader, FolderReader
 from wardian.errors import CorruptCaseError
 from wardian.manifest import Manifest, TensorEntry
 from wardian.tensors.storages import StorageReader, storage_record
@@ -99,7 +99,9 @@ class TensorMapping(Mapping[str, torch.Tensor]):
             `<entry>:`.
     """
 
-    def __init__(self, archive: ArchiveReader, manifest: Manifest, entry: str | None = None) -> None:
+    def __init__(
+        self, archive: ArchiveReader | FolderReader, manifest: Manifest, entry: str | None = None
+    ) -> None:
         self._reader = StorageReader.of(archive)
         self._path = str(archive.path)
         several = entry is None and len(manifest.entries) > 1

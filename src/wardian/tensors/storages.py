@@ -11,10 +11,10 @@ import torch
 from torch.serialization import _get_restore_location, location_tag
 from torch.storage import TypedStorage, UntypedStorage
 
-from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import RecordName
 
-__all__ = ["StorageReader", "StorageWriter", "storage_record"]
+__all__ = ["StorageReader", "StorageWriter", "finish_loading", "storage_record"]
 
 _DTYPES: dict[Any, torch.dtype] = {
     UntypedStorage: torch.uint8,
@@ -59,7 +59,7 @@ class StorageWriter:
         known = self._known.get(storage._cdata)
         if known is not None:
             return known[0]
-        key = str(len(self._known))
+        key = self._number(storage)
         self._known[storage._cdata] = (key, storage)
         host = storage if storage.device.type == "cpu" else storage.cpu()  # type: ignore[no-untyped-call]
         size = host.nbytes()
@@ -67,10 +67,18 @@ class StorageWriter:
         self.offsets[key] = (offset, size)
         return key
 
+    def _number(self, storage: UntypedStorage) -> str:
+        """Return the number under which the archive will know *storage*, which it does not have yet."""
+        return str(len(self._known))
+
     def key_of(self, tensor: torch.Tensor) -> str | None:
         """Return the number of the storage of *tensor*, or None if it was not written."""
         known = self._known.get(tensor.untyped_storage()._cdata)
         return None if known is None else known[0]
+
+
+def _as_tensor(storage: UntypedStorage) -> torch.Tensor:
+    return torch.empty(0, dtype=torch.uint8).set_(storage)
 
 
 def _bytes_of(storage: UntypedStorage) -> memoryview:
@@ -86,15 +94,15 @@ class StorageReader:
 
     Args:
         path: File that holds the storages, or None.
-        offsets: Storage number → (offset in the file, size in bytes).
-        read: Returns the bytes of a storage by number; used if *path* is None.
+        offsets: Storage number → (offset in the file, size in bytes), None for what cannot be mapped.
+        read: Returns the bytes of a storage by number; used if *path* or the offset is None.
         map_location: As for `torch.load`.
     """
 
     def __init__(
         self,
         path: Path | None,
-        offsets: Callable[[str], tuple[int, int]],
+        offsets: Callable[[str], tuple[int, int] | None],
         read: Callable[[str], bytes | memoryview] | None = None,
         map_location: Any = None,
     ) -> None:
@@ -104,16 +112,36 @@ class StorageReader:
         self._restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
         self._whole: UntypedStorage | None = None
         self._loaded: dict[str, UntypedStorage] = {}
+        self._raw: dict[str, UntypedStorage] = {}
+        self._scripts: Any = None
 
     @classmethod
-    def of(cls, archive: ArchiveReader, map_location: Any = None) -> StorageReader:
+    def of(cls, archive: ArchiveReader | FolderReader, map_location: Any = None) -> StorageReader:
         """Return a reader for the storages of *archive*."""
-        return cls(
-            archive.path,
-            lambda key: archive.location(storage_record(key)),
-            lambda key: archive.view(storage_record(key)),
-            map_location,
-        )
+
+        def content(key: str) -> bytes | memoryview:
+            try:
+                return archive.view(storage_record(key))
+            except ValueError:  # deflated, by who has zipped the archive anew
+                return archive.read(storage_record(key))
+
+        def place(key: str) -> tuple[int, int] | None:
+            try:
+                return archive.location(storage_record(key))
+            except ValueError:
+                return None
+
+        # Where the path leads to another file by now, the one that was opened is still at hand.
+        return cls(archive.path if archive.is_unchanged() else None, place, content, map_location)
+
+    @property
+    def script_context(self) -> Any:
+        """The table by which objects of TorchScript share storages with those of this reader."""
+        if self._scripts is None:
+            self._scripts = torch._C.DeserializationStorageContext()
+            for key, storage in self._raw.items():
+                self._scripts.add_storage(f"{key}.storage", _as_tensor(storage))
+        return self._scripts
 
     def persistent_load(self, pid: Any) -> Any:
         """Return the typed storage that a persistent id names (docs/format.md, 4.2).
@@ -124,27 +152,39 @@ class StorageReader:
         if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage":
             raise ValueError(f"unknown persistent id {pid!r:.80}")
         _, kind, key, location, elements = pid
+        key = str(key)
         dtype = _DTYPES.get(kind)
         if dtype is None:
             raise ValueError(f"persistent id {pid!r:.80} has no storage class")
         storage = self._loaded.get(key)
         if storage is None:
-            raw = self.raw(key)
-            storage = self._loaded[key] = self._restore(raw, location)
+            storage = self._loaded[key] = self._restore(self._shared(key), location)
         if elements * dtype.itemsize != storage.nbytes():
             raise ValueError(
                 f"storage {key} has {storage.nbytes()} bytes, not {elements} elements of {dtype}"
             )
         return TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)  # type: ignore[no-untyped-call]
 
+    def _shared(self, key: str) -> UntypedStorage:
+        """Return the bytes of storage *key*, those that TorchScript has if it has them."""
+        name = f"{key}.storage"
+        if self._scripts is not None and self._scripts.has_storage(name):
+            storage: UntypedStorage = self._scripts.get_storage(name, torch.uint8).untyped_storage()
+            return storage
+        raw = self._raw[key] = self.raw(key)
+        if self._scripts is not None:
+            self._scripts.add_storage(name, _as_tensor(raw))
+        return raw
+
     def raw(self, key: str) -> UntypedStorage:
         """Return the bytes of storage *key* on the CPU, private to the caller (copy on write)."""
-        offset, size = self._offsets(key)
-        if size == 0:
+        place = self._offsets(key)
+        if place is not None and place[1] == 0:
             return UntypedStorage(0)  # type: ignore[no-untyped-call]
-        if self._path is None:
+        if self._path is None or place is None:
             assert self._read is not None
             return torch.frombuffer(bytearray(self._read(key)), dtype=torch.uint8).untyped_storage()
+        offset, size = place
         if self._whole is None:
             # Private mapping: writes go to copied pages and never to the file.
             whole = UntypedStorage.from_file(str(self._path), False, self._path.stat().st_size)
@@ -153,3 +193,8 @@ class StorageReader:
         part = self._whole[offset : offset + size]
         assert isinstance(part, UntypedStorage)
         return part
+
+
+def finish_loading() -> None:
+    """Check the sparse tensors that were loaded, which PyTorch builds unchecked and keeps in a list."""
+    torch._utils._validate_loaded_sparse_tensors()  # type: ignore[no-untyped-call]

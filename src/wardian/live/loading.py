@@ -1,0 +1,89 @@
+"""One load of one pickle of an open archive."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from wardian.archive import FolderReader
+from wardian.errors import CorruptCaseError
+from wardian.live.root import Root
+from wardian.names import RecordName
+from wardian.pickling.unpickler import unpickle
+
+if TYPE_CHECKING:
+    import types
+
+    from wardian.tensors.storages import StorageReader
+
+__all__ = ["Loading"]
+
+
+class Loading:
+    """Load one object; nothing is shared with other loads, so threads may load at once.
+
+    It also is what functions of `__reduce_package__` get as their importer, where there is no other.
+
+    Args:
+        root: The root that serves the modules.
+        map_location: As for `torch.load`.
+        importer: What those functions get.
+    """
+
+    def __init__(self, root: Root, map_location: Any = None, importer: Any = None) -> None:
+        self._root = root
+        self._importer = importer if importer is not None else self
+        self.last_map_location = map_location
+
+    @cached_property
+    def _storages(self) -> StorageReader:
+        from wardian.tensors.storages import StorageReader
+
+        return StorageReader.of(self._root.archive, self.last_map_location)
+
+    def load(self, record: str) -> Any:
+        """Return the object of a pickle.
+
+        Raises:
+            KeyError: if there is no such record.
+            CorruptCaseError: if the pickle refers to storages that are not there, or to what no reader knows.
+        """
+        from wardian.tensors.storages import finish_loading
+
+        data = self._root.archive.read(RecordName(record))
+        reduced: dict[Any, Any] = {}
+
+        def persistent_load(pid: Any) -> Any:
+            if isinstance(pid, tuple) and pid and pid[0] == "reduce_package":
+                if len(pid) == 3:  # before torch 1.10: no number, and no two references to one object
+                    return pid[1](self._importer, *pid[2])
+                _, number, function, arguments = pid
+                if number not in reduced:
+                    reduced[number] = function(self._importer, *arguments)
+                return reduced[number]
+            try:
+                return self._storages.persistent_load(pid)
+            except (ValueError, KeyError) as error:
+                path = str(self._root.archive.path or "<memory>")
+                raise CorruptCaseError(f"{path}: {record}: {error}", path=path, record=record) from None
+
+        obj = unpickle(data, find_global=self._root.find_global, persistent_load=persistent_load)
+        finish_loading()
+        return obj
+
+    def import_module(self, name: str) -> types.ModuleType:
+        """Import a packed module by the dotted name it had when it was packed."""
+        return self._root.import_module(name)
+
+    @cached_property
+    def zip_reader(self) -> Any:
+        """The archive as PyTorch's own reader, which loads objects of TorchScript."""
+        from wardian.tensors.scripts import open_for_scripts
+
+        archive = self._root.archive
+        return archive if isinstance(archive, FolderReader) else open_for_scripts(archive)
+
+    @property
+    def storage_context(self) -> Any:
+        """The table by which objects of TorchScript share storages with tensors of this load."""
+        return self._storages.script_context

@@ -1,0 +1,168 @@
+"""Where the source of a module is, in whichever importer has it."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from wardian.environment import Distributions, ModuleFacts, ModuleKind, find_module, is_stdlib
+from wardian.live.mocks import MockLoader
+from wardian.live.root import Root
+from wardian.names import ModuleName
+from wardian.package.importer import Importer, leaves, sys_importer
+
+__all__ = ["FoundModule", "exists", "find", "stand_in_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModule:
+    """A module that an importer has."""
+
+    facts: ModuleFacts
+    read: Callable[[], bytes | None]
+    """Returns the source, None if it cannot be found."""
+    root: Root | None = None
+    """The package it is from, None for the interpreter."""
+
+
+def stand_in_source() -> bytes:
+    """Return the source that takes the place of a mocked module."""
+    return Path(__file__).with_name("_stand_in.py").read_bytes()
+
+
+def find(importer: Importer, name: ModuleName) -> FoundModule | None:
+    """Return module *name* as the first importer that has it finds it, without importing it if possible.
+
+    Args:
+        importer: Where to look.
+        name: Dotted name.
+    """
+    folder: FoundModule | None = None
+    for leaf in leaves(importer):
+        found = _find_in(leaf, name)
+        if found is None:
+            continue
+        if found.root is None or found.facts.kind is not ModuleKind.NAMESPACE:
+            return found
+        folder = folder or found  # a later importer may have its `__init__`
+    return folder
+
+
+def _find_in(leaf: Importer, name: ModuleName) -> FoundModule | None:
+    if leaf is sys_importer:
+        return _in_interpreter(name)
+    root = getattr(leaf, "root", None)
+    if isinstance(root, Root):
+        return _in_root(root, name)
+    try:
+        module = leaf.import_module(name)
+    except Exception:  # noqa: BLE001  importing runs anybody's code
+        return None
+    return _of_module(name, module)
+
+
+def _in_interpreter(name: ModuleName) -> FoundModule | None:
+    facts = find_module(name, Distributions.current())
+    if facts.kind is ModuleKind.MISSING or name == "__main__":
+        module = sys.modules.get(name)
+        return None if module is None else _of_module(name, module)
+    return FoundModule(facts, lambda: _read(facts))
+
+
+def _read(facts: ModuleFacts) -> bytes | None:
+    if facts.file is None or facts.kind is not ModuleKind.SOURCE:
+        return None
+    loader = getattr(getattr(sys.modules.get(facts.name), "__spec__", None), "loader", None)
+    if loader is not None and type(loader) is not importlib.machinery.SourceFileLoader:
+        source = _source_of_loader(loader, facts.name)  # which may know better where it is
+        if source is not None:
+            return source
+    try:
+        return Path(facts.file).read_bytes()
+    except OSError:  # in a ZIP on sys.path
+        spec = importlib.util.find_spec(facts.name)
+        return _source_of_loader(None if spec is None else spec.loader, facts.name)
+
+
+def _source_of_loader(loader: Any, name: str) -> bytes | None:
+    get_source = getattr(loader, "get_source", None)
+    try:
+        source = None if get_source is None else get_source(name)
+    except (ImportError, OSError):
+        return None
+    return source.encode() if isinstance(source, str) else None
+
+
+def _in_root(root: Root, name: ModuleName) -> FoundModule | None:
+    packed = root.modules.get(name)
+    owner = next(
+        (d.name for d in root.manifest.distributions if d.version and name.partition(".")[0] in d.roots), None
+    )
+    if packed is not None:
+        facts = ModuleFacts(name, ModuleKind.SOURCE, None, packed.is_package, owner)
+        return FoundModule(facts, lambda: root.archive.read(packed.record), root)
+    if name in root.manifest.mocks:
+        return FoundModule(ModuleFacts(name, ModuleKind.SOURCE, None, True), stand_in_source, root)
+    if root.is_module(name):
+        return FoundModule(ModuleFacts(name, ModuleKind.NAMESPACE, None, True), lambda: None, root)
+    if not root.serves(name) and (root.allows is None or root.allows(name)):
+        return _in_interpreter(name)
+    return None
+
+
+def _of_module(name: ModuleName, module: ModuleType) -> FoundModule:
+    """Describe a module that can only be looked at as it is in memory."""
+    if isinstance(getattr(module, "__loader__", None), MockLoader):
+        return FoundModule(ModuleFacts(name, ModuleKind.SOURCE, None, True), stand_in_source)
+    file = getattr(module, "__file__", None)
+    is_package = hasattr(module, "__path__")
+    if isinstance(file, str) and file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+        kind = ModuleKind.EXTENSION
+    elif file is None and is_package:
+        kind = ModuleKind.NAMESPACE
+    else:
+        kind = ModuleKind.SOURCE if isinstance(file, str) and file.endswith(".py") else ModuleKind.MISSING
+    facts = ModuleFacts(name, kind, file if kind is not ModuleKind.MISSING else None, is_package)
+    loader = getattr(getattr(module, "__spec__", None), "loader", None) or getattr(module, "__loader__", None)
+
+    def read() -> bytes | None:
+        source = _source_of_loader(loader, module.__name__)
+        return source if source is not None else _read(facts)
+
+    return FoundModule(facts, read)
+
+
+def exists(importer: Importer, name: ModuleName) -> bool:
+    """Tell whether *name* is a module, not an attribute of one, where packed code would look for it."""
+    if is_stdlib(name):
+        return _is_stdlib_module(name)
+    parent, _, last = name.rpartition(".")
+    loaded = sys.modules.get(parent)
+    if name not in sys.modules and loaded is not None and hasattr(loaded, "__dict__"):
+        attribute = loaded.__dict__.get(last)
+        if attribute is not None and not isinstance(attribute, ModuleType):
+            return any(isinstance(getattr(leaf, "root", None), Root) for leaf in leaves(importer)) and (
+                find(importer, name) is not None
+            )
+    return find(importer, name) is not None
+
+
+def _is_stdlib_module(name: str) -> bool:
+    if name in sys.modules:
+        return True
+    parent, _, last = name.rpartition(".")
+    if parent and hasattr(sys.modules.get(parent), last):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of deprecated modules, whose parents this imports
+        try:
+            return importlib.util.find_spec(name) is not None
+        except (ImportError, AttributeError, ValueError):
+            return False

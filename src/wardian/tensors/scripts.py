@@ -1,0 +1,175 @@
+"""Objects of TorchScript in an archive: PyTorch's serializer makes their records, Wardian writes them.
+
+PyTorch writes TorchScript only through its own ZIP writer. Here that writer writes to a sink that takes the
+records out of the stream as they come, so that storages go straight into the archive and are numbered,
+and shared, together with those of tensors.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Generator
+from typing import Any
+
+import torch
+from torch.storage import UntypedStorage
+
+from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE, STORAGE_NAME
+from wardian.names import RecordName, record_name
+from wardian.tensors.storages import StorageWriter
+
+__all__ = ["ScriptingStorageWriter", "open_for_scripts"]
+
+_DESCRIPTOR = b"PK\x07\x08"
+_DIRECTORY = (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06")
+
+
+def open_for_scripts(archive: ArchiveReader) -> torch._C.PyTorchFileReader:
+    """Open *archive* with PyTorch's own reader."""
+    if archive.path is not None and archive.is_unchanged():
+        return torch._C.PyTorchFileReader(str(archive.path))
+    return torch._C.PyTorchFileReader(io.BytesIO(archive.whole()))
+
+
+class _Sink:
+    """A file that is written to as a ZIP archive, and keeps the records.
+
+    PyTorch's writer makes one call for each part of a record: header, name, extra field, content (several
+    if it is deflated), and a data descriptor that says how long the content was.
+    """
+
+    def __init__(self, archive: ArchiveWriter) -> None:
+        self._archive = archive
+        self._parts = self._read()
+        next(self._parts)
+        self.records: dict[RecordName, bytes] = {}
+        self.storages = 0
+        """Number of storages in the archive."""
+
+    def write(self, part: memoryview) -> int:
+        size = len(part)
+        if size:
+            self._parts.send(part)
+        return size
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def _read(self) -> Generator[None, memoryview]:
+        part = yield
+        while True:
+            if bytes(part[:4]) in _DIRECTORY:
+                while True:  # the rest repeats what is known
+                    yield
+            if len(part) != LOCAL.size or bytes(part[:4]) != LOCAL_SIGNATURE:
+                raise _unexpected()
+            header = LOCAL.unpack(part)
+            method, name_length, extra_length = header[3], header[-2], header[-1]
+            part = yield
+            name = record_name(bytes(part).decode().partition("/")[2])
+            if len(part) != name_length:
+                raise _unexpected()
+            if extra_length:
+                part = yield
+                if len(part) != extra_length:
+                    raise _unexpected()
+            part = yield
+            written = 0
+            kept: list[bytes] = []
+            while not (bytes(part[:4]) == _DESCRIPTOR and _describes(part, written)):
+                written += len(part)
+                if STORAGE_NAME.fullmatch(name) and method != DEFLATED:
+                    if kept or name != f".data/{self.storages}.storage":
+                        raise _unexpected()
+                    # The part is PyTorch's own memory, gone when this call returns.
+                    self._archive.add_storage(part, len(part))
+                    self.storages += 1
+                    kept.append(b"")
+                else:
+                    kept.append(bytes(part))
+                part = yield
+            content = b"".join(kept)
+            if STORAGE_NAME.fullmatch(name):
+                if not kept:
+                    self._archive.add_storage(b"", 0)
+                    self.storages += 1
+            else:
+                self.records[name] = (
+                    zlib.decompress(content, -zlib.MAX_WBITS) if method == DEFLATED else content
+                )
+            part = yield
+
+
+def _describes(part: memoryview, written: int) -> bool:
+    """Tell whether *part* is the data descriptor after *written* bytes."""
+    width = {16: 4, 24: 8}.get(len(part))
+    return width is not None and int.from_bytes(part[8 : 8 + width], "little") == written
+
+
+def _unexpected() -> RuntimeError:
+    return RuntimeError(
+        f"torch {torch.__version__} writes TorchScript in a way that is not known; please report it"
+    )
+
+
+class ScriptingStorageWriter(StorageWriter):
+    """A writer of storages that shares them, and their numbers, with TorchScript.
+
+    Args:
+        archive: Where storages go.
+    """
+
+    def __init__(self, archive: ArchiveWriter) -> None:
+        super().__init__(archive)
+        self._sink: _Sink | None = None
+        self._serializer: Any = None
+        self._context: Any = None
+
+    @property
+    def serializer(self) -> Any:
+        """PyTorch's serializer of TorchScript; made, with what is known so far, when it is first needed."""
+        if self._serializer is None:
+            self._sink = _Sink(self._archive)
+            self._zip = torch._C.PyTorchFileWriter(self._sink)  # type: ignore[call-overload]
+            self._serializer = torch._C.ScriptModuleSerializer(self._zip)
+            self._context = self._serializer.storage_context()
+            for _, storage in self._known.values():
+                self._context.get_or_add_storage(storage)
+            self._sink.storages = len(self._known)
+        return self._serializer
+
+    def _number(self, storage: UntypedStorage) -> str:
+        if self._sink is None:
+            return super()._number(storage)
+        return str(self._context.get_or_add_storage(storage))
+
+    def add(self, storage: UntypedStorage) -> str:
+        """Write *storage* unless it, or TorchScript, was written with it before; return its number."""
+        if self._sink is None or storage._cdata in self._known:
+            return super().add(storage)
+        if self._context.has_storage(storage):  # TorchScript brought it
+            key = self._number(storage)
+            self._known[storage._cdata] = (key, storage)
+            return key
+        key = super().add(storage)
+        self._sink.storages += 1
+        return key
+
+    def finish_scripts(self) -> dict[RecordName, bytes]:
+        """Return the records that TorchScript makes beside its storages. Nothing can be added after it."""
+        if self._serializer is None:
+            return {}
+        assert self._sink is not None
+        self._serializer.write_files()
+        self._zip.write_end_of_file()
+        records = self._sink.records
+        self._serializer = self._context = None
+        del self._zip
+        own = (".data/version", ".data/serialization_id", "version", "byteorder", ".format_version")
+        return {
+            name: data
+            for name, data in records.items()
+            if name.startswith(".data/ts_code/") and name not in own
+        }

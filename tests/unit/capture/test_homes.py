@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import collections
+import math
+import operator
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from wardian.capture.homes import find_path_in, importable, is_importable, public_name
+
+nameless = (lambda: 1,)
+
+
+def test_class_of_an_importable_module_is_found_by_its_name() -> None:
+    assert importable(collections.OrderedDict) == ("collections", "OrderedDict")
+
+
+def test_lambda_is_found_where_its_module_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    act = eval("lambda x: x", vars(collections))
+    assert importable(act) is None
+    monkeypatch.setattr(collections, "act", act, raising=False)
+    assert importable(act) == ("collections", "act")
+
+
+def test_modules_that_another_process_cannot_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = types.ModuleType("made_a_moment_ago")
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    assert not is_importable(made.__name__)
+    assert not is_importable("__main__")
+    assert not is_importable(None)
+    assert not is_importable("wardian.live.net_01234567.captured.main")
+    assert is_importable("collections")
+
+
+@pytest.mark.parametrize(
+    ("obj", "name"),
+    [
+        (math.sin, ("math", "sin")),
+        (operator.add, ("operator", "add")),
+        (len, ("builtins", "len")),
+        (str.lower, ("builtins", "str.lower")),
+        (3, None),
+    ],
+)
+def test_public_names_of_builtin_functions(obj: Any, name: tuple[str, str] | None) -> None:
+    assert public_name(obj) == name
+
+
+def test_torch_functions_have_public_names() -> None:
+    torch = pytest.importorskip("torch")
+    assert public_name(torch.relu) == ("torch", "relu")
+    assert public_name(torch.linalg.vector_norm) == ("torch.linalg", "vector_norm")
+    assert public_name(torch.Tensor.add) == ("torch", "Tensor.add")
+    assert public_name(torch.nn.functional.gelu) == ("torch.nn.functional", "gelu")
+    assert public_name(torch.special.expit) == ("torch.special", "expit")
+
+
+def test_path_into_a_class() -> None:
+    class Acts:
+        cube = lambda x: x**3  # noqa: E731
+
+    Acts.__module__ = "mylib.acts"
+    namespace = {"__name__": "mylib.acts", "Acts": Acts}
+    assert find_path_in(namespace, Acts.cube) == "Acts.cube"
+    assert find_path_in(namespace, nameless[0]) is None

@@ -1,0 +1,213 @@
+"""What is taken of a script, and what comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.capture.transplant import execute, installed, take, transplant
+from wardian.errors import UnpicklableError
+
+
+def _source(obj: Any) -> str:
+    return take(obj)[1].modules()["captured.notebook"].source  # type: ignore[index]
+
+
+def test_takes_what_is_needed_and_nothing_else() -> None:
+    made = execute(
+        "import math\nimport json\nRATE = 0.5\nUNUSED = 1\n\ndef helper(x):\n    return math.floor(x) * RATE\n\n"
+        "def other():\n    return json\n\nclass Net:\n    def run(self, x):\n        return helper(x)\n\n"
+        "raise_if_run = print\nnet = Net()\n"
+    )
+    source = _source(made["net"])
+    assert "RATE = 0.5" in source
+    assert "import math" in source
+    for name in ("UNUSED", "json", "other", "raise_if_run", "net ="):
+        assert name not in source
+    assert transplant(made["net"]).run(3.5) == 1.5
+
+
+def test_a_constant_is_taken_as_it_is_not_as_it_was_written() -> None:
+    made = execute("n = 1\nn += 1\nsize: int = 0x10\ndef f():\n    return n, size")
+    assert transplant(made["f"])() == (2, 16)
+
+
+def test_a_value_stays_one_object_with_what_refers_to_it() -> None:
+    made = execute("registry = {'a': []}\nclass Net:\n    def read(self):\n        return registry")
+    net = made["Net"]()
+    net.own = made["registry"]["a"]
+    copy = transplant(net)
+    assert copy.read()["a"] is copy.own
+
+
+def test_the_last_of_two_definitions_is_taken() -> None:
+    made = execute("def f():\n    return 1\ndef g():\n    return f()\ndef f():\n    return 2\n")
+    assert transplant(made["g"])() == 2
+
+
+def test_an_instance_of_a_class_that_was_defined_again_keeps_its_class() -> None:
+    made = execute("class Net:\n    def run(self):\n        return 1\nold = Net()")
+    exec(compile("class Net:\n    def run(self):\n        return 2\n", "<string>", "exec"), made)
+    assert transplant(made["old"]).run() == 1
+
+
+def test_lambdas_on_one_line() -> None:
+    made = execute("pair = [(lambda x: x + 1), (lambda x: x + 2), (lambda x: lambda y: x - y)]")
+    first, second, third = transplant(made["pair"])
+    assert (first(0), second(0), third(5)(3)) == (1, 2, 2)
+
+
+def test_functions_that_share_a_variable_share_it_after() -> None:
+    made = execute(
+        "def counter():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n        return n\n"
+        "    def read():\n        return n\n    return up, read\npair = counter()"
+    )
+    up, read = transplant(made["pair"])
+    up()
+    assert (up(), read()) == (2, 2)
+
+
+def test_recursive_functions_and_defaults() -> None:
+    made = execute(
+        "def make(base):\n    def fact(n, acc=base, *, step=1):\n        return acc if n < 2 else fact(n - step, acc * n)\n"
+        "    return fact\nfact = make([1][0])\ndel_me = make(2)"
+    )
+    made["holder"] = [made.pop("fact")]
+    assert transplant(made["holder"])[0](5) == 120
+    assert transplant(made["holder"])[0].__qualname__ == "make.<locals>.fact"
+
+
+def test_private_names_mean_what_they_meant() -> None:
+    made = execute(
+        "class Net:\n    def __init__(self):\n        self.__x = 3\n        self.get = lambda: self.__x\nnet = Net()"
+    )
+    assert transplant(made["net"]).get() == 3
+
+
+def test_local_class_with_super_and_enclosing_names() -> None:
+    made = execute(
+        "class Base:\n    def run(self):\n        return 1\n"
+        "def make(base, n):\n    class Net(base):\n        size = n\n        def run(self):\n"
+        "            return super().run() + n + isinstance(self, Net)\n    return Net()\nnet = make(Base, 10)"
+    )
+    copy = transplant(made["net"])
+    assert copy.run() == 12
+    assert type(copy).size == 10
+
+
+def test_default_argument_is_not_computed_again() -> None:
+    made = execute("calls = []\ndef load():\n    calls.append(1)\n    return {'a': 1}\n")
+    made = execute(
+        "TABLE = load()\nclass Net:\n    table = TABLE\n    def run(self, t=TABLE):\n        return t", **made
+    )
+    copy = transplant(made["Net"]())
+    assert copy.run() == {"a": 1}
+    assert copy.run() is type(copy).table
+    assert made["calls"] == [1]
+
+
+def test_what_cannot_be_pickled_is_left_out_and_told() -> None:
+    made = execute("stream = open(__file__)\ndef f():\n    return stream", __file__=__file__)
+    _, capture = take(made["f"])
+    made["stream"].close()
+    assert [line.partition(" ")[0] for line in capture.left_out] == ["notebook.stream"]
+
+
+def test_code_without_source_is_bytecode_and_told() -> None:
+    namespace: dict[str, Any] = {"__name__": "notebook"}
+    exec("K = 2\ndef f(x):\n    return x * K", namespace)
+    _, capture = take(namespace["f"])
+    assert capture.bytecode == {"notebook.f"}
+    assert transplant(namespace["f"])(4) == 8
+
+
+def test_code_of_a_page_of_documentation_has_source(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("# A page: see\n\nLike this\n\ndef act(x):\n    return x + 1\n\nAnd so on.\n")
+    namespace: dict[str, Any] = {"__name__": "notebook"}
+    exec(compile("\n" * 4 + "def act(x):\n    return x + 1\n", str(page), "exec"), namespace)
+    _, capture = take(namespace["act"])
+    assert not capture.bytecode
+    assert transplant(namespace["act"])(1) == 2
+
+
+def test_functions_of_an_importable_module_keep_its_globals() -> None:
+    made = execute("def noted(name):\n    yield name")
+    manager = contextlib.contextmanager(made["noted"])  # a function made in a function of contextlib
+    del made["noted"]
+    copy = transplant([manager])[0]
+    assert copy.__globals__ is vars(contextlib)
+    with copy("name") as name:
+        assert name == "name"
+
+
+@pytest.mark.parametrize(
+    ("body", "use"),
+    [
+        ("return collections.namedtuple('P', 'x y', defaults=(2,))", lambda cls: tuple(cls(1))),
+        ("return enum.Enum('C', 'A B')", lambda cls: [m.value for m in cls]),
+        (
+            "class C(enum.IntEnum):\n        A = 1\n        def double(self):\n            return self * 2\n    return C",
+            lambda cls: cls.A.double(),
+        ),
+        (
+            "@dataclasses.dataclass(order=True)\n    class D:\n        x: int = 1\n"
+            "        y: list = dataclasses.field(default_factory=list)\n    return D",
+            lambda cls: (repr(cls(3)), cls(1) < cls(2), cls().y),
+        ),
+        ("return type('T', (), {'run': lambda self: 1, '__slots__': ('a',)})", lambda cls: cls().run()),
+        (
+            "class A(abc.ABC):\n        @abc.abstractmethod\n        def f(self): ...\n"
+            "    class B(A):\n        def f(self):\n            return 1\n    return B",
+            lambda cls: (cls().f(), cls.__mro__[1].__abstractmethods__),
+        ),
+        (
+            "class P:\n        @functools.cached_property\n        def f(self):\n            return 3\n    return P",
+            lambda cls: cls().f,
+        ),
+        (
+            "class G(typing.Generic[T]):\n        def f(self):\n            return 3\n    return G",
+            lambda cls: (cls[int]().f(), len(cls.__parameters__)),
+        ),
+    ],
+)
+def test_classes_made_in_functions(body: str, use: Any) -> None:
+    head = "import abc, collections, dataclasses, enum, functools, typing\nT = typing.TypeVar('T')\n"
+    cls = execute(f"{head}def make():\n    {body}\n")["make"]()
+    copy = transplant([cls])[0]
+    assert copy is not cls
+    assert copy.__qualname__ == cls.__qualname__
+    assert use(copy) == use(cls)
+
+
+def test_locks_and_read_only_mappings() -> None:
+    copy = transplant({"lock": threading.Lock(), "view": types.MappingProxyType({"a": 1})})
+    assert copy["lock"].acquire(blocking=False)
+    assert isinstance(copy["view"], types.MappingProxyType)
+
+
+def test_same_object_same_bytes() -> None:
+    source = "K = {'a'}\ndef f():\n    return K\nclass A:\n    def run(self):\n        return f()"
+    (one, first), (two, second) = take(execute(source)["A"]()), take(execute(source)["A"]())
+    assert one == two
+    assert {n: m.source for n, m in first.modules().items()} == {
+        n: m.source for n, m in second.modules().items()
+    }
+
+
+def test_what_cannot_be_pickled_inside_the_object_is_an_error() -> None:
+    made = execute("class Net:\n    pass\nnet = Net()")
+    with open(__file__) as made["net"].stream, pytest.raises(UnpicklableError, match=r"obj\.stream"):
+        take(made["net"])
+
+
+def test_installed_modules_are_gone_after() -> None:
+    with installed({"captured": ("x = 1", True, None)}):
+        pass
+    with pytest.raises(ModuleNotFoundError):
+        __import__("captured")
