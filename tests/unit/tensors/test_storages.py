@@ -44,7 +44,7 @@ TENSORS: dict[str, Callable[[], torch.Tensor]] = {
     "zero elements": partial(torch.empty, 0),
     "zero size with a shape": lambda: torch.empty(0, 3, 2, dtype=torch.int16),
     "no dimensions": lambda: torch.tensor(3.5),
-    "not contiguous": lambda: BASE.t(),
+    "not contiguous": BASE.t,
     "every other": lambda: BASE[::2, 1::3],
     "expanded": lambda: torch.ones(1, 3).expand(5, 3),
     "nan": lambda: torch.tensor([float("nan"), float("inf"), -0.0]),
