@@ -237,6 +237,9 @@ class _Sys(types.ModuleType):
         else:
             setattr(sys, name, value)
 
+    def __delattr__(self, name: str) -> None:
+        delattr(sys, name)
+
     def __dir__(self) -> list[str]:
         return dir(sys)
 
