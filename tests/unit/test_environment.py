@@ -1,0 +1,113 @@
+"""What is installed, and which module is whose. The installed distributions are written here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import importable, write_tree
+from wardian.environment import Distributions, ModuleKind, find_module, is_importable, is_stdlib
+from wardian.names import ModuleName
+
+SITE = """
+--- seedbank/__init__.py
+raise AssertionError("looking a module up must not import it")
+--- seedbank/vault.py
+--- seedbank/labels.txt
+--- seed_tool.py
+--- shared/north.py
+--- SeedBank-1.4.dist-info/METADATA
+Metadata-Version: 2.1
+Name: Seed.Bank
+Version: 1.4
+Requires-Dist: seed-tools>=1
+Requires-Dist: never-installed; extra == "all"
+--- SeedBank-1.4.dist-info/RECORD
+seedbank/__init__.py,sha256=x,60
+seedbank/vault.py,,
+seedbank/labels.txt,,
+seedbank/__pycache__/vault.cpython-311.pyc,,
+../../bin/seed,,
+shared/north.py,,
+SeedBank-1.4.dist-info/METADATA,,
+--- seed_tools-2.0.dist-info/METADATA
+Metadata-Version: 2.1
+Name: seed-tools
+Version: 2.0
+--- seed_tools-2.0.dist-info/RECORD
+seed_tool.py,,
+shared/south.py,,
+--- shared/south.py
+--- leftover-0.1.dist-info/RECORD
+"""
+
+PROJECT = """
+--- garden/__init__.py
+--- garden/beds/rose.py
+--- old.pyc
+--- plain.py
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    return write_tree(tmp_path / "site", SITE)
+
+
+def test_a_distribution_knows_its_files_roots_and_requirements(site: Path) -> None:
+    with importable(site):
+        found = Distributions.current()["seed_bank"]
+        assert (found.name, found.version, found.editable) == ("seed-bank", "1.4", False)
+        assert found.roots == {"seedbank", "shared"}
+        assert [str(path) for path in found.files if ".dist-info" not in str(path)] == [
+            "seedbank/__init__.py",
+            "seedbank/labels.txt",
+            "seedbank/vault.py",
+            "shared/north.py",
+        ]
+        assert found.requires == {"seed-tools"}
+        assert Distributions.current().closure("Seed.Bank") == {"seed-bank", "seed-tools"}
+        assert Distributions.current().get("leftover") is None
+    assert Distributions.current().get("seed-bank") is None
+
+
+def test_modules_are_found_with_their_owner_and_not_imported(site: Path, tmp_path: Path) -> None:
+    project = write_tree(tmp_path / "project", PROJECT)
+    with importable(site, project):
+        installed = Distributions.current()
+
+        def look(name: str) -> tuple[str, str | None, bool]:
+            found = find_module(ModuleName(name), installed)
+            return str(found.kind), found.distribution, found.is_package
+
+        assert look("seedbank.vault") == ("source", "seed-bank", False)
+        assert look("seedbank") == ("source", "seed-bank", True)
+        assert look("seed_tool") == ("source", "seed-tools", False)
+        assert look("shared.north")[1] == "seed-bank"
+        assert look("shared.south")[1] == "seed-tools"
+        assert look("garden") == ("source", None, True)
+        assert look("garden.beds") == ("namespace", None, True)
+        assert look("garden.beds.rose") == ("source", None, False)
+        assert look("plain") == ("source", None, False)
+        assert look("old")[0] == "bytecode"
+        assert look("garden.missing")[0] == look("nothing.at.all")[0] == "missing"
+        assert look("json.decoder")[0] == look("_socket")[0] == "stdlib"
+        assert "seedbank" not in sys.modules
+        assert installed.owner_of_file(str(site / "seedbank" / "labels.txt")) == "seed-bank"
+        assert installed.owner_of_file(str(project / "plain.py")) is None
+        assert is_importable(ModuleName("garden.beds.rose"))
+        assert not is_importable(ModuleName("garden.missing"))
+
+
+def test_what_stands_behind_a_name_is_told_for_compiled_modules() -> None:
+    found = find_module(ModuleName("torch._C"), Distributions.current())
+    assert (found.kind, found.distribution) == (ModuleKind.EXTENSION, "torch")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("os.path", True), ("_ssl", True), ("__main__", True), ("numpy", False)]
+)
+def test_the_standard_library_is_known(name: str, expected: bool) -> None:
+    assert is_stdlib(ModuleName(name)) is expected

@@ -1,0 +1,55 @@
+"""Chains of imports: the shortest, and always the same one."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from wardian.graph import Import, ImportContext, ImportGraph
+from wardian.names import ModuleName
+
+
+def _edge(
+    importer: str, imported: str, line: int = 1, context: ImportContext = ImportContext.UNCONDITIONAL
+) -> Import:
+    return Import(ModuleName(importer), ModuleName(imported), line, context, f"{importer}.py")
+
+
+def _chain(graph: ImportGraph, source: str, target: str) -> list[str]:
+    return [e.imported for e in graph.find_shortest_chain([ModuleName(source)], ModuleName(target))]
+
+
+DIAMOND = [
+    _edge("mylib", "mylib.b"),
+    _edge("mylib", "mylib.a"),
+    _edge("mylib.a", "mylib.end"),
+    _edge("mylib.b", "mylib.end"),
+]
+
+
+def test_of_equal_chains_the_first_by_name_wins_whatever_the_order() -> None:
+    for edges in permutations(DIAMOND):
+        assert _chain(ImportGraph(edges), "mylib", "mylib.end") == ["mylib.a", "mylib.end"]
+
+
+def test_equal_sets_make_equal_graphs() -> None:
+    assert ImportGraph(DIAMOND) == ImportGraph([*DIAMOND[::-1], DIAMOND[0]])
+    assert ImportGraph(DIAMOND) != ImportGraph(DIAMOND[1:])
+    assert len(ImportGraph([*DIAMOND, *DIAMOND])) == 4
+
+
+def test_a_shortcut_is_taken_and_a_circle_ends() -> None:
+    circle = [_edge("mylib.end", "mylib"), _edge("mylib", "mylib.end", 9)]
+    assert _chain(ImportGraph([*DIAMOND, *circle]), "mylib", "mylib.end") == ["mylib.end"]
+    assert _chain(ImportGraph([*DIAMOND, *circle]), "mylib", "numpy") == []
+
+
+def test_imports_for_type_checkers_lead_nowhere() -> None:
+    graph = ImportGraph([_edge("mylib", "numpy", context=ImportContext.TYPE_CHECKING)])
+    assert _chain(graph, "mylib", "numpy") == []
+    assert [e.imported for e in graph.find_imports_by(ModuleName("mylib"))] == ["numpy"]
+
+
+def test_a_step_reads_as_a_sentence_with_its_place() -> None:
+    assert str(_edge("mylib", "numpy", 7)) == "mylib.py:7: mylib imports numpy (unconditional)"
+    unknown = Import(ModuleName("mylib"), ModuleName("numpy"), 0, ImportContext.OBSERVED)
+    assert str(unknown) == "mylib: mylib imports numpy (observed)"

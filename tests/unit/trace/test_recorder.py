@@ -1,0 +1,86 @@
+"""What a run imports and opens is recorded; everything is as it was afterwards."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tests.support import importable, write_tree
+from wardian.facts import Evidence, ObservedImport
+from wardian.trace.recorder import Recorder
+
+PROJECT = """
+--- thyme/__init__.py
+import json
+from . import leaf
+from thyme.leaf import SMELL
+--- thyme/leaf.py
+SMELL = "sharp"
+def late():
+    import thyme.root
+    return importlib_name("thyme.stem")
+def importlib_name(name):
+    import importlib
+    return importlib.import_module(name)
+--- thyme/root.py
+--- thyme/stem.py
+try:
+    import nobody_has_this.part
+except ImportError:
+    pass
+import importlib.util
+FOUND = importlib.util.find_spec("nor_this")
+--- thyme/notes.txt
+dry
+"""
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
+    folder = write_tree(tmp_path_factory.mktemp("thyme"), PROJECT)
+    originals = builtins.__import__, importlib.import_module, importlib.util.find_spec
+    recorder = Recorder()
+    with importable(folder) as load, recorder.recording():
+        importlib.import_module("thyme").leaf.late()
+        (folder / "thyme" / "notes.txt").read_text()
+        (folder / "written.txt").write_text("this is no reading")
+        del load
+        found = recorder.evidence(libraries=["b.so", "a.so"], operators=[], namespaces=[], ran=True)
+    assert (builtins.__import__, importlib.import_module, importlib.util.find_spec) == originals
+    return found, folder
+
+
+def test_modules_that_came_are_listed(evidence: tuple[Evidence, Path]) -> None:
+    mine = [name for name in evidence[0].modules if name.startswith("thyme")]
+    assert mine == ["thyme", "thyme.leaf", "thyme.root", "thyme.stem"]
+
+
+def test_each_import_has_its_line(evidence: tuple[Evidence, Path]) -> None:
+    expected = {
+        ObservedImport("thyme", "thyme.leaf", 2),
+        ObservedImport("thyme", "thyme.leaf", 3),
+        ObservedImport("thyme.leaf", "thyme.root", 3),
+        ObservedImport("thyme.leaf", "thyme.stem", 7),
+    }
+    assert expected <= set(evidence[0].imports)
+    assert list(evidence[0].imports) == sorted(evidence[0].imports)
+
+
+def test_what_was_asked_for_and_not_there_is_absent(evidence: tuple[Evidence, Path]) -> None:
+    assert evidence[0].absent == ("nobody_has_this", "nor_this")
+
+
+def test_files_that_were_read_are_listed_and_written_ones_are_not(evidence: tuple[Evidence, Path]) -> None:
+    found, folder = evidence
+    assert str(folder / "thyme" / "notes.txt") in found.files
+    assert str(folder / "written.txt") not in found.files
+    assert not [path for path in found.files if path.endswith(".pyc")]
+
+
+def test_evidence_travels_as_plain_data(evidence: tuple[Evidence, Path]) -> None:
+    assert Evidence.from_plain(evidence[0].to_plain()) == evidence[0]
+    assert evidence[0].libraries == ("a.so", "b.so")
