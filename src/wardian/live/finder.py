@@ -62,8 +62,8 @@ class CaseFinder(importlib.abc.MetaPathFinder):
         if root is None:
             stem, digest = root_name[:-9], root_name[-8:]
             raise ModuleNotInCaseError(
-                f"{fullname} is part of the case {stem!r} with a digest that begins with {digest}, which is not "
-                f"open in this process; open it first: wardian.open('{stem}.case')",
+                f"{fullname} is part of the case {stem!r} whose digest begins with {digest}, which is not"
+                f" open in this process; open it first: wardian.open('{stem}.case')",
                 name=fullname,
             )
         return root.find_spec(module)

@@ -54,7 +54,7 @@ def link_for(library: Library, archive: ArchiveReader) -> str | None:
 
 
 def _installed(library: Library) -> str | None:
-    """Return the file of the environment's build, if the library it belongs to can be imported here at all."""
+    """Return the file of the environment's build, if what it belongs to can be imported here."""
     top, _, rest = library.record.partition("/")
     try:
         spec = importlib.util.find_spec(top)
