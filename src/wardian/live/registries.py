@@ -54,11 +54,27 @@ def _tolerant(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def _fragment_if_taken(original: Callable[..., None]) -> Callable[..., None]:
+    """Let a second copy open a namespace that may be opened once: as a fragment of the first."""
+
+    @functools.wraps(original)
+    def wrapper(library: Any, ns: str, kind: str, dispatch_key: str = "") -> None:
+        try:
+            original(library, ns, kind, dispatch_key)
+        except RuntimeError as error:
+            if kind != "DEF" or "single TORCH_LIBRARY" not in str(error) or not _from_packed_code():
+                raise
+            original(library, ns, "FRAGMENT", dispatch_key)
+
+    return wrapper
+
+
 def _targets() -> Iterator[tuple[Any, str]]:
     torch = sys.modules.get("torch")
     if torch is None:
         return
     library = torch.library.Library
+    yield library, "__init__"
     for name in ("define", "impl", "fallback", "_register_fake", "_register_torch_dispatch_rule"):
         if hasattr(library, name):
             yield library, name
@@ -85,7 +101,8 @@ def tolerate_second_copies(module: str) -> Iterator[None]:
             for owner, name in _targets():
                 original = getattr(owner, name)
                 _originals.append((owner, name, original))
-                setattr(owner, name, _tolerant(original))
+                wrap = _fragment_if_taken if name == "__init__" else _tolerant
+                setattr(owner, name, wrap(original))
     try:
         yield
     finally:

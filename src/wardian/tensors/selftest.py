@@ -82,8 +82,14 @@ def _tensor_difference(expected: torch.Tensor, actual: Any, where: str) -> str |
         return f"{where} is a {type(actual).__qualname__}, not a tensor"
     if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
         return f"{where} is {actual.dtype}{list(actual.shape)}, not {expected.dtype}{list(expected.shape)}"
-    if expected.layout != torch.strided or expected.is_quantized or expected.device.type == "meta":
+    if expected.layout != actual.layout:
+        return f"{where} is {actual.layout}, not {expected.layout}"
+    if expected.is_meta or actual.is_meta:
+        return None if expected.is_meta and actual.is_meta else f"{where} has no values on one side"
+    if expected.is_quantized:
         return None if torch.equal(expected, actual) else f"{where} differs"
+    if expected.layout != torch.strided:
+        expected, actual = expected.to_dense(), actual.to_dense()
     mine, other = expected.detach().cpu(), actual.detach().cpu()
     equal = mine == other
     if mine.is_floating_point() or mine.is_complex():
