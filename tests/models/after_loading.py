@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -64,11 +65,18 @@ def _deepcopy(model: Any, inputs: Any) -> None:
 
 
 def _pickle(model: Any, inputs: Any) -> None:
-    data = pickle.dumps(model)
-    _PICKLE.write_bytes(data)  # for the test that unpickles in one more process
-    again = pickle.loads(data)
+    again = pickle.loads(pickle.dumps(model))
     assert type(again) is type(model)
     _same(call(model, inputs), call(again, inputs))
+
+
+def _child(model: Any, inputs: Any) -> None:
+    """A process that this one starts unpickles the model without help."""
+    _PICKLE.write_bytes(pickle.dumps(model))
+    script = f"import pickle; print(type(pickle.load(open({str(_PICKLE)!r}, 'rb'))).__module__)"
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == type(model).__module__
 
 
 def _train(model: Any, inputs: Any) -> None:
@@ -90,6 +98,7 @@ CHECKS: dict[str, Callable[[Any, Any], None]] = {
     "torch.export": _export,
     "copy.deepcopy": _deepcopy,
     "pickle": _pickle,
+    "child process": _child,
     "training step": _train,
 }
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib.readers import FileReader
 from typing import TYPE_CHECKING
 
+from wardian.errors import ModuleNotInCaseError
 from wardian.live.deferred import DeferredPackage
 from wardian.live.hooks import needs_hooked_builtins
 from wardian.live.registries import tolerate_second_copies
@@ -47,14 +48,25 @@ class CaseFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find a module below the root of an open case; None for every other name."""
+        """Find a module below the root of an open case; None for every other name.
+
+        Raises:
+            ModuleNotInCaseError: if its case is not open.
+        """
         if not fullname.startswith(PREFIX):
             return None
         root_name, _, module = fullname[len(PREFIX) :].partition(".")
         if _ROOT_NAME.search(root_name) is None:  # a module of this package itself
             return None
         root = self._find_root(root_name)
-        return None if root is None else root.find_spec(module)
+        if root is None:
+            stem, digest = root_name[:-9], root_name[-8:]
+            raise ModuleNotInCaseError(
+                f"{fullname} is part of the case {stem!r} whose digest begins with {digest}, which is not"
+                f" open in this process; open it first: wardian.open('{stem}.case')",
+                name=fullname,
+            )
+        return root.find_spec(module)
 
     def invalidate_caches(self) -> None:
         """Do nothing: a case does not change while it is open."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import sys
@@ -53,8 +54,14 @@ def link_for(library: Library, archive: ArchiveReader) -> str | None:
 
 
 def _installed(library: Library) -> str | None:
-    for entry in sys.path:
-        candidate = os.path.join(entry or os.curdir, *library.record.split("/"))
+    """Return the file of the environment's build, if what it belongs to can be imported here."""
+    top, _, rest = library.record.partition("/")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    for folder in (spec.submodule_search_locations if spec is not None else None) or ():
+        candidate = os.path.join(folder, *rest.split("/"))
         if os.path.isfile(candidate):
             return os.path.realpath(candidate)
     return None
