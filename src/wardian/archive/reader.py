@@ -150,6 +150,10 @@ class ArchiveReader:
         """Say whether `path` still leads to the file that was opened."""
         return self._status is not None and self.path is not None and _identity(self.path) == self._status
 
+    def stamp(self) -> str | None:
+        """Return what tells the file from others and from itself after a change; None if it has changed."""
+        return ":".join(map(str, self._status)) if self._status is not None and self.is_unchanged() else None
+
     def whole(self) -> memoryview:
         """Return the content of the archive without copying it; as for `view`."""
         return self._opened()
@@ -349,7 +353,7 @@ def _identity(path: Path) -> tuple[int, ...] | None:
         status = path.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _is_ours(first: bytes) -> bool:

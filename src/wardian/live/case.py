@@ -181,6 +181,7 @@ class Case:
         """The named tensors of the case, read by name, without code and without unpickling."""
         from wardian.tensors.named import TensorMapping
 
+        self.root.check_storages()
         return TensorMapping(self.root.archive, self.root.manifest)
 
     def state_dict(self, name: str | None = None) -> dict[str, torch.Tensor]:
@@ -191,6 +192,7 @@ class Case:
         """
         from wardian.tensors.named import TensorMapping
 
+        self.root.check_storages()
         mapping = TensorMapping(self.root.archive, self.root.manifest, self._entry(name).name)
         return {key: mapping[key] for key in mapping if mapping.kind(key) != "transient"}
 

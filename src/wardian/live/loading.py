@@ -50,6 +50,7 @@ class Loading:
         """
         from wardian.tensors.storages import finish_loading
 
+        self._root.check_storages()
         data = self._root.archive.read(RecordName(record))
         reduced: dict[Any, Any] = {}
 

@@ -1,0 +1,69 @@
+"""No flipped bit of a weight is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import wardian
+from wardian.live.files import cache_folder
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.case"
+    wardian.pack(
+        {"weight": torch.arange(4096.0), "bias": torch.ones(3)},
+        path,
+        prove=False,
+        metadata={"": str(tmp_path)},
+    )
+    return path
+
+
+def _flip(path: Path, record: str) -> None:
+    with wardian.open(path) as opened:
+        offset, size = opened.root.archive.location(record)  # type: ignore[arg-type]
+    data = bytearray(path.read_bytes())
+    data[offset + size // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("use", ["load", "tensors", "state_dict", "again"])
+@pytest.mark.parametrize("record", [".data/0.storage", ".data/1.storage"])
+def test_a_flipped_bit_is_found_whatever_reads_the_weights(case: Path, use: str, record: str) -> None:
+    if use == "again":
+        wardian.load(case)  # the file was good, and was remembered as such
+    _flip(case, record)
+    uses: dict[str, Callable[[wardian.Case], object]] = {
+        "load": lambda opened: opened.load(),
+        "again": lambda opened: opened.load(),
+        "tensors": lambda opened: opened.tensors,
+        "state_dict": lambda opened: opened.state_dict(),
+    }
+    with wardian.open(case) as opened, pytest.raises(wardian.CorruptCaseError) as caught:
+        uses[use](opened)
+    assert caught.value.record == record
+
+
+def test_from_memory_too(case: Path) -> None:
+    _flip(case, ".data/1.storage")
+    with pytest.raises(wardian.CorruptCaseError):
+        wardian.load(case.read_bytes())
+
+
+def test_a_file_that_was_checked_is_remembered(case: Path) -> None:
+    with wardian.open(case) as opened:
+        digest = opened.digest
+        opened.load()
+    folder = cache_folder()
+    assert folder is not None
+    note = folder / "verified" / digest
+    stamp = note.read_text()
+    note.write_text("another file")
+    with wardian.open(case) as opened:
+        opened.load()
+    assert note.read_text() == stamp
