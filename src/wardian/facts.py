@@ -35,7 +35,7 @@ class Evidence:
     files: tuple[str, ...]
     """Files and folders that were opened or listed."""
     libraries: tuple[str, ...]
-    """Shared libraries that were mapped into the process."""
+    """Shared libraries that were mapped into the process, those of torch included."""
     operators: tuple[str, ...]
     """Those of them that `torch.ops.load_library` loaded."""
     namespaces: tuple[str, ...]

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.readers import FileReader
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ __all__ = [
     "AliasLoader",
     "CaseFinder",
     "CaseLoader",
+    "FolderFinder",
     "FolderLoader",
     "PREFIX",
     "RootLoader",
@@ -67,6 +68,38 @@ class CaseFinder(importlib.abc.MetaPathFinder):
                 name=fullname,
             )
         return root.find_spec(module)
+
+    def invalidate_caches(self) -> None:
+        """Do nothing: a case does not change while it is open."""
+
+
+class FolderFinder:
+    """Find modules in a folder of a case, for code that walks the `__path__` of its package.
+
+    `pkgutil.walk_packages` hands the finder of a folder out, and a loader it gets from there must be ours:
+    Python's own would read the file and run it with imports of the environment.
+    """
+
+    def __init__(self, root: Root, package: str, find_root: Callable[[str], Root | None]) -> None:
+        self._root = root
+        self._package = package
+        self._find_root = find_root
+
+    def find_spec(
+        self, fullname: str, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find a module of the folder by its full name below `wardian.live`."""
+        if not fullname.startswith(PREFIX):
+            return None
+        # Two roots may share a folder: the same file, opened with and without sharing.
+        root_name, _, module = fullname[len(PREFIX) :].partition(".")
+        root = self._find_root(root_name)
+        return None if root is None else root.find_spec(module)
+
+    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
+        """Yield (name, whether it is a package) of the modules in the folder, as `pkgutil` asks."""
+        for name, is_package in self._root.children(self._package):
+            yield prefix + name, is_package
 
     def invalidate_caches(self) -> None:
         """Do nothing: a case does not change while it is open."""

@@ -23,7 +23,7 @@ from wardian.archive import ArchiveReader, FolderReader
 from wardian.child import OPEN_CASES_VARIABLE
 from wardian.errors import ModuleNotInCaseError
 from wardian.live.files import CaseFiles, FolderFiles
-from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderLoader, RootLoader
+from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.integrity import check_storages
 from wardian.live.libraries import link_for
@@ -38,6 +38,7 @@ __all__ = [
     "acquire",
     "acquire_private",
     "announced_path",
+    "find_folder",
     "get_root",
     "release",
     "root_name",
@@ -78,6 +79,19 @@ def root_name(stem: str, digest: str) -> str:
 def get_root(name: str) -> Root | None:
     """Return the open root *name*, or None."""
     return _roots.get(name)
+
+
+def find_folder(path: str) -> FolderFinder:
+    """Return the finder of a folder of an open case: a hook for `sys.path_hooks`.
+
+    Raises:
+        ImportError: if it is another folder, as the import system wants of a hook.
+    """
+    for root in list(_roots.values()):
+        folder = str(root.files.folder)
+        if path.startswith(folder + os.sep):
+            return FolderFinder(root, os.path.relpath(path, folder).replace(os.sep, "."), get_root)
+    raise ImportError(f"{path} is not a folder of an open case")
 
 
 def announced_path(name: str) -> str | None:
@@ -213,6 +227,14 @@ class Root:
         if self._checked != (stamp,):
             check_storages(self.archive)
             self._checked = (stamp,)
+
+    def children(self, package: str) -> list[tuple[str, bool]]:
+        """Return (name, whether it is a package) of the modules right below *package*, sorted."""
+        return [
+            (name.rpartition(".")[2], module.is_package)
+            for name, module in sorted(self.modules.items())
+            if name.rpartition(".")[0] == package
+        ]
 
     def run_whole(self) -> None:
         """Let no package wait: whoever watches the imports shall see them all."""
@@ -418,6 +440,9 @@ def release(root: Root) -> None:
         if parent is not None and hasattr(parent, short):
             delattr(parent, short)
         _withdraw(short)
+        folder = str(root.files.folder) + os.sep
+        for path in [p for p in sys.path_importer_cache if p.startswith(folder)]:
+            sys.path_importer_cache.pop(path, None)
         root.files.close()
         root.archive.close()
 

@@ -117,7 +117,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     storages = StorageReader(
         Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
     )
-    namespaces, operators, libraries = _native_state()
+    namespaces, operators, _ = _native_state()
     sys.meta_path.insert(0, SourceFinder(request["sources"]))
     find_global = _finder_in(request["cases"])
     recorder = Recorder()
@@ -138,7 +138,8 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     evidence = recorder.evidence(
         namespaces=after[0] - namespaces,
         operators=after[1] - operators,
-        libraries=after[2] - libraries,
+        # All that are mapped: torch may have imported numpy before, and the object needs it all the same.
+        libraries=after[2],
         ran=inputs.exists(),
     )
     offsets = _write_outputs(outputs, work) if inputs.exists() else None
