@@ -6,17 +6,15 @@ below it as ordinary modules: `wardian.live.resnet18_3f9a2c1b.torchvision.models
 
 Importing this package adds one finder to `sys.meta_path`. It answers for names below `wardian.live` and
 for no other, and is what lets a child process unpickle an object of a packed class: the import of the
-class's module finds the case again. It also adds one hook to `sys.path_hooks`, for the folders of open cases,
-so that code that walks the `__path__` of its package gets the same finder.
+class's module finds the case again. While a case is open there is also one hook in `sys.path_hooks`, for the
+folders of open cases, so that code that walks the `__path__` of its package gets the same finder.
 """
 
 import sys
 
 from wardian.live.case import find_root
 from wardian.live.finder import CaseFinder
-from wardian.live.root import find_folder
 
-__all__ = ["CaseFinder", "find_folder", "find_root"]
+__all__ = ["CaseFinder", "find_root"]
 
 sys.meta_path.insert(0, CaseFinder(find_root))
-sys.path_hooks.insert(0, find_folder)

@@ -414,6 +414,8 @@ _used: set[str] = set()
 
 def _register(root: Root) -> Root:
     short = root.name[len(PREFIX) :]
+    if find_folder not in sys.path_hooks:
+        sys.path_hooks.insert(0, find_folder)
     _roots[short] = root
     _used.add(short)
     if root.archive.path is not None:
@@ -443,6 +445,8 @@ def release(root: Root) -> None:
         folder = str(root.files.folder) + os.sep
         for path in [p for p in sys.path_importer_cache if p.startswith(folder)]:
             sys.path_importer_cache.pop(path, None)
+        if not _roots:
+            sys.path_hooks.remove(find_folder)
         root.files.close()
         root.archive.close()
 
