@@ -53,8 +53,12 @@ demo: env ## pack resnet18 and a sentence encoder, load both where their librari
 bench: env ## compare with torch.package, torch.save and safetensors, as ratios
 	$(BIN)/python -m benchmarks
 
-fuzz: env ## run the property tests with many more examples
-	$(PYTEST) --hypothesis-profile=fuzz -m "" $(wildcard tests/property tests/attacks)
+FUZZ_SECONDS ?= 60
+fuzz: env ## fuzz the readers for a minute, then run the property tests with many more examples
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --group fuzz || $(BIN)/python -m pip install -q -c constraints.txt --group fuzz
+	mkdir -p build/fuzz
+	PYTHONPATH=src:. $(BIN)/python -m tests.fuzz.run -max_total_time=$(FUZZ_SECONDS) -timeout=10 -artifact_prefix=build/fuzz- build/fuzz tests/fuzz/corpus
+	$(PYTEST) --hypothesis-profile=fuzz tests/property
 
 clean: ## remove .venv, caches and build outputs
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

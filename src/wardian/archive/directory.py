@@ -297,6 +297,10 @@ def package_records(data: bytes | mmap, directory: Directory) -> dict[RecordName
     root = entries[0].name.partition(b"/")[0].decode("utf-8", "replace") + "/"
     if root == "/":
         raise DamageError("its names are absolute")
+    try:
+        record_name(root[:-1])
+    except ValueError as error:
+        raise DamageError(str(error), root[:-1]) from None
     names = _checked_names([entry.name for entry in entries], root)
     by_offset = sorted(entries, key=lambda entry: entry.offset)
     stops = [*(entry.offset for entry in by_offset[1:]), directory.start]

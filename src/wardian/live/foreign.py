@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.environment import is_stdlib
+from wardian.errors import CorruptCaseError
 from wardian.manifest import (
     FORMAT_VERSION,
     Entry,
@@ -20,18 +23,52 @@ __all__ = ["allowed_externs", "extern_modules", "is_allowed", "manifest_of", "re
 _ALWAYS = frozenset({"torch", "numpy"})
 """What torch.package lets packed code import without an extern: PyTorch, and what tensors convert to."""
 
+_DISTRIBUTION = re.compile(r"(?!-)[A-Za-z0-9._-]{1,128}", re.ASCII)
+_VERSION = re.compile(r"[A-Za-z0-9._+!-]{1,128}", re.ASCII)
+
 
 def read_manifest(archive: ArchiveReader | FolderReader) -> Manifest:
     """Return the manifest of a case, or one made for an archive of torch.package.
 
     Raises:
-        UnsupportedFormatError, CorruptCaseError: as for `Manifest.from_json`.
+        UnsupportedFormatError, CorruptCaseError: as for `Manifest.from_json`; or it contradicts the archive.
     """
     if archive.kind == "torch.package":
         return manifest_of(archive)
     manifest = Manifest.from_json(archive.manifest, path=None if archive.path is None else str(archive.path))
     archive.expect({RecordName(name): digest for name, digest in manifest.records.items()})
+    _check_references(manifest, archive)
     return manifest
+
+
+def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader) -> None:
+    """Check that entry points and libraries are records of the case, and named once (docs/format.md, 3.5)."""
+    path = None if archive.path is None else str(archive.path)
+
+    def refuse(why: str) -> CorruptCaseError:
+        return CorruptCaseError(
+            f"{path or 'case'}: the manifest contradicts the archive: {why}",
+            path=path,
+            record=".wardian/manifest.json",
+        )
+
+    named: set[str] = set()
+    for entry in manifest.entries:
+        if entry.name in named:
+            raise refuse(f"it has two entry points {entry.name!r}")
+        named.add(entry.name)
+        for record in (entry.record, entry.test):
+            if record is not None and record not in manifest.records:
+                raise refuse(f"entry point {entry.name!r} is in {record!r}, which is not in the archive")
+    for extern in manifest.externs:
+        # They end up in the command of a message, `pip install name==version`.
+        if extern.distribution is not None and not _DISTRIBUTION.fullmatch(extern.distribution):
+            raise refuse(f"{extern.distribution!r:.80} is no name of a distribution")
+        if extern.version is not None and not _VERSION.fullmatch(extern.version):
+            raise refuse(f"{extern.version!r:.80} is no version")
+    for library in manifest.libraries:
+        if library.record not in manifest.records:
+            raise refuse(f"the library {library.record!r} is not in the archive")
 
 
 def extern_modules(archive: ArchiveReader | FolderReader) -> list[str]:

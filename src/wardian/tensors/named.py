@@ -97,6 +97,9 @@ class TensorMapping(Mapping[str, torch.Tensor]):
         manifest: Its manifest.
         entry: Only tensors of this entry point. With None and several entry points, names begin with
             `<entry>:`.
+
+    Raises:
+        CorruptCaseError: if two tensors have one name, or one belongs to no entry point.
     """
 
     def __init__(
@@ -104,25 +107,36 @@ class TensorMapping(Mapping[str, torch.Tensor]):
     ) -> None:
         self._reader = StorageReader.of(archive)
         self._path = str(archive.path)
+        self._records = manifest.records
         several = entry is None and len(manifest.entries) > 1
-        self._entries: dict[str, TensorEntry] = {
-            (f"{t.entry}:{t.name}" if several else t.name): t
-            for t in manifest.tensors
-            if entry in (None, t.entry)
-        }
+        entry_names = {e.name for e in manifest.entries}
+        self._entries: dict[str, TensorEntry] = {}
+        for t in manifest.tensors:
+            if t.entry not in entry_names:
+                raise self._corrupt(t, f"there is no entry point {t.entry!r}")
+            if entry in (None, t.entry):
+                name = f"{t.entry}:{t.name}" if several else t.name
+                if self._entries.setdefault(name, t) is not t:
+                    raise self._corrupt(t, "there are two of this name")
 
     def __getitem__(self, name: str) -> torch.Tensor:
         entry = self._entries[name]
         dtype = getattr(torch, entry.dtype, None)
         if not isinstance(dtype, torch.dtype):
             raise self._corrupt(entry, f"unknown dtype {entry.dtype!r}")
-        storage = self._reader.raw(entry.record.removeprefix(".data/").removesuffix(".storage"))
+        key = entry.record.removeprefix(".data/").removesuffix(".storage")
+        if storage_record(key) != entry.record or entry.record not in self._records:
+            raise self._corrupt(entry, "it is not a storage of the case")
         if len(entry.shape) != len(entry.stride):
             raise self._corrupt(entry, "shape and stride differ in length")
+        storage = self._reader.raw(key)
         last = entry.offset + sum((n - 1) * s for n, s in zip(entry.shape, entry.stride, strict=True))
         if 0 not in entry.shape and (last + 1) * dtype.itemsize > storage.nbytes():
             raise self._corrupt(entry, "its elements lie outside of its record")
-        tensor = torch.empty(0, dtype=dtype).set_(storage, entry.offset, entry.shape, entry.stride)
+        try:
+            tensor = torch.empty(0, dtype=dtype).set_(storage, entry.offset, entry.shape, entry.stride)
+        except RuntimeError as error:  # such as a number of elements that overflows
+            raise self._corrupt(entry, str(error)) from None
         return tensor.requires_grad_(False)
 
     def __iter__(self) -> Iterator[str]:

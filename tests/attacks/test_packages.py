@@ -1,0 +1,69 @@
+"""Archives of torch.package, of which fewer bytes are fixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import archives
+from tests.archives import Forged, forge
+from tests.attacks.refusal import CENTRAL_EXTERNAL, CENTRAL_OFFSET, LOCAL_METHOD, refuse
+from wardian.archive import ArchiveReader
+from wardian.errors import CorruptCaseError, NotACaseError
+
+EXTERNS = Forged(b"resnet/.data/extern_modules", b"torch\n")
+
+
+def test_the_forge_makes_valid_packages() -> None:
+    data = forge([Forged(b"resnet/a.py", b"x"), EXTERNS], sealed=False)
+    assert archives.contents(data) == {"a.py": b"x", ".data/extern_modules": b"torch\n"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (Forged(b"resnet/../evil.py"), "record name"),
+        (Forged(b"resnet/a\\b.py"), "record name"),
+        (Forged(b"resnet//evil.py"), "record name"),
+        (Forged(b"other/a.py"), "does not start with"),
+        (Forged(b"resnet/a", both={"flags": 1}), "encrypted"),
+        (Forged(b"resnet/a", both={"method": 14}), "compression method"),
+        (Forged(b"resnet/a", central={CENTRAL_EXTERNAL: 0o120777 << 16}), "symbolic link"),
+        (Forged(b"resnet/a", both={"size": 1 << 20}), "cannot take"),
+        (Forged(b"resnet/a", both={"size": 1 << 20, "method": 8, "packed": 3}), "cannot inflate"),
+        (Forged(b"resnet/a", both={"size": 4000, "packed": 4000}), "reaches into"),
+        (Forged(b"resnet/a", central={CENTRAL_OFFSET: 1 << 31}), "beyond the end"),
+        (Forged(b"resnet/a", central={CENTRAL_OFFSET: 0}), "reaches into|no local header"),
+        (Forged(b"resnet/a", local={LOCAL_METHOD: 8}), "another compression method"),
+        (Forged(b"resnet/.data/extern_modules", b"evil\n"), "two records"),
+    ],
+)
+def test_a_package_that_is_hostile(entry: Forged, words: str) -> None:
+    with pytest.raises(CorruptCaseError, match=words):
+        archives.contents(forge([EXTERNS, entry], sealed=False))
+
+
+def test_a_package_with_a_prefix() -> None:
+    refuse(b"#!/bin/sh\n" + forge([EXTERNS], sealed=False), "put before it")
+
+
+def test_a_package_with_absolute_names() -> None:
+    refuse(forge([Forged(b"/.data/extern_modules"), Forged(b"/etc/passwd")], sealed=False), "absolute")
+
+
+def test_a_package_cannot_pass_for_a_case() -> None:
+    sealed = Forged(b"resnet/.wardian/seal", b"0" * 64 + b"\n")
+    refuse(forge([EXTERNS, sealed], sealed=False), "does not start with", "resnet/.data/extern_modules")
+
+
+def test_a_truncated_package(tmp_path: Path) -> None:
+    data = forge([Forged(b"resnet/.data/0.storage", b"weights"), EXTERNS], sealed=False)
+    refuse(data[:-1], "cut short")
+    with pytest.raises(NotACaseError, match="cut short"):
+        ArchiveReader.open(forge([EXTERNS], sealed=False)[:-1])
+
+
+@pytest.mark.parametrize("root", ["a\x00b", "..", "a\\b", "a\nb", "C:"])
+def test_a_package_in_a_folder_that_no_disk_should_have(root: str) -> None:
+    refuse(forge([Forged(f"{root}/.data/extern_modules".encode())], sealed=False), "record name", root)
