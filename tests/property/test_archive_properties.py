@@ -178,3 +178,23 @@ def test_the_check_sum_of_deflated_bytes_is_of_the_content(small: bytes) -> None
     with ArchiveReader.open(small) as reader:
         for record in reader.names:
             assert zlib.crc32(reader.read(record)) == reader._records[record].crc
+
+
+def test_flipped_bits_of_a_large_case_are_named(tmp_path: Path) -> None:
+    random = Random(6)
+    storages = [random.randbytes(size) for size in (3 << 20, 100, 1 << 20, 70_000)]
+    records = {f"mylib/m{number}.py": random.randbytes(500).hex().encode() for number in range(300)}
+    path = tmp_path / "resnet.case"
+    data = bytearray(archives.write(path, storages, records))
+    with ArchiveReader.open(bytes(data)) as reader:
+        places = [(r.offset, r.offset + r.packed, record) for record, r in reader._records.items()]
+    for number in range(150):
+        # Half of them anywhere, which is weights; half in the small records and their headers.
+        position = random.randrange(len(data)) if number % 2 else random.randrange(places[4][0], len(data))
+        data[position] ^= 1 << number % 8
+        record = next((name for start, stop, name in places if start <= position < stop), None)
+        with pytest.raises(CaseError) as caught:
+            archives.contents(bytes(data))
+        if record not in (None, layout.SEAL):
+            assert caught.value.record == record  # type: ignore[attr-defined]
+        data[position] ^= 1 << number % 8

@@ -153,9 +153,9 @@ class StorageReader:
             raise ValueError(f"unknown persistent id {pid!r:.80}")
         _, kind, key, location, elements = pid
         key = str(key)
-        dtype = _DTYPES.get(kind)
-        if dtype is None:
-            raise ValueError(f"persistent id {pid!r:.80} has no storage class")
+        dtype = _DTYPES.get(kind) if isinstance(kind, type) else None
+        if dtype is None or type(elements) is not int or not isinstance(location, str):
+            raise ValueError(f"persistent id {pid!r:.80} has no storage class, size or location")
         storage = self._loaded.get(key)
         if storage is None:
             storage = self._loaded[key] = self._restore(self._shared(key), location)
