@@ -33,9 +33,11 @@ from wardian.source import batch
 
 __all__ = ["Contents", "assemble"]
 
-_IMPORT = re.compile(
-    rb"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*))", re.MULTILINE
-)
+_IMPORT = re.compile(rb"import(?=[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*)|[ \t(*])")
+"""The word that every import has.
+
+A search that starts with a literal is several times faster than one for the beginnings of lines.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +103,9 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
         archive.add(name, data)
     skeleton = _manifest(plan, contents)
     sources = {f: records[f.record] for f in plan.files if f.module is not None and f.record.endswith(".py")}
-    records = _bytecode(plan, sources, skeleton.roots)
-    records |= _for_torch_package(plan, sources.values(), skeleton, contents.extern_modules)
+    for name, data in _bytecode(plan, sources, skeleton.roots):
+        archive.add(name, data)
+    records = _for_torch_package(plan, sources.values(), skeleton, contents.extern_modules)
     for distribution, files in plan.metadata.items():
         records |= {
             record_name(f".wardian/metadata/{distribution}/{name}"): data for name, data in files.items()
@@ -163,12 +166,11 @@ def _manifest(plan: Plan, contents: Contents) -> Manifest:
 
 def _bytecode(
     plan: Plan, sources: Mapping[PackedFile, bytes], roots: frozenset[str]
-) -> dict[RecordName, bytes]:
-    """Compile the modules that run (docs/format.md, 5.3)."""
+) -> Iterator[tuple[RecordName, bytes]]:
+    """Compile the modules that run (docs/format.md, 5.3), one by one."""
     tag = sys.implementation.cache_tag
     if tag is None:  # an interpreter that keeps no bytecode
-        return {}
-    compiled: dict[RecordName, bytes] = {}
+        return
     with batch():
         for file, source in sources.items():
             if file.module not in plan.loaded:
@@ -186,8 +188,7 @@ def _bytecode(
                 importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
             )
             name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
-            compiled[name] = header + dump_code(code)
-    return compiled
+            yield name, header + dump_code(code)
 
 
 def _without_path(data: bytes, record: str) -> bytes:
@@ -222,10 +223,14 @@ def _top_level_externs(plan: Plan, sources: Iterable[bytes], manifest: Manifest)
     for edge in plan.graph:
         if edge.context is ImportContext.PICKLED and is_stdlib(edge.imported):
             outside.add(edge.imported.partition(".")[0])
+    names: set[bytes] = set()
     for source in sources:
-        for one, several in _IMPORT.findall(source):
-            for name in (one or several).decode().split(","):
-                top = name.strip().partition(".")[0]
-                if is_stdlib(ModuleName(top)):
-                    outside.add(top)
+        for match in _IMPORT.finditer(source):
+            before = source[source.rfind(b"\n", 0, match.start()) + 1 : match.start()].strip()
+            if before.startswith(b"from "):
+                names.add(before[5:])
+            elif not before and match[1] is not None:
+                names.update(match[1].split(b","))
+    tops = {name.decode("utf-8", "replace").strip().partition(".")[0] for name in names}
+    outside |= {top for top in tops if is_stdlib(ModuleName(top))}
     return sorted(outside - manifest.roots - {"__main__"})

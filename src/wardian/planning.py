@@ -316,10 +316,16 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             PackedDistribution(name=FIRST_PARTY, version=None, roots=tuple(sorted(first_party_roots)))
         )
     mocks = tuple(sorted(d.module for d in decisions if d.action is Action.MOCK))
-    by_path = {os.path.realpath(f.path): f.record for f in files.values() if f.content is None}
+    operators = {os.path.realpath(path) for path in trace.evidence.operators}
+    names = {os.path.basename(path) for path in (*operators, *trace.evidence.operators)}
     libraries = tuple(
         sorted(
-            by_path[os.path.realpath(p)] for p in trace.evidence.operators if os.path.realpath(p) in by_path
+            file.record
+            for file in files.values()
+            # Finding out the real path takes long where there are thousands of files.
+            if file.content is None
+            and os.path.basename(file.path) in names
+            and os.path.realpath(file.path) in operators
         )
     )
     return Plan(

@@ -39,7 +39,8 @@ _INLINE = 1 << 20
 _BATCH = 1 << 20
 _BATCH_RECORDS = 1000
 """Bytes of ordinary records that one task deflates."""
-_LEVEL = 6
+_LEVEL = 4
+"""Of zlib. Sources take 5 % more than at 6, its default, in half of the time."""
 
 
 class ArchiveWriter:
