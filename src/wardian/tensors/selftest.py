@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["SEED", "find_difference", "operator_libraries", "registered_namespaces", "run"]
+__all__ = ["SEED", "find_difference", "operator_libraries", "operator_schemas", "run"]
 
 SEED = 0
 """What `torch.manual_seed` is given before a self-test runs."""
@@ -114,6 +114,8 @@ def operator_libraries() -> frozenset[str]:
     return frozenset(map(str, torch.ops.loaded_libraries))
 
 
-def registered_namespaces() -> frozenset[str]:
-    """Return the operator namespaces that are registered in this process."""
-    return frozenset(name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names())
+def operator_schemas() -> frozenset[str]:
+    """Return the schemas of the operators that native code has registered in this process."""
+    from_python = torch.library._defs
+    schemas = torch._C._jit_get_all_schemas()
+    return frozenset(str(schema) for schema in schemas if schema.name not in from_python)
