@@ -100,7 +100,7 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
         for entry in case.manifest.entries:
             if entry.test is None:
                 case.load(entry.name)
-        case.check()
+        case.check(exact=True)
     except Exception as error:
         used = set(used_externs(error))
         if "Numpy is not available" in str(error):  # torch's own words where it needs it
