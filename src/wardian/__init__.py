@@ -24,6 +24,7 @@ from wardian.errors import (
     CaseError,
     CheckError,
     ClosedCaseError,
+    CodeNeededError,
     CorruptCaseError,
     EntryNotFoundError,
     EnvironmentMismatchError,
@@ -50,6 +51,7 @@ __all__ = [
     "CaseError",
     "CheckError",
     "ClosedCaseError",
+    "CodeNeededError",
     "CorruptCaseError",
     "EntryNotFoundError",
     "EnvironmentMismatchError",
@@ -84,11 +86,15 @@ _LATE = {
 }
 
 
-def open(path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:  # noqa: A001  the verb of the contract
+def open(  # noqa: A001  the verb of the contract
+    path: str | os.PathLike[str] | bytes | BinaryIO, *, verify: bool = True
+) -> Case:
     """Open a case without running any of its code.
 
     Args:
         path: The file, its content as bytes, or an open binary file.
+        verify: Check weights before their first use on this machine. With False a damaged weight is not
+            noticed; code, pickles and manifest are always checked. `Case.verify` checks all, at once.
 
     Returns:
         The open case; a context manager.
@@ -102,7 +108,7 @@ def open(path: str | os.PathLike[str] | bytes | BinaryIO) -> Case:  # noqa: A001
     """
     from wardian.live.case import Case
 
-    return Case.open(path)
+    return Case.open(path, verify=verify)
 
 
 def load(
@@ -111,6 +117,7 @@ def load(
     name: str | None = None,
     map_location: Any = None,
     share: bool = False,
+    verify: bool = True,
 ) -> Any:
     """Load an object from a case. The case stays open as long as the process runs.
 
@@ -120,6 +127,7 @@ def load(
         map_location: Where tensors go, as for `torch.load`.
         share: Use the installed library instead of the packed copy where all its sources are the same,
             so that `isinstance(model, torchvision.models.ResNet)` holds.
+        verify: Check weights before their first use on this machine, as for `open`.
 
     Returns:
         The object, an ordinary one: train it, compile it, save it.
@@ -130,7 +138,7 @@ def load(
     """
     from wardian.live.case import Case
 
-    case = Case.open(path, share=share)
+    case = Case.open(path, share=share, verify=verify)
     try:
         return case.load(name, map_location=map_location)
     except BaseException:

@@ -11,6 +11,7 @@ Every error is a `WardianError` and, where one fits, also the builtin a caller w
     │   ├── NotACaseError               (ValueError) it is another kind of file
     │   ├── UnsupportedFormatError      (ValueError) it was written by a newer Wardian
     │   ├── CorruptCaseError            (ValueError) it is damaged or was altered
+    │   ├── CodeNeededError             (TypeError) a tensor cannot be read without code
     │   └── ClosedCaseError             (ValueError) it was closed
     ├── EnvironmentMismatchError        (ImportError) the environment lacks what the case needs
     ├── ModuleNotInCaseError            (ModuleNotFoundError) an import of a module neither packed nor extern
@@ -34,6 +35,7 @@ __all__ = [
     "CaseError",
     "CheckError",
     "ClosedCaseError",
+    "CodeNeededError",
     "CorruptCaseError",
     "EntryNotFoundError",
     "EnvironmentMismatchError",
@@ -177,9 +179,21 @@ class CorruptCaseError(CaseError, ValueError):
 
     Attributes:
         record: Name of the record concerned, or None if it is the archive itself.
+        records: Names of all records concerned, where all were checked (`Case.verify`).
     """
 
     record: str | None
+    records: tuple[str, ...] = ()
+
+
+class CodeNeededError(CaseError, TypeError):
+    """A tensor cannot be read without code, because it is of a class of its own.
+
+    Attributes:
+        tensor: Its name.
+    """
+
+    tensor: str
 
 
 class ClosedCaseError(CaseError, ValueError):

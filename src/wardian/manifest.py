@@ -21,6 +21,8 @@ __all__ = [
     "PackedDistribution",
     "Platform",
     "TensorEntry",
+    "TensorForm",
+    "TensorPart",
 ]
 
 FORMAT_VERSION = 1
@@ -100,12 +102,58 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TensorPart:
+    """A plain tensor that another one is made of: its values in a storage record."""
+
+    record: str
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    """In elements from the start of the record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorForm:
+    """What is special about a tensor (docs/format.md, 3.6)."""
+
+    layout: Literal[
+        "strided",
+        "sparse_coo",
+        "sparse_csr",
+        "sparse_csc",
+        "sparse_bsr",
+        "sparse_bsc",
+        "nested",
+        "jagged",
+        "uninitialized",
+    ] = "strided"
+    type: str | None = None
+    """Dotted name of the class, if only its code can make the tensor."""
+    conj: bool = False
+    """The values are the complex conjugates of what is in the record."""
+    neg: bool = False
+    """The values are the negatives of what is in the record."""
+    qscheme: Literal["per_tensor_affine", "per_channel_affine", "per_channel_affine_float_qparams"] | None = (
+        None
+    )
+    scale: str | None = None
+    """Of `per_tensor_affine`, as `float.hex` writes it."""
+    zero_point: str | None = None
+    """The same, decimal."""
+    axis: int | None = None
+    """Of the channels, or the one that is jagged."""
+    parts: Mapping[str, TensorPart] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TensorEntry:
     """Where the values of one named tensor are."""
 
     entry: str
     name: str
-    record: str
+    record: str | None
+    """None if the tensor has no values of its own: on the meta device, or made of parts."""
     dtype: str
     shape: tuple[int, ...]
     stride: tuple[int, ...]
@@ -114,6 +162,8 @@ class TensorEntry:
     requires_grad: bool
     kind: Literal["parameter", "buffer", "transient"]
     """`transient` is a buffer that is not part of the state_dict."""
+    form: TensorForm | None = None
+    """None for what the keys above describe in full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,7 @@ def pack(
     """
     _check_arguments(obj, inputs, policy, name)
     _check_target(path, prove, progress)
-    from wardian.tensors.named import tensor_index
+    from wardian.tensors.index import tensor_index
 
     extra = _read_resources(resources)
     notes = _check_metadata(metadata)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import types
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -12,6 +11,7 @@ from wardian.archive import ArchiveReader, FolderReader
 from wardian.errors import (
     CheckError,
     ClosedCaseError,
+    CorruptCaseError,
     EntryNotFoundError,
 )
 from wardian.live.audit import check_environment
@@ -25,6 +25,7 @@ from wardian.names import RecordName, module_name
 if TYPE_CHECKING:
     import torch
 
+    from wardian.tensors.mapping import TensorMapping
     from wardian.tensors.selftest import Difference
 
 __all__ = ["Case", "CheckReport", "CheckResult", "find_root"]
@@ -94,8 +95,11 @@ class Case:
         manifest: Manifest,
         stem: str,
         shared: frozenset[str] = frozenset(),
+        *,
+        verify: bool = True,
     ) -> None:
         self._path = path
+        self._verify = verify
         self._archive = archive
         self.manifest = manifest
         options: dict[str, Any] = {"shared": shared}
@@ -109,12 +113,16 @@ class Case:
             archive.close()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | bytes | BinaryIO, *, share: bool = False) -> Case:
+    def open(
+        cls, path: str | os.PathLike[str] | bytes | BinaryIO, *, share: bool = False, verify: bool = True
+    ) -> Case:
         """Open a case: parse it and check it against the environment; no packed code runs.
 
         Args:
             path: The file, its bytes, or an open binary file.
             share: Serve installed libraries instead of packed copies whose sources are the same.
+            verify: Check weights before their first use on this machine. Code, pickles and manifest are
+                always checked.
 
         Raises:
             NotACaseError, UnsupportedFormatError, CorruptCaseError: if the file cannot be used.
@@ -130,8 +138,10 @@ class Case:
             raise
         stem = archive.path.stem if archive.path else "memory"
         if share:
-            return cls(label, archive, manifest, stem + SHARED_SUFFIX, shared=find_shared(manifest))
-        return cls(label, archive, manifest, stem)
+            stem, shared = stem + SHARED_SUFFIX, find_shared(manifest)
+        else:
+            shared = frozenset()
+        return cls(label, archive, manifest, stem, shared, verify=verify)
 
     def __enter__(self) -> Self:
         return self
@@ -207,7 +217,7 @@ class Case:
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
         try:
-            return Loading(self.root, map_location).load(record)
+            return Loading(self.root, map_location, verify=self._verify).load(record)
         except Exception as error:
             error.add_note(f"while loading {record} of {self._path}")
             raise
@@ -222,32 +232,79 @@ class Case:
         return self.root.import_module(module_name(name))
 
     @property
-    def tensors(self) -> Mapping[str, torch.Tensor]:
-        """The named tensors of the case, read by name, without code and without unpickling."""
-        from wardian.tensors.named import TensorMapping
+    def tensors(self) -> TensorMapping:
+        """The named tensors of the case: a mapping that reads each when it is asked for it.
 
-        self.root.check_storages()
-        return TensorMapping(self.root.archive, self.root.manifest)
+        No code runs and nothing is unpickled. The bytes of a tensor are checked before its first use, those
+        of others are not touched. Values are plain tensors without gradient. With several entry points,
+        names begin with `<entry>:`. `case.tensors[name]` raises `CodeNeededError` for a tensor of a class of
+        its own.
 
-    def state_dict(self, name: str | None = None) -> dict[str, torch.Tensor]:
+        Raises:
+            CorruptCaseError: if the index of the tensors is damaged.
+        """
+        return self._tensors(None, None)
+
+    def state_dict(self, name: str | None = None, *, map_location: Any = None) -> dict[str, torch.Tensor]:
         """Return the state_dict of an entry point without running its code.
 
         Args:
             name: The entry point; may be left out if there is one.
-        """
-        from wardian.tensors.named import TensorMapping
+            map_location: Where tensors go, as for `torch.load`; without it, to the CPU.
 
-        self.root.check_storages()
-        mapping = TensorMapping(self.root.archive, self.root.manifest, self._entry(name).name)
-        return {key: mapping[key] for key in mapping if mapping.kind(key) != "transient"}
+        Raises:
+            EntryNotFoundError: if there is no such entry point.
+            CorruptCaseError: if a weight is damaged.
+            CodeNeededError: if a tensor is of a class of its own, and only the code of that can make it.
+        """
+        if self._verify:
+            self.root.storages.check_all()
+        tensors = self._tensors(self._entry(name).name, map_location)
+        return {key: tensors[key] for key in tensors if tensors.describe(key).kind != "transient"}
+
+    def _tensors(self, entry: str | None, map_location: Any) -> TensorMapping:
+        from wardian.tensors.mapping import TensorMapping
+
+        root = self.root
+        return TensorMapping(
+            root.archive,
+            root.manifest,
+            entry,
+            map_location=map_location,
+            check=root.storages.check if self._verify else None,
+        )
+
+    def verify(self) -> None:
+        """Check the whole content of every record, CRC-32 included, with all cores.
+
+        `load` checks all that it uses by itself; this is for an archive that is kept, or was copied.
+
+        Raises:
+            CorruptCaseError: if a record was damaged or altered; `records` has the names of all such.
+
+        >>> import tempfile, torch, wardian
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = wardian.pack(torch.nn.Linear(2, 1), f"{folder}/linear.case", prove=False)
+        ...     with wardian.open(f"{folder}/linear.case") as case:
+        ...         case.verify()
+        """
+        found = self.root.storages.find_damage()
+        if found:
+            listing = "".join(f"\n  {error}" for error in found)
+            raise CorruptCaseError(
+                f"{self._path}: {len(found)} of {len(self.root.archive.names)} records are damaged:{listing}",
+                path=self._path,
+                record=found[0].record,
+                records=tuple(error.record for error in found),
+            )
 
     def check(self, name: str | None = None, *, exact: bool = False) -> CheckReport:
         """Run the self-test of an entry point, or of all, and compare the outputs with the recorded ones.
 
         Args:
             name: The entry point; None means all.
-            exact: Ask for the same bits. Without it a difference passes that another machine may show, half of
-                the digits of the dtype: `wardian.tensors.selftest.tolerance`.
+            exact: Ask for the same bits. Without it a difference passes that another machine may show, half
+                of the digits of the dtype: `wardian.tensors.selftest.tolerance`.
 
         Returns:
             What was compared, with every difference; `print` it.

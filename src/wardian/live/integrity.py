@@ -1,38 +1,117 @@
-"""Weights are checked at the first load on a machine, and not again while the file is the same."""
+"""Weights are checked at the first use on a machine, and not again while the file is the same."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.archive.layout import STORAGE_NAME
+from wardian.errors import CorruptCaseError
 from wardian.live.files import cache_folder
+from wardian.names import RecordName
 
-__all__ = ["check_storages"]
+__all__ = ["StorageChecks"]
 
 
-def check_storages(archive: ArchiveReader | FolderReader) -> None:
-    """Check every storage of a case against its digest, unless this very file was checked before.
+class StorageChecks:
+    """Checks the storages of one archive against their digests, each at most once while the file is the same.
 
     The file counts as the same while device, inode, size, and the times of its last change are those of
-    the check. Archives of torch.package have no digests.
+    the check; a note in the cache folder tells later processes that every storage was checked. Archives of
+    torch.package have no digests.
 
-    Raises:
-        CorruptCaseError: naming the record that was damaged or altered.
+    Args:
+        archive: The open archive.
     """
-    if not isinstance(archive, ArchiveReader) or archive.digest is None:
-        return
-    stamp = archive.stamp()
-    note = None if stamp is None else _note(archive.digest)
-    if note is not None and _read(note) == stamp:
-        return
-    for name in archive.names:
-        if name.startswith(".data/") and name.endswith(".storage"):
-            archive.verify(name)
-    if note is not None and stamp is not None and archive.stamp() == stamp:
-        _write(note, stamp)
+
+    def __init__(self, archive: ArchiveReader | FolderReader) -> None:
+        self._archive = archive if isinstance(archive, ArchiveReader) else None
+        self._stamp: str | None = ""
+        self._checked: set[RecordName] = set()
+        self._all = False
+        # One thread checks, with all cores; the others wait and find it done.
+        self._lock = threading.Lock()
+
+    def check_all(self) -> None:
+        """Check every storage.
+
+        Raises:
+            CorruptCaseError: naming the record that was damaged or altered.
+        """
+        archive = self._archive
+        if archive is None or archive.digest is None:
+            return
+        with self._lock:
+            stamp = self._refreshed(archive)
+            if self._all:
+                return
+            for name in archive.names:
+                if STORAGE_NAME.fullmatch(name) and name not in self._checked:
+                    archive.verify(name)
+                    self._checked.add(name)
+            self._all = True
+            self._remember(archive, stamp)
+
+    def check(self, name: RecordName) -> None:
+        """Check one storage.
+
+        Raises:
+            CorruptCaseError: if it was damaged or altered.
+        """
+        archive = self._archive
+        if archive is None or archive.digest is None:
+            return
+        with self._lock:
+            self._refreshed(archive)
+            if not self._all and name not in self._checked:
+                archive.verify(name)
+                self._checked.add(name)
+
+    def find_damage(self) -> list[CorruptCaseError]:
+        """Check the whole content of every record, CRC-32 included, with all cores.
+
+        Returns:
+            One error for each record that was damaged or altered, in file order.
+        """
+        archive = self._archive
+        if archive is None:
+            return []
+
+        def problem_with(name: RecordName) -> CorruptCaseError | None:
+            try:
+                archive.verify(name, crc=True)
+            except CorruptCaseError as error:
+                return error
+            return None
+
+        with self._lock, ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-verify") as threads:
+            stamp = self._refreshed(archive)
+            found = [problem for problem in threads.map(problem_with, archive.names) if problem is not None]
+            if not found:
+                self._all = True
+                self._remember(archive, stamp)
+        return found
+
+    def _remember(self, archive: ArchiveReader, stamp: str | None) -> None:
+        """Note for later processes that every storage was checked, if the file is still the same."""
+        note = None if archive.digest is None else _note(archive.digest)
+        if note is not None and stamp is not None and archive.stamp() == stamp:
+            _write(note, stamp)
+
+    def _refreshed(self, archive: ArchiveReader) -> str | None:
+        """Forget what was checked if the file is another by now; return what tells it from others."""
+        stamp = archive.stamp()
+        if stamp != self._stamp:
+            note = None if stamp is None or archive.digest is None else _note(archive.digest)
+            self._all = note is not None and _read(note) == stamp
+            self._checked.clear()
+            self._stamp = stamp
+        return stamp
 
 
 def _note(digest: str) -> Path | None:

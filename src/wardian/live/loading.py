@@ -28,10 +28,14 @@ class Loading:
         root: The root that serves the modules.
         map_location: As for `torch.load`.
         importer: What those functions get.
+        verify: Check the weights, unless that was done before.
     """
 
-    def __init__(self, root: Root, map_location: Any = None, importer: Any = None) -> None:
+    def __init__(
+        self, root: Root, map_location: Any = None, importer: Any = None, *, verify: bool = True
+    ) -> None:
         self._root = root
+        self._verify = verify
         self._importer = importer if importer is not None else self
         self.last_map_location = map_location
 
@@ -48,9 +52,10 @@ class Loading:
             KeyError: if there is no such record.
             CorruptCaseError: if the pickle refers to storages that are not there, or to what no reader knows.
         """
-        from wardian.tensors.storages import finish_loading
+        from wardian.tensors.storages import restoring
 
-        self._root.check_storages()
+        if self._verify:
+            self._root.storages.check_all()
         data = self._root.archive.read(RecordName(record))
         reduced: dict[Any, Any] = {}
 
@@ -68,9 +73,8 @@ class Loading:
                 path = str(self._root.archive.path or "<memory>")
                 raise CorruptCaseError(f"{path}: {record}: {error}", path=path, record=record) from None
 
-        obj = unpickle(data, find_global=self._root.find_global, persistent_load=persistent_load)
-        finish_loading()
-        return obj
+        with restoring(self.last_map_location):
+            return unpickle(data, find_global=self._root.find_global, persistent_load=persistent_load)
 
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by the dotted name it had when it was packed."""

@@ -26,7 +26,7 @@ from wardian.errors import MissingExternError, ModuleNotInCaseError
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
-from wardian.live.integrity import check_storages
+from wardian.live.integrity import StorageChecks
 from wardian.live.libraries import is_missing, link_for
 from wardian.live.mocks import MockLoader
 from wardian.live.stand_ins import StandIn, find_stand_ins, missing
@@ -156,7 +156,7 @@ class Root:
             if isinstance(archive, FolderReader)
             else CaseFiles(archive, digest, link)
         )
-        self._checked: tuple[str | None] | None = None
+        self.storages = StorageChecks(archive)
         self._deferred = frozenset(manifest.deferred)
         self._mocks = frozenset(manifest.mocks)
         self.absent = frozenset(manifest.absent)
@@ -306,17 +306,6 @@ class Root:
     def is_deferred(self, package: str) -> bool:
         """Tell whether the `__init__` of *package* may wait."""
         return package in self._deferred
-
-    def check_storages(self) -> None:
-        """Check the weights, once while the file stays the same.
-
-        Raises:
-            CorruptCaseError: naming the record that was damaged or altered.
-        """
-        stamp = self.archive.stamp() if isinstance(self.archive, ArchiveReader) else None
-        if self._checked != (stamp,):
-            check_storages(self.archive)
-            self._checked = (stamp,)
 
     def children(self, package: str) -> list[tuple[str, bool]]:
         """Return (name, whether it is a package) of the modules right below *package*, sorted."""

@@ -65,7 +65,7 @@ class StandIn(ABCMeta):
             return cls._version
         if name.startswith("_"):  # private names are nobody's to use, and protocols ask for dunder names
             raise AttributeError(name)
-        member = make_stand_in(f"{cls._path}.{name}", cls._refuse, None)
+        member = _make_stand_in(f"{cls._path}.{name}", cls._refuse, None)
         setattr(cls, name, member)  # the next access gives the same object
         return member
 
@@ -95,7 +95,7 @@ for _method in (
     setattr(StandIn, _method, _refusing(_method))
 
 
-def make_stand_in(path: str, refuse: Callable[[str], MissingExternError], version: str | None) -> StandIn:
+def _make_stand_in(path: str, refuse: Callable[[str], MissingExternError], version: str | None) -> StandIn:
     """Return a stand-in.
 
     Args:
@@ -118,7 +118,7 @@ def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, 
                 def refuse(what: str, extern: Extern = extern) -> MissingExternError:
                     return missing(extern, what, case)
 
-                found[top] = extern, make_stand_in(top, refuse, extern.version)
+                found[top] = extern, _make_stand_in(top, refuse, extern.version)
     return found
 
 

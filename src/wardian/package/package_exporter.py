@@ -601,7 +601,7 @@ class PackageExporter:
         raise next((e for e in reasons if isinstance(e, ObjMismatchError)), reasons[0])
 
     def _tensors(self, record: RecordName, obj: Any) -> tuple[Any, ...]:
-        from wardian.tensors.named import tensor_index
+        from wardian.tensors.index import tensor_index
 
         # An index for other readers: an object that refuses to be looked through just has none.
         with suppress(Exception):

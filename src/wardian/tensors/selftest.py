@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 __all__ = [
-    "SEED",
     "Difference",
+    "SEED",
     "find_differences",
     "operator_libraries",
     "operator_schemas",
@@ -57,8 +57,9 @@ def tolerance(dtype: torch.dtype) -> float:
     """Return how far values of *dtype* may lie apart on another machine, relative to the largest of a tensor.
 
     It is the square root of the dtype's machine epsilon: 1.5e-8 for float64, 3.5e-4 for float32, 3.1e-2 for
-    float16, 8.8e-2 for bfloat16. Other kernels sum in another order, and errors of many layers add up, so half of
-    the digits are left to them; wrong weights or wrong code differ in all. Whole numbers must be equal.
+    float16, 8.8e-2 for bfloat16. Other kernels sum in another order, and errors of many layers add up, so
+    half of the digits are left to them; wrong weights or wrong code differ in all. Whole numbers must be
+    equal.
 
     >>> round(tolerance(torch.float32), 5)
     0.00035

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.storage import TypedStorage, UntypedStorage
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import RecordName
 
-__all__ = ["StorageReader", "StorageWriter", "finish_loading", "storage_record"]
+__all__ = ["StorageReader", "StorageWriter", "restoring", "storage_record"]
 
 _DTYPES: dict[Any, torch.dtype] = {
     UntypedStorage: torch.uint8,
@@ -156,14 +157,28 @@ class StorageReader:
         dtype = _DTYPES.get(kind) if isinstance(kind, type) else None
         if dtype is None or type(elements) is not int or not isinstance(location, str):
             raise ValueError(f"persistent id {pid!r:.80} has no storage class, size or location")
-        storage = self._loaded.get(key)
-        if storage is None:
-            storage = self._loaded[key] = self._restore(self._shared(key), location)
+        storage = self.placed(key, location)
         if elements * dtype.itemsize != storage.nbytes():
             raise ValueError(
                 f"storage {key} has {storage.nbytes()} bytes, not {elements} elements of {dtype}"
             )
         return TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)  # type: ignore[no-untyped-call]
+
+    def placed(self, key: str, location: str = "cpu") -> UntypedStorage:
+        """Return the bytes of storage *key* where `map_location` wants them.
+
+        Args:
+            key: Its number.
+            location: Where it was.
+        """
+        storage = self._loaded.get(key)
+        if storage is None:
+            storage = self._loaded[key] = self._restore(self._shared(key), location)
+        return storage
+
+    def on_host(self, key: str) -> UntypedStorage:
+        """Return the bytes of storage *key* on the CPU."""
+        return self._raw[key] if key in self._raw else self._shared(key)
 
     def _shared(self, key: str) -> UntypedStorage:
         """Return the bytes of storage *key*, those that TorchScript has if it has them."""
@@ -195,6 +210,36 @@ class StorageReader:
         return part
 
 
-def finish_loading() -> None:
-    """Check the sparse tensors that were loaded, which PyTorch builds unchecked and keeps in a list."""
-    torch._utils._validate_loaded_sparse_tensors()  # type: ignore[no-untyped-call]
+class _Devices(dict[Any, Any]):
+    """What PyTorch asks, as a dictionary, where a tensor goes whose device no storage tells."""
+
+    def __init__(self, map_location: Any) -> None:
+        super().__init__()
+        self._restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
+
+    def get(self, device: Any, default: Any = None) -> Any:
+        return self._restore(UntypedStorage(0), str(device)).device  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def restoring(map_location: Any = None) -> Iterator[None]:
+    """Set for this thread what functions that pickles name expect of `torch.load`, their usual caller.
+
+    Afterwards the sparse tensors that were loaded are checked, which PyTorch builds unchecked.
+
+    Args:
+        map_location: As for `torch.load`.
+
+    Raises:
+        RuntimeError: if a sparse tensor contradicts itself.
+    """
+    state = torch.serialization._serialization_tls
+    before = state.map_location, state.sparse_tensors_to_validate
+    # PyTorch's own look-up takes no function, and finds no device in a dictionary with names of devices.
+    state.map_location = None if map_location is None else _Devices(map_location)
+    state.sparse_tensors_to_validate = []
+    try:
+        yield
+        torch._utils._validate_loaded_sparse_tensors()  # type: ignore[no-untyped-call]
+    finally:
+        state.map_location, state.sparse_tensors_to_validate = before

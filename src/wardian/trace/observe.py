@@ -60,7 +60,7 @@ def observe(draft: Draft) -> Observation:
     Raises:
         PackError: if the object cannot be loaded or called there.
     """
-    from wardian.tensors.storages import StorageReader
+    from wardian.tensors.storages import StorageReader, restoring
 
     with tempfile.TemporaryDirectory(prefix="wardian-") as folder:
         work = Path(folder)
@@ -97,11 +97,12 @@ def observe(draft: Draft) -> Observation:
             return draft.find_global(module, qualname)
 
         try:
-            outputs = unpickle(
-                (work / "outputs.pkl").read_bytes(),
-                find_global=find_global,
-                persistent_load=storages.persistent_load,
-            )
+            with restoring():
+                outputs = unpickle(
+                    (work / "outputs.pkl").read_bytes(),
+                    find_global=find_global,
+                    persistent_load=storages.persistent_load,
+                )
         except (AttributeError, ImportError):  # of a class that only the clean process has
             return Observation(evidence, None, False)
         return Observation(evidence, outputs, True)
@@ -111,7 +112,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
     # First, so that what torch imports is not taken for the object's need.
     from wardian.tensors import selftest
-    from wardian.tensors.storages import StorageReader
+    from wardian.tensors.storages import StorageReader, restoring
 
     work = Path(request["folder"])
     storages = StorageReader(
@@ -124,15 +125,17 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     inputs = work / "inputs.pkl"
     outputs: Any = None
     with recorder.recording():
-        obj = unpickle(
-            (work / "object.pkl").read_bytes(),
-            find_global=find_global,
-            persistent_load=storages.persistent_load,
-        )
-        if inputs.exists():
-            arguments = unpickle(
-                inputs.read_bytes(), find_global=find_global, persistent_load=storages.persistent_load
+        with restoring():
+            obj = unpickle(
+                (work / "object.pkl").read_bytes(),
+                find_global=find_global,
+                persistent_load=storages.persistent_load,
             )
+        if inputs.exists():
+            with restoring():
+                arguments = unpickle(
+                    inputs.read_bytes(), find_global=find_global, persistent_load=storages.persistent_load
+                )
             outputs = selftest.run(obj, arguments)
     after = _native_state()
     evidence = recorder.evidence(

@@ -41,7 +41,7 @@ def test_a_flipped_bit_is_found_whatever_reads_the_weights(case: Path, use: str,
     uses: dict[str, Callable[[wardian.Case], object]] = {
         "load": lambda opened: opened.load(),
         "again": lambda opened: opened.load(),
-        "tensors": lambda opened: opened.tensors,
+        "tensors": lambda opened: dict(opened.tensors),
         "state_dict": lambda opened: opened.state_dict(),
     }
     with wardian.open(case) as opened, pytest.raises(wardian.CorruptCaseError) as caught:
