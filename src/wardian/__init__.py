@@ -11,6 +11,7 @@ Look before you load, and ask why:
         case.check()                                    # run the self-test here
 
     print(wardian.plan(model, inputs=(x,)))             # what pack would do, module by module
+    wardian.requirements("resnet18.case")               # what must be installed: torch==2.15.0
 
 Importing this package imports neither torch nor anything large.
 """
@@ -28,6 +29,7 @@ from wardian.errors import (
     CorruptCaseError,
     EntryNotFoundError,
     EnvironmentMismatchError,
+    MissingExternError,
     ModuleNotInCaseError,
     NotACaseError,
     PackError,
@@ -55,6 +57,7 @@ __all__ = [
     "CorruptCaseError",
     "EntryNotFoundError",
     "EnvironmentMismatchError",
+    "MissingExternError",
     "ModuleNotInCaseError",
     "NotACaseError",
     "PackError",
@@ -72,6 +75,7 @@ __all__ = [
     "open",
     "pack",
     "plan",
+    "requirements",
 ]
 
 __version__ = "0.1.0"
@@ -144,6 +148,40 @@ def load(
     except BaseException:
         case.close()
         raise
+
+
+def requirements(path: str | os.PathLike[str] | bytes | BinaryIO, *, soft: bool = False) -> tuple[str, ...]:
+    """Return what a case needs installed, as PEP 508 lines for `pip install`.
+
+    Nothing of the case is run, and it need not fit this environment.
+
+    Args:
+        path: The file, its content as bytes, or an open binary file.
+        soft: Also list what the case loads without, and what only code uses that its self-test does not
+            reach.
+
+    Returns:
+        Distributions, pinned to the releases the case was proven with, sorted by name. Releases that
+        differ may fit, too: docs/reference/environments.md.
+
+    Raises:
+        CaseError, OSError: as for `open`.
+
+    >>> import tempfile, torch, wardian
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = wardian.pack(torch.nn.Linear(2, 1), f"{folder}/linear.case", prove=False)
+    ...     [line.partition("==")[0] for line in wardian.requirements(f"{folder}/linear.case")]
+    ['torch']
+    """
+    from wardian.archive import ArchiveReader
+    from wardian.live.audit import requirements as find_requirements
+    from wardian.live.foreign import read_manifest
+
+    archive = ArchiveReader.open(path)
+    try:
+        return find_requirements(read_manifest(archive), soft=soft)
+    finally:
+        archive.close()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
 """Check the environment against what a case needs, before any packed code runs.
 
-The rule: an extern distribution must be installed unless it is soft. A release of an older major version is
-refused. Any other release is accepted if it is the recorded one or newer within the same major version;
-otherwise it is accepted if it has every name that packed code imports from it.
+The rule, which docs/reference/environments.md explains: an extern distribution must be installed. A release
+of an older major version is refused. Any other release is accepted if it is the recorded one or newer within
+the same major version; otherwise it is accepted if it has every name that packed code imports from it. A
+soft extern that breaks the rule counts as not installed, and is no reason to refuse the case.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from wardian.errors import EnvironmentMismatchError, Problem
 from wardian.manifest import Extern, Manifest
 
-__all__ = ["check_environment"]
+__all__ = ["check_environment", "find_problem", "requirements"]
 
 
 def check_environment(manifest: Manifest, path: str) -> None:
@@ -26,7 +27,11 @@ def check_environment(manifest: Manifest, path: str) -> None:
         EnvironmentMismatchError: naming every distribution that is missing or does not fit, with the
             command that installs them.
     """
-    problems = [problem for extern in manifest.externs if (problem := _problem_with(extern)) is not None]
+    problems = [
+        problem
+        for extern in manifest.externs
+        if not extern.soft and (problem := find_problem(extern)) is not None
+    ]
     if manifest.bytecode_only and manifest.python.tag != sys.implementation.cache_tag:
         names = manifest.bytecode_only
         listing = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
@@ -45,7 +50,17 @@ def check_environment(manifest: Manifest, path: str) -> None:
         )
 
 
-def _problem_with(extern: Extern) -> Problem | None:
+def requirements(manifest: Manifest, *, soft: bool = False) -> tuple[str, ...]:
+    """Return what the environment must have, as `wardian.requirements` says."""
+    return tuple(
+        f"{extern.distribution}=={_public(extern.version)}"
+        for extern in manifest.externs
+        if extern.distribution is not None and extern.version is not None and (soft or not extern.soft)
+    )
+
+
+def find_problem(extern: Extern) -> Problem | None:
+    """Return what is wrong with an extern in this environment, None if it fits."""
     name = extern.distribution
     if name is None or extern.version is None:
         return None
@@ -53,8 +68,6 @@ def _problem_with(extern: Extern) -> Problem | None:
     try:
         installed = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        if extern.soft:
-            return None
         return Problem(f"{name} is not installed", f"pip install {name}=={_public(extern.version)}", module)
     fix = f'pip install "{name}>={_public(extern.version)}"'
     try:

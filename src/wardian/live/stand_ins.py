@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from wardian.errors import MissingExternError
+from wardian.live.audit import find_problem
 from wardian.manifest import Extern, Manifest
 
 __all__ = ["StandIn", "find_stand_ins", "missing", "used_externs"]
@@ -40,8 +41,8 @@ def missing(extern: Extern, what: str, case: str) -> MissingExternError:
     name, version = extern.distribution or top, (extern.version or "").partition("+")[0]
     command = f"pip install {name}=={version}" if version else f"pip install {name}"
     return MissingExternError(
-        f"{what} is needed here and {name} is not installed; {case} could be loaded without it because "
-        f"nothing used it when the case was made\n    fix: {command}",
+        f"{what} is needed here and {name} is not installed, or too old; {case} could be loaded without it "
+        f"because nothing used it when the case was made\n    fix: {command}",
         name=top,
         distribution=extern.distribution,
         version=extern.version,
@@ -113,7 +114,7 @@ def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, 
     found: dict[str, tuple[Extern, StandIn]] = {}
     for extern in manifest.externs:
         for top in {module.partition(".")[0] for module in extern.modules} if extern.soft else ():
-            if not _is_installed(top):
+            if not _is_installed(top) or find_problem(extern) is not None:
 
                 def refuse(what: str, extern: Extern = extern) -> MissingExternError:
                     return missing(extern, what, case)
