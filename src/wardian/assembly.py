@@ -132,7 +132,7 @@ def _manifest(plan: Plan, contents: Contents) -> Manifest:
     libraries = tuple(
         Library(
             record=record,
-            namespaces=plan.namespaces,
+            operators=plan.operators,
             torch=contents.torch,
             system=platform.system(),
             machine=platform.machine(),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,14 @@ class ChildError(Exception):
     Attributes:
         summary: The last line of its traceback.
         output: All it printed.
+        facts: What the error had as `child_facts`, which must be JSON-able; empty without.
     """
 
-    def __init__(self, summary: str, output: str) -> None:
+    def __init__(self, summary: str, output: str, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(summary, output)
         self.summary = summary
         self.output = output
+        self.facts = dict(facts or {})
 
 
 def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
             raise ChildError(f"the process ended with status {process.returncode}", printed)
         result: dict[str, Any] = json.loads(answer.read_text())
         if "error" in result:
-            raise ChildError(result["error"], printed + result["traceback"])
+            raise ChildError(result["error"], printed + result["traceback"], result.get("facts"))
         return result
 
 

@@ -15,6 +15,7 @@ Every error is a `WardianError` and, where one fits, also the builtin a caller w
     │   └── ClosedCaseError             (ValueError) it was closed
     ├── EnvironmentMismatchError        (ImportError) the environment lacks what the case needs
     ├── ModuleNotInCaseError            (ModuleNotFoundError) an import of a module neither packed nor extern
+    ├── MissingExternError              (ModuleNotFoundError) something is used that was not needed, nor there
     ├── EntryNotFoundError              (KeyError) no entry point of that name
     └── CheckError                      a self-test of the case gives another result
 
@@ -38,6 +39,7 @@ __all__ = [
     "CorruptCaseError",
     "EntryNotFoundError",
     "EnvironmentMismatchError",
+    "MissingExternError",
     "ModuleNotInCaseError",
     "NotACaseError",
     "PackError",
@@ -141,9 +143,11 @@ class ProofError(PackError):
 
     Attributes:
         output: What the clean process printed, its traceback included.
+        used: Top-level names of soft externs that were used there.
     """
 
     output: str
+    used: frozenset[str]
 
 
 class CaseError(WardianError):
@@ -213,6 +217,19 @@ class EnvironmentMismatchError(WardianError, ImportError):
 
 class ModuleNotInCaseError(WardianError, ModuleNotFoundError):
     """Packed code imports a module that is neither in the case nor declared as an extern."""
+
+
+class MissingExternError(WardianError, ModuleNotFoundError):
+    """Packed code uses a soft extern: a distribution that the proof did without, and that is not installed.
+
+    Attributes:
+        name: The top-level name that is missing.
+        distribution: The distribution that has it, or None if none does.
+        version: Its version when the case was packed, or None.
+    """
+
+    distribution: str | None
+    version: str | None
 
 
 class EntryNotFoundError(WardianError, KeyError):

@@ -38,10 +38,12 @@ class Evidence:
     """Shared libraries that were mapped into the process, those of torch included."""
     operators: tuple[str, ...]
     """Those of them that `torch.ops.load_library` loaded."""
-    namespaces: tuple[str, ...]
-    """Operator namespaces that were registered."""
+    schemas: tuple[str, ...]
+    """Schemas of the operators that were registered by native code."""
     ran: bool
     """Whether the object was called with the inputs."""
+    used: tuple[str, ...] | None
+    """Top-level names of modules from outside of which code made something; None if that was not watched."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON-able data."""

@@ -94,7 +94,8 @@ class Library:
     """A shared library that registers operators when it is loaded."""
 
     record: str
-    namespaces: tuple[str, ...]
+    operators: tuple[str, ...]
+    """Schemas of the operators that the libraries of the case register."""
     torch: str
     system: str
     machine: str

@@ -314,24 +314,32 @@ def _sealed(module: str) -> str:
 def _write_and_prove(
     archive: ArchiveWriter, the_plan: Plan, contents: Contents, stages: _Stages, *, prove: bool
 ) -> tuple[Manifest, str]:
-    """Finish the file and prove it, with deferred packages if outputs can vouch for them, else without."""
-    attempts = [contents]
+    """Finish the file and prove it: as free of the environment, and as fast, as the proof shows possible.
+
+    A failed proof is followed by one with less freedom: without the soft externs that were used, without
+    soft externs, without deferred packages.
+    """
     if the_plan.deferrable and contents.entries[0].outputs and prove:
-        attempts.insert(0, replace(contents, deferred=the_plan.deferrable))
-    for attempt in attempts:
+        contents = replace(contents, deferred=the_plan.deferrable)
+    while True:
         with stages("write"):
-            manifest, digest = assemble(archive, the_plan, attempt)
+            manifest, digest = assemble(archive, the_plan, contents)
         if not prove:
-            break
+            return manifest, digest
         try:
             with stages("prove"):
                 prove_case(archive.path, manifest)
-            break
-        except ProofError:
-            if attempt is attempts[-1]:
+        except ProofError as error:
+            if any(extern.soft for extern in the_plan.externs):
+                harder = the_plan.with_hard(error.used)
+                the_plan = harder if harder != the_plan else the_plan.with_hard(None)
+            elif contents.deferred:
+                contents = replace(contents, deferred=())
+            else:
                 raise
             archive.rewind()
-    return manifest, digest
+        else:
+            return manifest, digest
 
 
 def _check_arguments(obj: Any, inputs: Any, policy: Any, name: Any) -> None:

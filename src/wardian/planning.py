@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -71,7 +71,8 @@ class Plan:
     """Packages that are imported only because a module below them is: their `__init__` may wait."""
     materialised: tuple[str, ...]
     libraries: tuple[RecordName, ...]
-    namespaces: tuple[str, ...]
+    operators: tuple[str, ...]
+    """Schemas of the operators of these libraries."""
     loaded: frozenset[ModuleName]
     """Packed modules that run when the object is loaded and used; their bytecode comes along."""
     bytecode_only: tuple[ModuleName, ...]
@@ -80,6 +81,16 @@ class Plan:
     """Data files that stay out because they are large and were not read in the run."""
     metadata: Mapping[str, Mapping[str, bytes]] = field(repr=False)
     graph: ImportGraph = field(repr=False)
+
+    def with_hard(self, used: Container[str] | None) -> Plan:
+        """Return the plan without the soft externs that have a top-level name in *used*; None means all."""
+        externs = tuple(
+            replace(extern, soft=False)
+            if used is None or any(module.partition(".")[0] in used for module in extern.modules)
+            else extern
+            for extern in self.externs
+        )
+        return replace(self, externs=externs)
 
     def decision(self, module: str) -> Decision | None:
         """Return the decision for *module*, or None if the object does not reach it."""
@@ -339,7 +350,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         deferrable=_deferrable(trace, needed),
         materialised=_materialised(trace, files),
         libraries=libraries,
-        namespaces=trace.evidence.namespaces if libraries else (),
+        operators=trace.evidence.schemas if libraries else (),
         loaded=frozenset(needed),
         bytecode_only=tuple(
             name for name in sorted(interned) if trace.modules[name].kind is ModuleKind.BYTECODE
@@ -388,10 +399,21 @@ def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName])
             version=_version(trace, distribution),
             modules=tuple(sorted(found)),
             names=tuple(sorted(names.get(distribution, ()))),
-            soft=False,
+            soft=_may_be_soft(trace, distribution, found),
         )
         for distribution, found in sorted(modules.items(), key=lambda item: item[0] or "")
     )
+
+
+def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> bool:
+    """Tell whether nothing shows that an extern is used; the proof tells for certain."""
+    found = trace.distributions.get(distribution or "")
+    if distribution == "torch" or (found is not None and found.required_by_torch):
+        return False
+    tops = {module.partition(".")[0] for module in modules}
+    pickled = {ref.module.partition(".")[0] for ref in trace.globals}
+    used = trace.evidence.used
+    return used is not None and tops.isdisjoint(pickled) and tops.isdisjoint(used)
 
 
 def _version(trace: Trace, distribution: str | None) -> str | None:

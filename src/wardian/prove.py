@@ -27,14 +27,15 @@ _OWN = ("wardian", "torch", "blake3", "packaging", "platformdirs")
 
 
 def prove(path: Path, manifest: Manifest) -> None:
-    """Load every object of a case, and run the self-tests, where only the declared externs can be imported.
+    """Load every object of a case, and run the self-tests, where only the hard externs can be imported.
 
     Args:
         path: The finished file, not yet at its place.
         manifest: What it declares.
 
     Raises:
-        ProofError: if something is missing there, or an output differs.
+        ProofError: if something is missing there, or an output differs. Its `used` names soft externs
+            that are needed after all.
     """
     try:
         allowed = _allowed(manifest)
@@ -43,16 +44,18 @@ def prove(path: Path, manifest: Manifest) -> None:
         raise ProofError(
             f"the finished case does not work in a clean process: {error.summary}\n\n{error.output}",
             output=error.output,
+            used=frozenset(error.facts.get("used", ())),
         ) from None
 
 
 def _allowed(manifest: Manifest) -> dict[str, list[str]]:
-    """Return what may be imported: the declared externs, what they require, Wardian itself."""
+    """Return what may be imported: the externs that are not soft, what they require, Wardian itself."""
     installed = Distributions.current()
-    names = {*_OWN, *(e.distribution for e in manifest.externs if e.distribution is not None)}
+    hard = [extern for extern in manifest.externs if not extern.soft]
+    names = {*_OWN, *(e.distribution for e in hard if e.distribution is not None)}
     distributions = {required for name in names for required in installed.closure(name)}
     roots = {root for name in distributions for root in installed[name].roots}
-    roots |= {module.partition(".")[0] for extern in manifest.externs for module in extern.modules}
+    roots |= {module.partition(".")[0] for extern in hard for module in extern.modules}
     return {"distributions": sorted(distributions), "roots": sorted(roots | set(_OWN))}
 
 
@@ -90,10 +93,18 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
     os.chdir(os.sep)  # a data file beside the caller must not be found by a relative path
 
     from wardian.live.case import Case
+    from wardian.live.stand_ins import used_externs
 
     case = Case.open(request["path"])
-    for entry in case.manifest.entries:
-        if entry.test is None:
-            case.load(entry.name)
-    case.check()
+    try:
+        for entry in case.manifest.entries:
+            if entry.test is None:
+                case.load(entry.name)
+        case.check(exact=True)
+    except Exception as error:
+        used = set(used_externs(error))
+        if "Numpy is not available" in str(error):  # torch's own words where it needs it
+            used.add("numpy")
+        error.child_facts = {"used": sorted(used)}  # type: ignore[attr-defined]
+        raise
     return {}

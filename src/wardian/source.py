@@ -10,7 +10,7 @@ import tokenize
 import unicodedata
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,16 @@ from typing import TypeVar
 from wardian.graph import Import, ImportContext
 from wardian.names import ModuleName
 
-__all__ = ["SourceFacts", "TokenLines", "batch", "parse", "probe", "scan", "with_whole_stack"]
+__all__ = [
+    "SourceFacts",
+    "TokenLines",
+    "batch",
+    "find_unguarded_imports",
+    "parse",
+    "probe",
+    "scan",
+    "with_whole_stack",
+]
 
 _T = TypeVar("_T")
 
@@ -292,6 +301,44 @@ def scan(
     return scanner.facts()
 
 
+def find_unguarded_imports(source: bytes, file: str) -> frozenset[int]:
+    r"""Return the lines of the imports that must succeed when a module runs.
+
+    They stand at module or class level, and no `try` or `suppress` around them handles ImportError.
+
+    Args:
+        source: Bytes as they are in the file.
+        file: Path to name in errors.
+
+    Raises:
+        SyntaxError: if the source cannot be parsed.
+
+    >>> sorted(find_unguarded_imports(b"import a\ntry:\n import b\nexcept ImportError:\n import c", "m.py"))
+    [1, 5]
+    """
+    lines: set[int] = set()
+    stack: list[ast.AST] = list(parse(source, file).body)
+    while stack:
+        node = stack.pop()
+        match node:
+            case ast.Import() | ast.ImportFrom():
+                lines.add(node.lineno)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                pass
+            case ast.Try() | ast.TryStar() if any(_catches_import_error(h.type) for h in node.handlers):
+                stack += [*node.handlers, *node.orelse, *node.finalbody]
+            case ast.With() if any(
+                _suppresses_import_error(item.context_expr, ("suppress",)) for item in node.items
+            ):
+                pass
+            case _:
+                stack += [
+                    n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt | ast.ExceptHandler)
+                ]
+                stack += [n for case in getattr(node, "cases", ()) for n in case.body]
+    return frozenset(lines)
+
+
 class TokenLines:
     r"""The lines of a text that hold one of some tokens.
 
@@ -424,7 +471,9 @@ class _Scanner:
                 return [(node.body, context), (node.orelse, context)]
             case ast.With() | ast.AsyncWith():
                 self.later(node.items, context)
-                suppressed = any(self.suppresses_import_error(item.context_expr) for item in node.items)
+                suppressed = any(
+                    _suppresses_import_error(item.context_expr, self.suppress) for item in node.items
+                )
                 return [(node.body, _guarded(context) if suppressed else context)]
             case ast.Try() | ast.TryStar():
                 self.later((handler.type for handler in node.handlers), context)
@@ -473,14 +522,6 @@ class _Scanner:
                     return decides
                 return None if None in values else not decides
         return None
-
-    def suppresses_import_error(self, manager: ast.expr) -> bool:
-        match manager:
-            case ast.Call(func=ast.Name(id=name)) if name in self.suppress:
-                return any(_catches_import_error(argument) for argument in manager.args)
-            case ast.Call(func=ast.Attribute(attr="suppress")):
-                return any(_catches_import_error(argument) for argument in manager.args)
-        return False
 
     def found_import(self, node: ast.Import, context: ImportContext) -> None:
         for alias in node.names:
@@ -682,6 +723,16 @@ def _catches_import_error(kind: ast.expr | None) -> bool:
             return name in _CATCHES_IMPORT_ERROR
         case ast.Tuple():
             return any(_catches_import_error(element) for element in kind.elts)
+    return False
+
+
+def _suppresses_import_error(manager: ast.expr, names: Container[str]) -> bool:
+    """Tell whether *manager* is `contextlib.suppress`, by one of *names*, of ImportError."""
+    match manager:
+        case ast.Call(func=ast.Name(id=name)) if name in names:
+            return any(_catches_import_error(argument) for argument in manager.args)
+        case ast.Call(func=ast.Attribute(attr="suppress")):
+            return any(_catches_import_error(argument) for argument in manager.args)
     return False
 
 

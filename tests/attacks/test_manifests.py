@@ -110,11 +110,17 @@ def test_two_entry_points_of_one_name_are_refused(tmp_path: Path) -> None:
         {"version": "1.0\x1b[2J"},
         {"version": "1.0;reboot"},
         {"version": ""},
+        {"names": ("",)},
+        {"names": ("os.system",)},
+        {"names": ("no_such_module..x",)},
+        {"names": ("no_such_module.x y",)},
+        {"modules": ("",)},
+        {"modules": (".relative",)},
     ],
     ids=str,
 )
 def test_a_command_that_does_more_than_install_is_refused(facts: dict[str, Any], tmp_path: Path) -> None:
-    extern = replace(MANIFEST.externs[0], modules=("no_such_module",), **facts)
+    extern = replace(MANIFEST.externs[0], **{"modules": ("no_such_module",), **facts})
     with pytest.raises(CorruptCaseError, match="is no"):
         wardian.open(_write(tmp_path / "model.case", externs=(extern,)))
 

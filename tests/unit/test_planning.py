@@ -82,8 +82,9 @@ class Forest:
             "files": (),
             "libraries": (),
             "operators": (),
-            "namespaces": (),
+            "schemas": (),
             "ran": True,
+            "used": (),
         }
         return Trace(
             entry="model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import types
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from wardian.archive import ArchiveReader, FolderReader
@@ -25,13 +26,56 @@ if TYPE_CHECKING:
     import torch
 
     from wardian.tensors.mapping import TensorMapping
+    from wardian.tensors.selftest import Difference
 
-__all__ = ["Case", "find_root"]
+__all__ = ["Case", "CheckReport", "CheckResult", "find_root"]
 
 _reopened: list[Case] = []
 """Cases opened for an object that came from another process; held, as no `with` block does it."""
 _private: list[Root] = []
 """The same for roots that a parent process has for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What the self-test of one entry point gave."""
+
+    entry: str
+    outcome: str
+    """The outcome in words."""
+    differences: tuple[Difference, ...]
+    """Every place where the output differs from the recorded one."""
+
+    @property
+    def largest(self) -> float | None:
+        """The largest absolute difference of two numbers, or None if there is none."""
+        return max((d.size for d in self.differences if d.size is not None), default=None)
+
+    def __str__(self) -> str:
+        lines = [f"{self.entry}: {self.outcome}"]
+        lines += [f"  {d}{' (tolerated)' if d.tolerated else ''}" for d in self.differences]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `Case.check` found; all of it is the same or within what other machines may show."""
+
+    results: tuple[CheckResult, ...]
+    """One for each entry point."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether every output was the same, bit for bit."""
+        return not any(result.differences for result in self.results)
+
+    @property
+    def largest(self) -> float | None:
+        """The largest absolute difference of two numbers, or None if there is none."""
+        return max((r.largest for r in self.results if r.largest is not None), default=None)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.results))
 
 
 class Case:
@@ -254,25 +298,57 @@ class Case:
                 records=tuple(error.record for error in found),
             )
 
-    def check(self, name: str | None = None) -> None:
-        """Run the self-test of an entry point, or of all.
+    def check(self, name: str | None = None, *, exact: bool = False) -> CheckReport:
+        """Run the self-test of an entry point, or of all, and compare the outputs with the recorded ones.
+
+        Args:
+            name: The entry point; None means all.
+            exact: Ask for the same bits. Without it a difference passes that another machine may show, half
+                of the digits of the dtype: `wardian.tensors.selftest.tolerance`.
+
+        Returns:
+            What was compared, with every difference; `print` it.
 
         Raises:
-            CheckError: if a result differs from the recorded one.
+            EntryNotFoundError: if there is no such entry point.
+            CheckError: if an output differs; `difference` has the largest difference of two numbers.
+
+        >>> import tempfile, torch, wardian
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = wardian.pack(torch.nn.Linear(2, 1), f"{folder}/linear.case", inputs=(torch.ones(2),))
+        ...     with wardian.open(f"{folder}/linear.case") as case:
+        ...         print(case.check())
+        model: the same, bit for bit
         """
         from wardian.tensors import selftest
 
         entries = self.root.manifest.entries if name is None else (self._entry(name),)
+        results: list[CheckResult] = []
         for entry in entries:
             if entry.test is None:
+                results.append(CheckResult(entry.name, "no self-test", ()))
                 continue
             obj, test = self._unpickle(entry.record), self._unpickle(entry.test)
             outputs = selftest.run(obj, test["inputs"])
-            difference = selftest.find_difference(test["outputs"], outputs) if entry.outputs else None
-            if difference is not None:
-                raise CheckError(
-                    f"{self._path}: the self-test of {entry.name!r} failed: {difference}", entry=entry.name
+            if entry.outputs:
+                found = tuple(selftest.find_differences(test["outputs"], outputs))
+                results.append(
+                    CheckResult(entry.name, "differs" if found else "the same, bit for bit", found)
                 )
+            else:
+                results.append(CheckResult(entry.name, "runs; its output cannot be compared", ()))
+        report = CheckReport(tuple(results))
+        for result in report.results:
+            failed = [d for d in result.differences if exact or not d.tolerated]
+            if failed:
+                raise CheckError(
+                    f"{self._path}: the self-test of {result.entry!r} failed: "
+                    + "; ".join(map(str, failed[:5]))
+                    + ("; ..." if len(failed) > 5 else ""),
+                    entry=result.entry,
+                    difference=result.largest,
+                )
+        return report
 
 
 def find_root(name: str) -> Root | None:

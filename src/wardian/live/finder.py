@@ -234,11 +234,12 @@ class CaseLoader(importlib.abc.SourceLoader):
         code = code or self.get_code(module.__name__)
         assert code is not None
         self.root.files.prepare(self.module.name, code)
+        self.root.declare_operators()
         module.__dict__.update(self.root.attributes)
         # Bytecode without source has its imports as they were written.
         if (
             self.root.allows is not None
-            or needs_hooked_builtins(code, self.root.absent)
+            or needs_hooked_builtins(code, self.root.hidden)
             or self.module.record not in self.root.archive
         ):
             module.__dict__["__builtins__"] = self.root.builtins

@@ -24,6 +24,8 @@ _ALWAYS = frozenset({"torch", "numpy"})
 """What torch.package lets packed code import without an extern: PyTorch, and what tensors convert to."""
 
 _DISTRIBUTION = re.compile(r"(?!-)[A-Za-z0-9._-]{1,128}", re.ASCII)
+_DOTTED = re.compile(r"[\w-]+(\.[\w-]+)*")
+"""Compilers give modules names that are no identifiers (`81d243bd2c585b0f4821__mypyc`)."""
 _VERSION = re.compile(r"[A-Za-z0-9._+!-]{1,128}", re.ASCII)
 
 
@@ -66,6 +68,11 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
             raise refuse(f"{extern.distribution!r:.80} is no name of a distribution")
         if extern.version is not None and not _VERSION.fullmatch(extern.version):
             raise refuse(f"{extern.version!r:.80} is no version")
+        # The check of the environment imports them.
+        tops = {module.partition(".")[0] for module in extern.modules}
+        for name in (*extern.modules, *extern.names):
+            if not _DOTTED.fullmatch(name) or name.partition(".")[0] not in tops:
+                raise refuse(f"{name!r:.80} is no name of a module that {extern.distribution} has")
     for library in manifest.libraries:
         if library.record not in manifest.records:
             raise refuse(f"the library {library.record!r} is not in the archive")

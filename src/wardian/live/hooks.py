@@ -27,18 +27,18 @@ __all__ = ["make_builtins", "make_shim", "needs_hooked_builtins"]
 _DYNAMIC = frozenset({"__import__", "exec", "eval", "builtins", "__builtins__"})
 
 
-def needs_hooked_builtins(code: types.CodeType, absent: frozenset[str]) -> bool:
-    """Tell whether *code* mentions a name through which it could import at run time, or an absent module.
+def needs_hooked_builtins(code: types.CodeType, hidden: frozenset[str]) -> bool:
+    """Tell whether *code* mentions a name through which it could import at run time, or a hidden module.
 
     Args:
         code: Of a module.
-        absent: Top-level names that must not be found.
+        hidden: Top-level names that it does not get from the environment.
     """
     return (
         not _DYNAMIC.isdisjoint(code.co_names)
-        or any(name.partition(".")[0] in absent for name in code.co_names)
+        or any(name.partition(".")[0] in hidden for name in code.co_names)
         or any(
-            needs_hooked_builtins(constant, absent)
+            needs_hooked_builtins(constant, hidden)
             for constant in code.co_consts
             if isinstance(constant, types.CodeType)
         )
@@ -64,6 +64,10 @@ def make_builtins(root: Root) -> dict[str, Any]:
             return sys.modules[f"{root.name}.{name.partition('.')[0]}"]
         if level == 0:
             root.check_external(name)
+            if name.partition(".")[0] in root.lacking:
+                # Without a list of names the statement binds the first part.
+                wanted = name if fromlist else name.partition(".")[0]
+                return cast("types.ModuleType", root.import_lacking(wanted, sys._getframe(1)))  # noqa: SLF001
         return original(name, globals, locals, fromlist, level)
 
     return {**builtins.__dict__, "__import__": __import__}
@@ -129,6 +133,7 @@ def _importlib(root: Root) -> types.ModuleType:
             if root.serves(name):
                 return importlib.import_module(f"{root.name}.{name}")
             root.check_external(name)
+            root.check_lacking(name)
         elif package is not None and root.serves(package):
             package = f"{root.name}.{package}"
         return importlib.import_module(name, package)

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from wardian.archive import ArchiveReader
 from wardian.manifest import Library
 
-__all__ = ["fits", "link_for"]
+__all__ = ["fits", "is_missing", "link_for"]
 
 
 def fits(library: Library) -> bool:
@@ -31,6 +31,11 @@ def fits(library: Library) -> bool:
     return mine.release[:2] == its.release[:2]
 
 
+def is_missing(library: Library) -> bool:
+    """Tell whether neither the packed build of *library* nor one of the environment can be loaded here."""
+    return not fits(library) and _loaded(library) is None and _installed(library) is None
+
+
 def link_for(library: Library, archive: ArchiveReader) -> str | None:
     """Return what takes the place of the library's file on disk.
 
@@ -41,16 +46,23 @@ def link_for(library: Library, archive: ArchiveReader) -> str | None:
     Returns:
         None for the packed build, a path for a link to another build, "" for no file at all.
     """
-    file_name = library.record.rpartition("/")[2]
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        for loaded in sorted(map(str, torch.ops.loaded_libraries)):
-            if os.path.basename(loaded) == file_name and os.path.exists(loaded):
-                return os.path.realpath(loaded)
+    loaded = _loaded(library)
+    if loaded is not None:
+        return loaded
     installed = _installed(library)
     if installed is not None and (not fits(library) or _same(installed, library, archive)):
         return installed
     return None if fits(library) else ""
+
+
+def _loaded(library: Library) -> str | None:
+    """Return the file of a build that is loaded already."""
+    file_name = library.record.rpartition("/")[2]
+    torch = sys.modules.get("torch")
+    for loaded in sorted(map(str, torch.ops.loaded_libraries)) if torch is not None else ():
+        if os.path.basename(loaded) == file_name and os.path.exists(loaded):
+            return os.path.realpath(loaded)
+    return None
 
 
 def _installed(library: Library) -> str | None:

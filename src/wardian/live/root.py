@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -21,16 +22,18 @@ from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.child import OPEN_CASES_VARIABLE
-from wardian.errors import ModuleNotInCaseError
+from wardian.errors import MissingExternError, ModuleNotInCaseError
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.integrity import StorageChecks
-from wardian.live.libraries import link_for
+from wardian.live.libraries import is_missing, link_for
 from wardian.live.mocks import MockLoader
-from wardian.manifest import Manifest
+from wardian.live.stand_ins import StandIn, find_stand_ins, missing
+from wardian.manifest import Extern, Manifest
 from wardian.names import ModuleName, RecordName, ancestors
 from wardian.rewrite import SHIMMED
+from wardian.source import find_unguarded_imports
 
 __all__ = [
     "PackedModule",
@@ -157,6 +160,10 @@ class Root:
         self._deferred = frozenset(manifest.deferred)
         self._mocks = frozenset(manifest.mocks)
         self.absent = frozenset(manifest.absent)
+        self._label = str(archive.path or "<memory>")
+        self._lock = threading.Lock()
+        self._declared: tuple[str, ...] | None = None
+        self._unguarded: dict[str, frozenset[int]] = {}
         self._packed = frozenset(
             str(canonicalize_name(d.name)) for d in manifest.distributions if d.version is not None
         )
@@ -208,6 +215,89 @@ class Root:
     def builtins(self) -> dict[str, Any]:
         """Builtins for modules that import at run time."""
         return make_builtins(self)
+
+    @cached_property
+    def lacking(self) -> Mapping[str, tuple[Extern, StandIn]]:
+        """The soft externs that are not installed, with their stand-ins, by top-level name."""
+        return find_stand_ins(self.manifest, self._label)
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Top-level names that packed code does not get from the environment."""
+        return self.absent | self.lacking.keys()
+
+    def check_lacking(self, name: str) -> None:
+        """Refuse a module of a soft extern that is not installed.
+
+        Raises:
+            MissingExternError: which says what to install.
+        """
+        found = self.lacking.get(name.partition(".")[0])
+        if found is not None:
+            raise missing(found[0], f"the module {name}", self._label)
+
+    def import_lacking(self, name: str, importer: types.FrameType) -> StandIn:
+        """Return the stand-in that an import of *name* gets, a soft extern that is not installed.
+
+        Args:
+            name: An absolute dotted name.
+            importer: The frame that imports.
+
+        Raises:
+            MissingExternError: if the importer can do without, or imports it because it is going to use it:
+                in a `try` that handles ImportError, or in a function.
+        """
+        if importer.f_code.co_flags & inspect.CO_OPTIMIZED or not self._is_unguarded(importer):
+            self.check_lacking(name)
+        top, *below = name.split(".")
+        _, stand_in = self.lacking[top]
+        for part in below:
+            stand_in = getattr(stand_in, part)
+        return stand_in
+
+    def _is_unguarded(self, importer: types.FrameType) -> bool:
+        module = self.modules.get(importer.f_globals.get("__name__", "")[len(self.name) + 1 :])
+        if module is None or module.record not in self.archive:  # bytecode without source
+            return True
+        lines = self._unguarded.get(module.record)
+        if lines is None:
+            source = self.archive.read(module.record)
+            lines = self._unguarded[module.record] = find_unguarded_imports(source, module.record)
+        return importer.f_lineno in lines
+
+    def declare_operators(self) -> None:
+        """Declare the operators of libraries that cannot be loaded here, once."""
+        with self._lock:
+            if self._declared is not None:
+                return
+            self._declared = ()
+            missing_libraries = [library for library in self.manifest.libraries if is_missing(library)]
+            if missing_libraries:
+                from wardian.tensors.operators import declare
+
+                library = missing_libraries[0]
+                top = library.record.partition("/")[0]
+
+                def refuse(operator: str) -> MissingExternError:
+                    return MissingExternError(
+                        f"the operator {operator} is in {library.record}, which was built for torch"
+                        f" {library.torch} on {library.system} {library.machine} and cannot be loaded here\n"
+                        f"    fix: install {top} for this torch: pip install {top}",
+                        name=top,
+                        distribution=top,
+                        version=None,
+                    )
+
+                self._declared = declare(library.operators, refuse)
+
+    def withdraw_operators(self) -> None:
+        """Undo `declare_operators`."""
+        with self._lock:
+            if self._declared:
+                from wardian.tensors.operators import withdraw
+
+                withdraw(self._declared)
+            self._declared = ()
 
     def is_module(self, name: str) -> bool:
         """Tell whether the case has a module of this dotted name."""
@@ -436,6 +526,7 @@ def release(root: Root) -> None:
             sys.path_importer_cache.pop(path, None)
         if not _roots:
             sys.path_hooks.remove(find_folder)
+        root.withdraw_operators()
         root.files.close()
         root.archive.close()
 

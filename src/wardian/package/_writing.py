@@ -128,7 +128,7 @@ def _plan(closure: Closure, sources: Mapping[RecordName, bytes], others: Sequenc
         bytecode_only=(),
         materialised=(),
         libraries=(),
-        namespaces=(),
+        operators=(),
         loaded=frozenset(m.module for m in inside if _runs(m)),
         left_out=(),
         metadata={

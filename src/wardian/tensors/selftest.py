@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
 
-__all__ = ["SEED", "find_difference", "operator_libraries", "registered_namespaces", "run"]
+__all__ = [
+    "Difference",
+    "SEED",
+    "find_differences",
+    "operator_libraries",
+    "operator_schemas",
+    "run",
+    "tolerance",
+]
 
 SEED = 0
 """What `torch.manual_seed` is given before a self-test runs."""
@@ -27,7 +36,38 @@ def run(obj: Any, inputs: Any) -> Any:
         return obj(**inputs) if isinstance(inputs, dict) else obj(*inputs)
 
 
-def find_difference(expected: Any, actual: Any, where: str = "output") -> str | None:
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two outputs differ."""
+
+    where: str
+    """The place: `output[0]['logits']`."""
+    what: str
+    """The difference as a phrase that follows the place."""
+    size: float | None
+    """Largest absolute difference of two numbers; None if something else differs, such as a shape."""
+    tolerated: bool
+    """Whether another machine may differ as much: see `tolerance`."""
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.what}"
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """Return how far values of *dtype* may lie apart on another machine, relative to the largest of a tensor.
+
+    It is the square root of the dtype's machine epsilon: 1.5e-8 for float64, 3.5e-4 for float32, 3.1e-2 for
+    float16, 8.8e-2 for bfloat16. Other kernels sum in another order, and errors of many layers add up, so
+    half of the digits are left to them; wrong weights or wrong code differ in all. Whole numbers must be
+    equal.
+
+    >>> round(tolerance(torch.float32), 5)
+    0.00035
+    """
+    return math.sqrt(torch.finfo(dtype).eps) if dtype.is_floating_point or dtype.is_complex else 0.0
+
+
+def find_differences(expected: Any, actual: Any, where: str = "output") -> list[Difference]:
     """Compare two outputs bit for bit.
 
     Args:
@@ -36,70 +76,102 @@ def find_difference(expected: Any, actual: Any, where: str = "output") -> str | 
         where: What to call them.
 
     Returns:
-        None if they are equal, else the place and kind of the first difference.
+        One for each place that differs; empty if they are equal.
     """
-    return _compare(expected, actual, where, set())
+    return list(_compare(expected, actual, where, set()))
 
 
-def _compare(expected: Any, actual: Any, where: str, above: set[int]) -> str | None:
+def _other(where: str, what: str) -> Difference:
+    return Difference(where, what, None, tolerated=False)
+
+
+def _compare(expected: Any, actual: Any, where: str, above: set[int]) -> Iterator[Difference]:
     if isinstance(expected, torch.Tensor):
-        return _tensor_difference(expected, actual, where)
-    if id(expected) in above:  # a cycle; what is above is alive, so its id is its own
-        return None
-    above = above | {id(expected)}
+        yield from _compare_tensors(expected, actual, where)
+    elif id(expected) in above:  # a cycle; what is above is alive, so its id is its own
+        return
+    else:
+        yield from _compare_objects(expected, actual, where, above | {id(expected)})
+
+
+def _compare_objects(expected: Any, actual: Any, where: str, above: set[int]) -> Iterator[Difference]:
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         if list(expected) != list(actual):
-            return f"{where} has the keys {list(actual)}, not {list(expected)}"
-        return _first(_compare(expected[key], actual[key], f"{where}[{key!r}]", above) for key in expected)
+            yield _other(where, f"has the keys {list(actual)}, not {list(expected)}")
+            return
+        for key in expected:
+            yield from _compare(expected[key], actual[key], f"{where}[{key!r}]", above)
+        return
     if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
         if len(expected) != len(actual):
-            return f"{where} has {len(actual)} items, not {len(expected)}"
-        pairs = enumerate(zip(expected, actual, strict=True))
-        return _first(_compare(e, a, f"{where}[{i}]", above) for i, (e, a) in pairs)
+            yield _other(where, f"has {len(actual)} items, not {len(expected)}")
+            return
+        for i, (e, a) in enumerate(zip(expected, actual, strict=True)):
+            yield from _compare(e, a, f"{where}[{i}]", above)
+        return
     if type(expected).__qualname__ != type(actual).__qualname__:
-        return f"{where} is a {type(actual).__qualname__}, not a {type(expected).__qualname__}"
+        yield _other(where, f"is a {type(actual).__qualname__}, not a {type(expected).__qualname__}")
+        return
     if isinstance(expected, type | FunctionType | ModuleType):
-        same = getattr(expected, "__qualname__", None) == getattr(actual, "__qualname__", None)
-        return None if same else f"{where} is {actual!r:.60}, not {expected!r:.60}"
+        if getattr(expected, "__qualname__", None) != getattr(actual, "__qualname__", None):
+            yield _other(where, f"is {actual!r:.60}, not {expected!r:.60}")
+        return
+    if isinstance(expected, float | complex):
+        # As a tensor: the same rules for NaN, for zeros and for what is tolerated.
+        yield from _compare_tensors(torch.tensor(expected, dtype=_WIDE[type(expected)]), actual, where)
+        return
     state, other = getattr(expected, "__dict__", None), getattr(actual, "__dict__", None)
     if state and other is not None:
-        return _compare(state, other, where, above)
-    if type(expected).__module__ == "builtins" and expected != actual and not _is_nan(expected):
-        return f"{where} is {actual!r:.60}, not {expected!r:.60}"
-    return None
+        yield from _compare(state, other, where, above)
+    elif type(expected).__module__ == "builtins" and expected != actual:
+        yield _other(where, f"is {actual!r:.60}, not {expected!r:.60}")
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+_WIDE = {float: torch.float64, complex: torch.complex128}
 
 
-def _first(found: Iterator[str | None]) -> str | None:
-    return next((item for item in found if item is not None), None)
-
-
-def _tensor_difference(expected: torch.Tensor, actual: Any, where: str) -> str | None:
+def _compare_tensors(expected: torch.Tensor, actual: Any, where: str) -> Iterator[Difference]:
+    if isinstance(actual, float | complex):
+        actual = torch.tensor(actual, dtype=_WIDE[type(actual)])
     if not isinstance(actual, torch.Tensor):
-        return f"{where} is a {type(actual).__qualname__}, not a tensor"
-    if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
-        return f"{where} is {actual.dtype}{list(actual.shape)}, not {expected.dtype}{list(expected.shape)}"
-    if expected.layout != actual.layout:
-        return f"{where} is {actual.layout}, not {expected.layout}"
-    if expected.is_meta or actual.is_meta:
-        return None if expected.is_meta and actual.is_meta else f"{where} has no values on one side"
-    if expected.is_quantized:
-        return None if torch.equal(expected, actual) else f"{where} differs"
-    if expected.layout != torch.strided:
-        expected, actual = expected.to_dense(), actual.to_dense()
+        yield _other(where, f"is a {type(actual).__qualname__}, not a tensor")
+    elif (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
+        mine, other = (f"{t.dtype}{list(t.shape)}" for t in (expected, actual))
+        yield _other(where, f"is {other}, not {mine}")
+    elif expected.layout != actual.layout:
+        yield _other(where, f"is {actual.layout}, not {expected.layout}")
+    elif expected.is_meta or actual.is_meta:
+        if not (expected.is_meta and actual.is_meta):
+            yield _other(where, "has no values on one side")
+    elif expected.is_quantized:
+        if not torch.equal(expected, actual):
+            yield _other(where, "differs")
+    elif expected.layout != torch.strided:
+        yield from _compare_values(expected.to_dense(), actual.to_dense(), where)
+    else:
+        yield from _compare_values(expected, actual, where)
+
+
+def _compare_values(expected: torch.Tensor, actual: torch.Tensor, where: str) -> Iterator[Difference]:
     mine, other = (t.detach().cpu().resolve_conj().resolve_neg().contiguous() for t in (expected, actual))
-    same = mine.view(-1).view(torch.uint8) == other.view(-1).view(torch.uint8)
-    if bool(same.all()):
-        return None
+    if bool((mine.view(-1).view(torch.uint8) == other.view(-1).view(torch.uint8)).all()):
+        return
     wide = torch.complex128 if mine.is_complex() else torch.float64
     a, b = mine.to(wide), other.to(wide)
     changed = ~((a == b) & (_signs(a) == _signs(b)).reshape(a.shape) | a.isnan() & b.isnan())
     if not bool(changed.any()):  # NaN of other bits in the same places is the same
-        return None
-    return f"{where} differs by up to {float((a - b).abs().max()):g}"
+        return
+    # Infinities that are equal would give NaN.
+    apart = torch.where(a == b, 0.0, (a - b).abs().to(torch.float64))
+    size = float(apart.nan_to_num(nan=math.inf, posinf=math.inf).max())
+    finite = a.abs()[a.isfinite()]
+    largest = float(finite.max()) if finite.numel() else 0.0
+    yield Difference(
+        where,
+        f"differs by up to {size:g}, its largest value is {largest:g}",
+        size,
+        tolerated=size <= tolerance(mine.dtype) * largest,
+    )
 
 
 def _signs(values: torch.Tensor) -> torch.Tensor:
@@ -114,6 +186,8 @@ def operator_libraries() -> frozenset[str]:
     return frozenset(map(str, torch.ops.loaded_libraries))
 
 
-def registered_namespaces() -> frozenset[str]:
-    """Return the operator namespaces that are registered in this process."""
-    return frozenset(name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names())
+def operator_schemas() -> frozenset[str]:
+    """Return the schemas of the operators that native code has registered in this process."""
+    from_python = torch.library._defs
+    schemas = torch._C._jit_get_all_schemas()
+    return frozenset(str(schema) for schema in schemas if schema.name not in from_python)

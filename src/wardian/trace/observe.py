@@ -118,7 +118,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     storages = StorageReader(
         Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
     )
-    namespaces, operators, _ = _native_state()
+    schemas, operators, _ = _native_state()
     sys.meta_path.insert(0, SourceFinder(request["sources"]))
     find_global = _finder_in(request["cases"])
     recorder = Recorder()
@@ -139,7 +139,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
             outputs = selftest.run(obj, arguments)
     after = _native_state()
     evidence = recorder.evidence(
-        namespaces=after[0] - namespaces,
+        schemas=after[0] - schemas,
         operators=after[1] - operators,
         # All that are mapped: torch may have imported numpy before, and the object needs it all the same.
         libraries=after[2],
@@ -167,10 +167,10 @@ def _finder_in(paths: list[str]) -> Callable[[str, str], Any]:
 
 
 def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Return the operator namespaces, operator libraries and shared libraries of this process."""
+    """Return the operator schemas, operator libraries and shared libraries of this process."""
     from wardian.tensors import selftest
 
-    return selftest.registered_namespaces(), selftest.operator_libraries(), mapped_libraries()
+    return selftest.operator_schemas(), selftest.operator_libraries(), mapped_libraries()
 
 
 def _write_outputs(outputs: Any, work: Path) -> dict[str, tuple[int, int]] | None:

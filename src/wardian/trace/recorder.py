@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from types import ModuleType
 from typing import Any
 
@@ -48,14 +49,14 @@ class Recorder:
             builtins.__import__, importlib.import_module, importlib.util.find_spec = originals
 
     def evidence(
-        self, *, libraries: Iterable[str], operators: Iterable[str], namespaces: Iterable[str], ran: bool
+        self, *, libraries: Iterable[str], operators: Iterable[str], schemas: Iterable[str], ran: bool
     ) -> Evidence:
         """Return what was recorded.
 
         Args:
             libraries: Shared libraries that were mapped while it was recorded.
             operators: Those that registered operators.
-            namespaces: The namespaces of these.
+            schemas: The schemas of these operators.
             ran: Whether the object was called.
         """
         new = set(sys.modules) - self._before
@@ -67,8 +68,9 @@ class Recorder:
             files=tuple(sorted(self._files)),
             libraries=tuple(sorted(libraries)),
             operators=tuple(sorted(operators)),
-            namespaces=tuple(sorted(namespaces)),
+            schemas=tuple(sorted(schemas)),
             ran=ran,
+            used=tuple(sorted(_used_by(sys.modules[name] for name in new if name in sys.modules))),
         )
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -146,3 +148,23 @@ class Recorder:
             return spec
 
         return find_spec
+
+
+def _used_by(modules: Iterable[ModuleType]) -> set[str]:
+    """Return the top-level names of the types of what *modules* hold.
+
+    A constant `EPS = numpy.float32(1e-6)` shows that numpy was used when the module ran; an imported class,
+    function or member of an enumeration does not. What only the body of a function uses, or what became a
+    plain number, is not seen here.
+    """
+    used: set[str] = set()
+    for module in modules:
+        own = module.__name__.partition(".")[0]
+        values = [value for value in list(vars(module).values()) if not isinstance(value, Enum)]
+        used |= {top for value in values if (top := _top_of_type(value)) != own}
+    return used - sys.stdlib_module_names - {"torch"}
+
+
+def _top_of_type(value: Any) -> str:
+    name = getattr(type(value), "__module__", None)
+    return name.partition(".")[0] if isinstance(name, str) else ""

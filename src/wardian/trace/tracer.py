@@ -321,8 +321,9 @@ def _evidence_of_this_process() -> Evidence:
         files=(),
         libraries=tuple(sorted(mapped_libraries())),
         operators=tuple(sorted(selftest.operator_libraries())),
-        namespaces=(),
+        schemas=(),
         ran=False,
+        used=None,
     )
 
 

@@ -49,7 +49,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
         (folder / "thyme" / "notes.txt").read_text()
         (folder / "written.txt").write_text("this is no reading")
         del load
-        found = recorder.evidence(libraries=["b.so", "a.so"], operators=[], namespaces=[], ran=True)
+        found = recorder.evidence(libraries=["b.so", "a.so"], operators=[], schemas=[], ran=True)
     assert (builtins.__import__, importlib.import_module, importlib.util.find_spec) == originals
     return found, folder
 

@@ -1,0 +1,129 @@
+"""What takes the place of soft externs that the environment does not have (docs/format.md, 5.7).
+
+The proof showed that the object loads, and passes its self-test, without them. So packed code may import
+them, derive classes from them and name them in annotations; what uses one gets an error that says what to
+install.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABCMeta
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from wardian.errors import MissingExternError
+from wardian.manifest import Extern, Manifest
+
+__all__ = ["StandIn", "find_stand_ins", "missing", "used_externs"]
+
+_used: set[str] = set()
+
+
+def used_externs(error: BaseException | None = None) -> frozenset[str]:
+    """Return the top-level names of soft externs that were needed in this process.
+
+    They are those whose stand-ins were used, even if nobody saw that error, and those that *error* and what
+    led to it name.
+    """
+    names = set(_used)
+    while error is not None:
+        if isinstance(error, MissingExternError) and error.name is not None:
+            names.add(error.name)
+        error = error.__cause__ or error.__context__
+    return frozenset(names)
+
+
+def missing(extern: Extern, what: str, case: str) -> MissingExternError:
+    """Return the error for *what* of an extern that is not installed."""
+    top = extern.modules[0].partition(".")[0]
+    name, version = extern.distribution or top, (extern.version or "").partition("+")[0]
+    command = f"pip install {name}=={version}" if version else f"pip install {name}"
+    return MissingExternError(
+        f"{what} is needed here and {name} is not installed; {case} could be loaded without it because "
+        f"nothing used it when the case was made\n    fix: {command}",
+        name=top,
+        distribution=extern.distribution,
+        version=extern.version,
+    )
+
+
+class StandIn(ABCMeta):
+    """The class of stand-ins, which are classes themselves.
+
+    A class can do all that code does with a name that it does not use: be a base, an annotation, an item of
+    a union, the second argument of isinstance (nothing is an instance), the key of a dictionary. The
+    metaclass derives from ABCMeta so that packed classes may have abstract bases, too.
+    """
+
+    _refuse: Callable[[str], MissingExternError]
+    _path: str
+    _version: str | None
+
+    def __getattr__(cls, name: str) -> Any:
+        if name == "__version__" and cls._version is not None:
+            return cls._version
+        if name.startswith("_"):  # private names are nobody's to use, and protocols ask for dunder names
+            raise AttributeError(name)
+        member = _make_stand_in(f"{cls._path}.{name}", cls._refuse, None)
+        setattr(cls, name, member)  # the next access gives the same object
+        return member
+
+    def __repr__(cls) -> str:
+        return f"<{cls._path}, which is not installed>"
+
+    def __getitem__(cls, item: Any) -> StandIn:
+        """Stand for a parametrised type (`numpy.ndarray[...]`)."""
+        return cls
+
+
+def _refusing(method: str) -> Callable[..., NoReturn]:
+    def refuse(cls: StandIn, *args: Any, **kwargs: Any) -> NoReturn:
+        _used.add(cls._path.partition(".")[0])
+        raise cls._refuse(cls._path)
+
+    refuse.__name__ = method
+    return refuse
+
+
+for _method in (
+    *("__call__", "__bool__", "__len__", "__iter__", "__contains__", "__setitem__", "__enter__", "__exit__"),
+    *("__int__", "__float__", "__index__", "__lt__", "__le__", "__gt__", "__ge__", "__neg__", "__invert__"),
+    *("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__"),
+    *("__floordiv__", "__mod__", "__pow__", "__rpow__", "__matmul__", "__and__", "__lshift__", "__rshift__"),
+):
+    setattr(StandIn, _method, _refusing(_method))
+
+
+def _make_stand_in(path: str, refuse: Callable[[str], MissingExternError], version: str | None) -> StandIn:
+    """Return a stand-in.
+
+    Args:
+        path: Dotted name of what it stands for.
+        refuse: Returns the error for the dotted name that is used.
+        version: What its `__version__` is, None if it has none.
+    """
+    name = path.rpartition(".")[2]
+    members = {"_path": path, "_refuse": staticmethod(refuse), "_version": version, "__module__": path}
+    return StandIn(name, (), members)
+
+
+def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, StandIn]]:
+    """Return a stand-in for every soft extern that this environment lacks, by top-level name."""
+    found: dict[str, tuple[Extern, StandIn]] = {}
+    for extern in manifest.externs:
+        for top in {module.partition(".")[0] for module in extern.modules} if extern.soft else ():
+            if not _is_installed(top):
+
+                def refuse(what: str, extern: Extern = extern) -> MissingExternError:
+                    return missing(extern, what, case)
+
+                found[top] = extern, _make_stand_in(top, refuse, extern.version)
+    return found
+
+
+def _is_installed(top: str) -> bool:
+    try:
+        return importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):  # a finder that forbids it; None in sys.modules
+        return False
