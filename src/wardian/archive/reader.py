@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 from wardian.archive import directory, kinds, layout
+from wardian.archive.crc import crc32
 from wardian.archive.digests import RecordDigest, digest_of
 from wardian.archive.directory import DamageError, Record
 from wardian.errors import ClosedCaseError, CorruptCaseError, NotACaseError
@@ -309,7 +310,7 @@ class ArchiveReader:
         return content
 
     def _check_crc(self, name: RecordName, content: bytes | memoryview) -> None:
-        if zlib.crc32(content) != self._records[name].crc:
+        if crc32(content) != self._records[name].crc:
             raise self._corrupt("its content does not have its CRC-32", name)
 
     def _check_digest(self, name: RecordName, content: bytes | memoryview) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import RecordName
+from wardian.tensors.host import bytes_on_host
 
 __all__ = ["StorageReader", "StorageWriter", "restoring", "storage_record"]
 
@@ -62,9 +62,8 @@ class StorageWriter:
             return known[0]
         key = self._number(storage)
         self._known[storage._cdata] = (key, storage)
-        host = storage if storage.device.type == "cpu" else storage.cpu()  # type: ignore[no-untyped-call]
-        size = host.nbytes()
-        offset = self._archive.add_storage(_bytes_of(host), size)
+        size = storage.nbytes()
+        offset = self._archive.add_storage(bytes_on_host(storage), size)
         self.offsets[key] = (offset, size)
         return key
 
@@ -80,14 +79,6 @@ class StorageWriter:
 
 def _as_tensor(storage: UntypedStorage) -> torch.Tensor:
     return torch.empty(0, dtype=torch.uint8).set_(storage)
-
-
-def _bytes_of(storage: UntypedStorage) -> memoryview:
-    """Return a view on the bytes of a CPU storage; the storage must outlive it."""
-    size = storage.nbytes()
-    if size == 0:
-        return memoryview(b"")
-    return memoryview((ctypes.c_char * size).from_address(storage.data_ptr())).cast("B")
 
 
 class StorageReader:
