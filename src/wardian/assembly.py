@@ -31,7 +31,7 @@ from wardian.planning import PackedFile, Plan
 from wardian.rewrite import SHIMMED, compile_module, dump_code
 from wardian.source import batch
 
-__all__ = ["Contents", "assemble"]
+__all__ = ["Contents", "amend", "assemble"]
 
 _IMPORT = re.compile(rb"import(?=[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*)|[ \t(*])")
 """The word that every import has.
@@ -121,6 +121,15 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
 
     digest = archive.finish(document)
     return written[0], digest
+
+
+def amend(archive: ArchiveWriter, manifest: Manifest) -> str:
+    """Give a finished case another manifest, with the same records.
+
+    Returns:
+        The new digest of the case.
+    """
+    return archive.reseal(lambda digests: manifest.to_json())
 
 
 def _folders_above(name: RecordName) -> Iterator[RecordName]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
-from wardian.assembly import Contents, assemble
+from wardian.assembly import Contents, amend, assemble
 from wardian.capture.session import Capture
 from wardian.environment import is_importable
 from wardian.errors import PackError, PlanError, Problem, ProofError, WardianWarning
@@ -24,7 +24,7 @@ from wardian.names import GlobalRef, ModuleName, RecordName, original_name, reco
 from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
-from wardian.planning import Plan, make_plan
+from wardian.planning import Plan, make_plan, with_hard
 from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.trace.observe import Draft, Observation, observe
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["PackReport", "Resource", "pack", "plan"]
 
 Resource = bytes | str | os.PathLike[str]
+
+
+_GUESSES = 3
+"""Failed proofs after which no extern counts as soft: each costs as long as loading the object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,7 @@ def pack(
             path=archive.target,
             digest=digest,
             size=archive.target.stat().st_size,
-            plan=the_plan,
+            plan=replace(the_plan, externs=manifest.externs),
             manifest=manifest,
             warnings=told,
             left_out=tuple(capture.left_out),
@@ -321,25 +325,26 @@ def _write_and_prove(
     """
     if the_plan.deferrable and contents.entries[0].outputs and prove:
         contents = replace(contents, deferred=the_plan.deferrable)
-    while True:
-        with stages("write"):
-            manifest, digest = assemble(archive, the_plan, contents)
-        if not prove:
-            return manifest, digest
+    with stages("write"):
+        manifest, digest = assemble(archive, the_plan, contents)
+    failures = 0
+    while prove:
         try:
             with stages("prove"):
                 prove_case(archive.path, manifest)
+            break
         except ProofError as error:
-            if any(extern.soft for extern in the_plan.externs):
-                harder = the_plan.with_hard(error.used)
-                the_plan = harder if harder != the_plan else the_plan.with_hard(None)
-            elif contents.deferred:
-                contents = replace(contents, deferred=())
+            failures += 1
+            if any(extern.soft for extern in manifest.externs):
+                guess = error.used if failures < _GUESSES else None
+                manifest = replace(manifest, externs=with_hard(manifest.externs, guess or None))
+            elif manifest.deferred:
+                manifest = replace(manifest, deferred=())
             else:
                 raise
-            archive.rewind()
-        else:
-            return manifest, digest
+        with stages("write"):
+            digest = amend(archive, manifest)
+    return manifest, digest
 
 
 def _check_arguments(obj: Any, inputs: Any, policy: Any, name: Any) -> None:

@@ -20,7 +20,7 @@ from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
 
-__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "make_plan"]
+__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "make_plan", "with_hard"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""
@@ -81,16 +81,6 @@ class Plan:
     """Data files that stay out because they are large and were not read in the run."""
     metadata: Mapping[str, Mapping[str, bytes]] = field(repr=False)
     graph: ImportGraph = field(repr=False)
-
-    def with_hard(self, used: Container[str] | None) -> Plan:
-        """Return the plan without the soft externs that have a top-level name in *used*; None means all."""
-        externs = tuple(
-            replace(extern, soft=False)
-            if used is None or any(module.partition(".")[0] in used for module in extern.modules)
-            else extern
-            for extern in self.externs
-        )
-        return replace(self, externs=externs)
 
     def decision(self, module: str) -> Decision | None:
         """Return the decision for *module*, or None if the object does not reach it."""
@@ -414,6 +404,16 @@ def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> b
     pickled = {ref.module.partition(".")[0] for ref in trace.globals}
     used = trace.evidence.used
     return used is not None and tops.isdisjoint(pickled) and tops.isdisjoint(used)
+
+
+def with_hard(externs: tuple[Extern, ...], used: Container[str] | None) -> tuple[Extern, ...]:
+    """Return *externs*, of which none is soft that has a top-level name in *used*; None means all."""
+    return tuple(
+        replace(extern, soft=False)
+        if used is None or any(module.partition(".")[0] in used for module in extern.modules)
+        else extern
+        for extern in externs
+    )
 
 
 def _version(trace: Trace, distribution: str | None) -> str | None:

@@ -6,6 +6,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -41,10 +42,13 @@ def prove(path: Path, manifest: Manifest) -> None:
         allowed = _allowed(manifest)
         run_in_clean_process("wardian.prove.prove_in_child", {"path": str(path), "allowed": allowed})
     except ChildError as error:
+        used = frozenset(error.facts.get("used", ()))
+        if error.facts.get("versions"):
+            used = _required_with(used, manifest)
         raise ProofError(
             f"the finished case does not work in a clean process: {error.summary}\n\n{error.output}",
             output=error.output,
-            used=frozenset(error.facts.get("used", ())),
+            used=used,
         ) from None
 
 
@@ -102,9 +106,48 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
                 case.load(entry.name)
         case.check(exact=True)
     except Exception as error:
-        used = set(used_externs(error))
-        if "Numpy is not available" in str(error):  # torch's own words where it needs it
-            used.add("numpy")
-        error.child_facts = {"used": sorted(used)}  # type: ignore[attr-defined]
+        used = used_externs(error) | _externs_named(error, case.manifest)
+        versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in _chain(error))
+        error.child_facts = {"used": sorted(used), "versions": versions}  # type: ignore[attr-defined]
         raise
     return {}
+
+
+def _externs_named(error: BaseException, manifest: Manifest) -> set[str]:
+    """Return the top-level names of soft externs of which an ImportError in the chain of *error* speaks.
+
+    Libraries check versions and say "safetensors>=0.8.0 is required"; torch says "Numpy is not available".
+    """
+    text = " ".join(
+        str(e).lower()
+        for e in _chain(error)
+        if isinstance(e, ImportError) or "Numpy is not available" in str(e)
+    )
+    found: set[str] = set()
+    for extern in manifest.externs:
+        tops = {module.partition(".")[0] for module in extern.modules}
+        names = {*tops, extern.distribution or ""} - {""}
+        if extern.soft and any(re.search(rf"\b{re.escape(name.lower())}\b", text) for name in names):
+            found |= tops
+    return found
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _required_with(used: frozenset[str], manifest: Manifest) -> frozenset[str]:
+    """Return the soft externs that a packed distribution requires which requires one of *used*, too.
+
+    Who checks the version of one requirement checks the others next, each at the price of a proof.
+    """
+    soft = {e.distribution: e for e in manifest.externs if e.soft and e.distribution is not None}
+    named = {name for name, e in soft.items() if any(m.partition(".")[0] in used for m in e.modules)}
+    installed = Distributions.current()
+    for packed in manifest.distributions:
+        found = installed.get(packed.name)
+        if found is not None and not found.requires.isdisjoint(named):
+            named |= found.requires & soft.keys()
+    return used | {module.partition(".")[0] for name in named for module in soft[name].modules}

@@ -196,18 +196,8 @@ class ArchiveWriter:
             self._names.clear()
             self._write_records(sorted(packed, key=itemgetter(0)))
             del packed
-            document = manifest(dict(sorted(self._digests.items())))
-            if len(document) > limits.MAX_MANIFEST_BYTES:
-                raise ValueError(
-                    f"the manifest has {len(document):,} bytes, more than {limits.MAX_MANIFEST_BYTES:,}"
-                )
-            seal = hashlib.sha256(document).hexdigest()
-            last = [(layout.MANIFEST, document), (layout.SEAL, f"{seal}\n".encode())]
-            self._write_records([(name, _pack(data)) for name, data in last])
-            directory = b"".join(self._central)
-            if len(directory) > limits.MAX_DIRECTORY_BYTES:
-                raise ValueError(f"the names of the records take {len(directory):,} bytes")
-            self._write(directory + layout.end_records(len(self._central), len(directory), self._end))
+            self._records_end, self._records = self._end, len(self._central)
+            seal = self._seal(manifest)
         except BaseException:
             self.discard()
             raise
@@ -215,22 +205,46 @@ class ArchiveWriter:
         self._finished = True
         return seal
 
-    def rewind(self) -> None:
-        """Take `finish` back: all records but the storages are gone, and others can be added.
+    def reseal(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
+        """Give a finished archive another manifest.
+
+        Args:
+            manifest: As for `finish`.
+
+        Returns:
+            The new digest of the case.
 
         Raises:
             RuntimeError: if the archive is not finished, or is published or discarded.
+            ValueError, OSError: as for `finish`.
         """
         if not self._finished or self._gone:
-            raise RuntimeError("only a finished archive can be taken back")
-        self._end = self._storages_end
-        self._file.truncate(self._end)
-        del self._central[self._storages :]
-        self._digests = {
-            layout.storage_name(n): self._digests[layout.storage_name(n)] for n in range(self._storages)
-        }
-        self._deflate_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate")
-        self._finished = False
+            raise RuntimeError("only a finished archive can be given another manifest")
+        try:
+            self._end = self._records_end
+            self._file.truncate(self._end)
+            del self._central[self._records :]
+            del self._digests[layout.MANIFEST], self._digests[layout.SEAL]
+            return self._seal(manifest)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _seal(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
+        """Write the manifest, the seal and the central directory; return the digest of the case."""
+        document = manifest(dict(sorted(self._digests.items())))
+        if len(document) > limits.MAX_MANIFEST_BYTES:
+            raise ValueError(
+                f"the manifest has {len(document):,} bytes, more than {limits.MAX_MANIFEST_BYTES:,}"
+            )
+        seal = hashlib.sha256(document).hexdigest()
+        last = [(layout.MANIFEST, document), (layout.SEAL, f"{seal}\n".encode())]
+        self._write_records([(name, _pack(data)) for name, data in last])
+        directory = b"".join(self._central)
+        if len(directory) > limits.MAX_DIRECTORY_BYTES:
+            raise ValueError(f"the names of the records take {len(directory):,} bytes")
+        self._write(directory + layout.end_records(len(self._central), len(directory), self._end))
+        return seal
 
     def publish(self) -> None:
         """Give the file its name; an existing one is replaced in one step, when the new one is on the disk.

@@ -167,4 +167,5 @@ def _used_by(modules: Iterable[ModuleType]) -> set[str]:
 
 def _top_of_type(value: Any) -> str:
     name = getattr(type(value), "__module__", None)
-    return name.partition(".")[0] if isinstance(name, str) else ""
+    # Compiled modules may think that they are at the top: a pattern of `regex` is a `_regex.Pattern`.
+    return name.partition(".")[0].lstrip("_") if isinstance(name, str) else ""
