@@ -9,6 +9,7 @@ from types import MappingProxyType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from wardian.archive import RecordDigest
+from wardian.collector import collector_paused
 from wardian.errors import CorruptCaseError, UnsupportedFormatError
 
 __all__ = [
@@ -199,9 +200,12 @@ class Manifest:
 
         Equal manifests give equal bytes, and `Manifest.from_json(m.to_json()) == m`.
         """
-        return json.dumps(_to_plain(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(
+            self, default=_to_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
 
     @classmethod
+    @collector_paused()
     def from_json(cls, data: bytes, *, path: str | None) -> Manifest:
         """Read a manifest.
 
@@ -254,16 +258,21 @@ def _no_floats(text: str) -> Any:
     raise ValueError(f"{text} is not an integer")
 
 
+_field_names: dict[type, tuple[str, ...]] = {}
+
+
 def _to_plain(value: Any) -> Any:
+    """Return one level of *value* as what JSON has: the encoder asks again for what lies inside."""
+    kind = type(value)
+    names = _field_names.get(kind)
+    if names is not None:
+        return {name: getattr(value, name) for name in names}
     if isinstance(value, RecordDigest):
         return {"size": value.size, value.algorithm: value.hex}
-    if is_dataclass(value):
-        return {f.name: _to_plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple):
-        return [_to_plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: _to_plain(item) for key, item in value.items()}
-    return value
+        return dict(value)
+    _field_names[kind] = tuple(f.name for f in fields(value))
+    return _to_plain(value)
 
 
 _Reader = Callable[[Any, str], Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -34,9 +35,8 @@ def digest_of(data: Buffer, algorithm: Literal["sha256", "blake3"]) -> RecordDig
     view = memoryview(data)
     if algorithm == "sha256":
         return RecordDigest(view.nbytes, algorithm, hashlib.sha256(view).hexdigest())
-    hasher = new_blake3(all_cores=True)
-    hasher.update(view)
-    return RecordDigest(view.nbytes, algorithm, hasher.hexdigest())
+    make = _blake3()
+    return RecordDigest(view.nbytes, algorithm, make(view, max_threads=make.AUTO).hexdigest())
 
 
 def new_blake3(*, all_cores: bool) -> blake3:
@@ -45,7 +45,13 @@ def new_blake3(*, all_cores: bool) -> blake3:
     Args:
         all_cores: Let each `update` use all cores; else it stays in the calling thread.
     """
-    # Imported here so that reading a manifest does not need the extension module.
+    make = _blake3()
+    return make(max_threads=make.AUTO if all_cores else 1)
+
+
+@cache
+def _blake3() -> type[blake3]:
+    # Imported late so that reading a manifest does not need the extension module.
     from blake3 import blake3
 
-    return blake3(max_threads=blake3.AUTO if all_cores else 1)
+    return blake3

@@ -20,8 +20,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 from wardian.archive import directory, kinds, layout
+from wardian.archive.crc import crc32
 from wardian.archive.digests import RecordDigest, digest_of
 from wardian.archive.directory import DamageError, Record
+from wardian.collector import collector_paused
 from wardian.errors import ClosedCaseError, CorruptCaseError, NotACaseError
 from wardian.names import RecordName
 
@@ -94,6 +96,7 @@ class ArchiveReader:
             self.close()
             raise
 
+    @collector_paused()
     def _parse(self, data: bytes | Mapped) -> None:
         try:
             self.kind, self._records = self._read_structure(data)
@@ -309,7 +312,7 @@ class ArchiveReader:
         return content
 
     def _check_crc(self, name: RecordName, content: bytes | memoryview) -> None:
-        if zlib.crc32(content) != self._records[name].crc:
+        if crc32(content) != self._records[name].crc:
             raise self._corrupt("its content does not have its CRC-32", name)
 
     def _check_digest(self, name: RecordName, content: bytes | memoryview) -> None:

@@ -1,33 +1,30 @@
 """The writer of cases.
 
 Storages are written at once, as they come; a thread hashes what another writes, so that digests cost
-almost no time. Other records are small: they are kept, sorted and deflated at the end, so that the same
-records give the same bytes whatever the order they came in. The file grows under a temporary name beside
-its target and takes the target's name only when all of it is on the disk.
+almost no time; those of small ones are gathered and written together. Other records are small: they are
+kept, sorted and deflated at the end, so that the same records give the same bytes whatever the order they
+came in.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from wardian.archive import layout, limits
+from wardian.archive.crc import crc32
 from wardian.archive.digests import RecordDigest, digest_of, new_blake3
+from wardian.archive.replacing import ReplacingFile
 from wardian.names import RecordName, record_name
 
 if TYPE_CHECKING:
-    from io import FileIO
-
     from typing_extensions import Buffer
 
 __all__ = ["ArchiveWriter"]
@@ -50,7 +47,8 @@ class ArchiveWriter:
     fails while it writes removes it at once. Not for use by several threads.
 
     Args:
-        target: The file to make, a path. An existing file stays as it is until `publish`.
+        target: The file to make, a path. An existing file stays as it is until `publish`, which keeps its
+            permissions; a symbolic link stays, and what it leads to is written.
 
     Attributes:
         path: The temporary file, in the folder of the target.
@@ -59,7 +57,8 @@ class ArchiveWriter:
     Raises:
         FileNotFoundError: if the folder of the target does not exist.
         IsADirectoryError: if the target is a folder.
-        PermissionError: if no file can be made in the folder of the target.
+        PermissionError: if the target may not be written, or no file be made in its folder.
+        OSError: if the target is a device, or no file can be made for another reason.
 
     >>> with ArchiveWriter("resnet18.case") as archive:
     ...     offset = archive.add_storage(b"weights", 7)
@@ -74,19 +73,11 @@ class ArchiveWriter:
     target: Path
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
-        self.target = Path(target).absolute()
-        if self.target.is_dir():
-            raise IsADirectoryError(
-                errno.EISDIR, "the target is a folder; name a file in it", str(self.target)
-            )
-        if not self.target.parent.exists():
-            raise FileNotFoundError(
-                errno.ENOENT, "the folder of the target does not exist", str(self.target.parent)
-            )
-        self.path = _temporary_name(self.target)
-        # Mode "x" never follows a link that someone has laid, and the umask gives the usual permissions.
-        # Unbuffered: what is written can be read by another process at once.
-        self._file: FileIO = self.path.open("xb", buffering=0)
+        self._file = ReplacingFile(target)
+        self.path, self.target = self._file.path, self._file.target
+        # What `_end` counts and is not in the file yet.
+        self._pending: list[bytes] = []
+        self._pending_size = 0
         self._end = 0
         self._central: list[bytes] = []
         self._digests: dict[RecordName, RecordDigest] = {}
@@ -123,16 +114,16 @@ class ArchiveWriter:
         entry = (layout.ROOT + name).encode()
         offset = self._end
         try:
-            view = _whole(data)
-            if view is not None and len(view) == size <= _INLINE:
-                crc, hexdigest = zlib.crc32(view), digest_of(view, "blake3").hex
+            content = _small(data, size)
+            if content is not None:
+                crc, hexdigest = crc32(content), digest_of(content, "blake3").hex
                 header = layout.storage_header(entry, crc, size, offset)
-                self._write(header + view)
+                self._gather(header, content)
             else:
                 self._write(layout.storage_header(entry, 0, size, offset))
                 crc, hexdigest = self._stream(data, size)
                 header = layout.storage_header(entry, crc, size, offset)
-                self._overwrite(offset, header)
+                self._file.overwrite(offset, header)
         except BaseException:
             self.discard()
             raise
@@ -144,7 +135,8 @@ class ArchiveWriter:
 
     def flush(self) -> None:
         """Let other processes read the storages at their offsets in `path`."""
-        self._require_unfinished()  # The file has no buffer: they already can.
+        self._require_unfinished()
+        self._write_pending()  # The file has no buffer.
 
     def add(self, name: RecordName, data: bytes) -> None:
         """Add an ordinary record; it is kept in memory until `finish`.
@@ -231,9 +223,7 @@ class ArchiveWriter:
         if not self._finished or self._gone:
             raise RuntimeError("only a finished archive can be taken back")
         self._end = self._storages_end
-        with self._naming_target():
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
+        self._file.truncate(self._end)
         del self._central[self._storages :]
         self._digests = {
             layout.storage_name(n): self._digests[layout.storage_name(n)] for n in range(self._storages)
@@ -242,7 +232,7 @@ class ArchiveWriter:
         self._finished = False
 
     def publish(self) -> None:
-        """Wait for the disk, then give the file its name; an existing one is replaced in one step.
+        """Give the file its name; an existing one is replaced in one step, when the new one is on the disk.
 
         Raises:
             OSError: if the file cannot be renamed.
@@ -250,20 +240,14 @@ class ArchiveWriter:
         """
         if not self._finished or self._gone:
             raise RuntimeError("only a finished archive can be published, once")
-        with self._naming_target():
-            os.fsync(self._file.fileno())
-        self._file.close()
-        self.path.replace(self.target)
+        self._file.publish()
         self._gone = True
-        _fsync_folder(self.target.parent)
 
     def discard(self) -> None:
         """Remove the temporary file; do nothing if it is published or gone."""
         self._stop_threads()
-        self._file.close()
-        if not self._gone:
-            self._gone = True
-            self.path.unlink(missing_ok=True)
+        self._gone = True
+        self._file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -284,7 +268,7 @@ class ArchiveWriter:
 
         def update_crc(chunk: memoryview) -> None:
             nonlocal crc
-            crc = zlib.crc32(chunk, crc)
+            crc = crc32(chunk, crc)
 
         def update_hash(chunk: memoryview) -> None:
             hasher.update(chunk)
@@ -333,28 +317,26 @@ class ArchiveWriter:
                 parts.clear()
         self._write(b"".join(parts))
 
+    def _gather(self, *parts: bytes) -> None:
+        """Append small parts; they are written when there are many, or when it matters."""
+        for part in parts:
+            self._pending.append(part)
+            self._pending_size += len(part)
+            self._end += len(part)
+        if self._pending_size >= _BATCH:
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        if self._pending:
+            gathered = b"".join(self._pending)
+            self._pending.clear()
+            self._pending_size = 0
+            self._file.write(gathered)
+
     def _write(self, data: Buffer) -> None:
-        view = memoryview(data)
-        self._end += len(view)
-        with self._naming_target():
-            while view:
-                view = view[self._file.write(view) :]
-
-    def _overwrite(self, offset: int, data: bytes) -> None:
-        with self._naming_target():
-            self._file.seek(offset)
-            # A few bytes over bytes that are there: not cut short by a full disk.
-            written = self._file.write(data)
-            assert written == len(data)
-            self._file.seek(self._end)
-
-    @contextmanager
-    def _naming_target(self) -> Iterator[None]:
-        """Let an error of the disk name the file that the caller asked for."""
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, f"cannot write: {error.strerror}", str(self.target)) from error
+        self._write_pending()
+        self._end += memoryview(data).nbytes
+        self._file.write(data)
 
     def _stop_threads(self) -> None:
         self._deflate_threads.shutdown(cancel_futures=True)
@@ -362,21 +344,12 @@ class ArchiveWriter:
         self._hash_thread.shutdown(cancel_futures=True)
 
 
-def _temporary_name(target: Path) -> Path:
-    stem = target.name
-    while len(os.fsencode(stem)) > 200:  # File systems allow 255 bytes; the rest of the name takes 22.
-        stem = stem[:-1]
-    return target.with_name(f".{stem}.{secrets.token_hex(8)}.tmp")
-
-
-def _fsync_folder(folder: Path) -> None:
-    """Wait until a rename in *folder* is on the disk, where folders can be opened (not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _small(data: Buffer | Iterable[Buffer], size: int) -> bytes | None:
+    """Return the bytes of one buffer of *size* that is small enough to be gathered, else None."""
+    if type(data) is bytes:
+        return data if len(data) == size <= _INLINE else None
+    view = _whole(data)
+    return bytes(view) if view is not None and len(view) == size <= _INLINE else None
 
 
 def _buffers(data: Buffer | Iterable[Buffer]) -> Iterator[memoryview]:
@@ -417,7 +390,7 @@ def _pack(data: bytes) -> _Packed:
     method, packed = layout.DEFLATED, zlib.compress(data, _LEVEL, wbits=-zlib.MAX_WBITS)
     if len(packed) >= len(data):
         method, packed = layout.STORED, data
-    return _Packed(method, packed, zlib.crc32(data), len(data), hashlib.sha256(data).hexdigest())
+    return _Packed(method, packed, crc32(data), len(data), hashlib.sha256(data).hexdigest())
 
 
 def _pack_all(contents: list[bytes]) -> list[_Packed]:

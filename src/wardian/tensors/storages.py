@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import RecordName
+from wardian.tensors.host import bytes_on_host
 
 __all__ = ["StorageReader", "StorageWriter", "restoring", "storage_record"]
 
@@ -22,6 +22,16 @@ _DTYPES: dict[Any, torch.dtype] = {
     **{getattr(torch, name): dtype for dtype, name in torch.storage._dtype_to_storage_type_map().items()},
 }
 """Storage class → dtype; its own `dtype` attribute warns."""
+
+
+_CLASSES = {dtype: kind for kind, dtype in _DTYPES.items() if kind is not UntypedStorage}
+
+
+def _storage_class(dtype: torch.dtype) -> Any:
+    kind = _CLASSES.get(dtype)
+    if kind is None:
+        raise TypeError(f"PyTorch has no storage of {dtype}, so that no pickle can name it")
+    return kind
 
 
 def storage_record(key: str) -> RecordName:
@@ -47,13 +57,14 @@ class StorageWriter:
         """Return the persistent id of *obj* if it is a storage (docs/format.md, 4.2), else None."""
         if isinstance(obj, TypedStorage):
             storage = obj._untyped_storage
-            kind = getattr(torch, obj._pickle_storage_type())  # type: ignore[no-untyped-call]
-            elements = obj._size()  # type: ignore[no-untyped-call]
+            kind = _storage_class(obj.dtype)
+            elements = storage.nbytes() // obj.dtype.itemsize
         elif isinstance(obj, UntypedStorage):
             storage, kind, elements = obj, UntypedStorage, obj.nbytes()
         else:
             return None
-        return ("storage", kind, self.add(storage), location_tag(storage), elements)
+        location = "cpu" if storage.device.type == "cpu" else location_tag(storage)
+        return ("storage", kind, self.add(storage), location, elements)
 
     def add(self, storage: UntypedStorage) -> str:
         """Write *storage* unless it was written before, and return its number."""
@@ -62,9 +73,8 @@ class StorageWriter:
             return known[0]
         key = self._number(storage)
         self._known[storage._cdata] = (key, storage)
-        host = storage if storage.device.type == "cpu" else storage.cpu()  # type: ignore[no-untyped-call]
-        size = host.nbytes()
-        offset = self._archive.add_storage(_bytes_of(host), size)
+        size = storage.nbytes()
+        offset = self._archive.add_storage(bytes_on_host(storage), size)
         self.offsets[key] = (offset, size)
         return key
 
@@ -80,14 +90,6 @@ class StorageWriter:
 
 def _as_tensor(storage: UntypedStorage) -> torch.Tensor:
     return torch.empty(0, dtype=torch.uint8).set_(storage)
-
-
-def _bytes_of(storage: UntypedStorage) -> memoryview:
-    """Return a view on the bytes of a CPU storage; the storage must outlive it."""
-    size = storage.nbytes()
-    if size == 0:
-        return memoryview(b"")
-    return memoryview((ctypes.c_char * size).from_address(storage.data_ptr())).cast("B")
 
 
 class StorageReader:
