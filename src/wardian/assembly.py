@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from wardian.archive import ArchiveWriter, RecordDigest
+from wardian.collector import collector_paused
 from wardian.environment import is_stdlib
 from wardian.errors import PackError, Problem
 from wardian.graph import ImportContext
@@ -60,6 +61,7 @@ class Contents:
     """What `torch.package` may import from the environment; None finds it out."""
 
 
+@collector_paused()
 def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Manifest, str]:
     """Add every record of a case to *archive* and finish it.
 

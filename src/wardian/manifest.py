@@ -9,6 +9,7 @@ from types import MappingProxyType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from wardian.archive import RecordDigest
+from wardian.collector import collector_paused
 from wardian.errors import CorruptCaseError, UnsupportedFormatError
 
 __all__ = [
@@ -204,6 +205,7 @@ class Manifest:
         ).encode()
 
     @classmethod
+    @collector_paused()
     def from_json(cls, data: bytes, *, path: str | None) -> Manifest:
         """Read a manifest.
 

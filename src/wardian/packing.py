@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PackReport", "Resource", "pack", "plan"]
 
+_HOW_TENSORS_ARE_PICKLED = frozenset({"torch", "torch._utils", "collections"})
+"""Modules of functions that every pickle with tensors names, and of which the object holds none."""
+
 Resource = bytes | str | os.PathLike[str]
 
 
@@ -271,7 +274,8 @@ def _trace(
         )
     named = pickled.globals + (test.globals if test is not None else ())
     refs = {GlobalRef(original_name(module), qualname) for module, qualname in named}
-    paths = find_type_paths(obj, entry.name, {(ref.module, ref.qualname) for ref in refs}, original_name)
+    wanted = {(str(ref.module), ref.qualname) for ref in refs if ref.module not in _HOW_TENSORS_ARE_PICKLED}
+    paths = find_type_paths(obj, entry.name, wanted, original_name)
     trace = make_trace(
         entry=entry.name,
         type=_type_of(obj, capture),

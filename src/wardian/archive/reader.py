@@ -23,6 +23,7 @@ from wardian.archive import directory, kinds, layout
 from wardian.archive.crc import crc32
 from wardian.archive.digests import RecordDigest, digest_of
 from wardian.archive.directory import DamageError, Record
+from wardian.collector import collector_paused
 from wardian.errors import ClosedCaseError, CorruptCaseError, NotACaseError
 from wardian.names import RecordName
 
@@ -95,6 +96,7 @@ class ArchiveReader:
             self.close()
             raise
 
+    @collector_paused()
     def _parse(self, data: bytes | Mapped) -> None:
         try:
             self.kind, self._records = self._read_structure(data)

@@ -67,6 +67,7 @@ class ReplacingFile:
             raise FileNotFoundError(
                 errno.ENOENT, "the folder of the target does not exist", str(self._place.parent)
             )
+        _remove_litter(self._place.parent)
         self._replaces = mode is not None
         self._file = self._create()
         self._gone = False
@@ -74,7 +75,6 @@ class ReplacingFile:
         if mode is not None:
             # Whoever may not read the old file may not read the new one either, not even while it grows.
             self.path.chmod(mode)
-        _remove_litter(self._place.parent)
 
     def _mode_of_old(self) -> int | None:
         """Return the permissions of the file that will be replaced, None if there is none."""
@@ -90,7 +90,7 @@ class ReplacingFile:
             raise OSError(errno.ELOOP, "the target is a link that leads nowhere", str(self.target))
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "the target is a device or pipe; name a file", str(self.target))
-        if not os.access(self._place, os.W_OK):
+        if not os.access(self._place, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, "the target may not be written", str(self.target))
         return stat.S_IMODE(status.st_mode)
 

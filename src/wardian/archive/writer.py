@@ -114,9 +114,8 @@ class ArchiveWriter:
         entry = (layout.ROOT + name).encode()
         offset = self._end
         try:
-            view = _whole(data)
-            if view is not None and len(view) == size <= _INLINE:
-                content = bytes(view)
+            content = _small(data, size)
+            if content is not None:
                 crc, hexdigest = crc32(content), digest_of(content, "blake3").hex
                 header = layout.storage_header(entry, crc, size, offset)
                 self._gather(header, content)
@@ -357,6 +356,14 @@ class ArchiveWriter:
         self._deflate_threads.shutdown(cancel_futures=True)
         self._crc_thread.shutdown(cancel_futures=True)
         self._hash_thread.shutdown(cancel_futures=True)
+
+
+def _small(data: Buffer | Iterable[Buffer], size: int) -> bytes | None:
+    """Return the bytes of one buffer of *size* that is small enough to be gathered, else None."""
+    if type(data) is bytes:
+        return data if len(data) == size <= _INLINE else None
+    view = _whole(data)
+    return bytes(view) if view is not None and len(view) == size <= _INLINE else None
 
 
 def _buffers(data: Buffer | Iterable[Buffer]) -> Iterator[memoryview]:

@@ -12,7 +12,17 @@ import sys
 from types import FunctionType
 from typing import Any
 
-__all__ = ["cached", "class_of", "code_of", "enum_of", "factory", "fill", "named_tuple_of", "restore"]
+__all__ = [
+    "cached",
+    "class_of",
+    "code_of",
+    "enum_of",
+    "factory",
+    "fill",
+    "named_tuple_of",
+    "parametrized",
+    "restore",
+]
 
 
 def factory(namespace: dict[str, Any]) -> Any:
@@ -92,6 +102,25 @@ def named_tuple_of(namespace: dict[str, Any]) -> Any:
         return made
 
     return make
+
+
+def parametrized(inject_class: Any, inject_property: Any, base: Any, names: tuple[str, ...]) -> Any:
+    """Return an empty module of the class that PyTorch makes of *base* for parametrizations.
+
+    PyTorch makes such a class for each module and lets it refuse to be pickled, because no import leads to
+    it (torch/nn/utils/parametrize.py, `_inject_new_class`).
+
+    Args:
+        inject_class: `torch.nn.utils.parametrize._inject_new_class`.
+        inject_property: The function of that module that gives such a class a tensor.
+        base: The class that was parametrized.
+        names: The tensors that have parametrizations.
+    """
+    module = base.__new__(base)
+    inject_class(module)
+    for name in names:
+        inject_property(module, name)
+    return module
 
 
 def cached(function: Any, maxsize: Any, typed: bool) -> Any:

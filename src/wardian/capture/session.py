@@ -153,11 +153,21 @@ class Capture:
         answer = self._answers.get(kind)
         if answer is not None:
             return answer(obj)
+        if kind.__module__ == "torch.nn.utils.parametrize" and "__getstate__" in vars(kind):
+            return self._parametrized(obj)
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
         if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
             return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
         return NotImplemented
+
+    def _parametrized(self, module: Any) -> Any:
+        injectors = (
+            self.named(type(module).__module__, f"_inject_{what}") for what in ("new_class", "property")
+        )
+        base: Any = type(module).__bases__[0]
+        arguments = (*injectors, base, tuple(module.parametrizations))
+        return self._helper("parametrized"), arguments, base.__getstate__(module)
 
     def named(self, module: str, qualname: str) -> Global:
         """Return the one object that stands for a global."""

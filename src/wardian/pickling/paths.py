@@ -85,7 +85,7 @@ def find_type_paths(
         rename: Maps the module of a class to the name it has in *wanted*.
     """
     found: dict[tuple[str, str], str] = {}
-    for path, obj in _walk(root, name):
+    for path, obj in _walk(root, name) if wanted else ():
         named = obj if isinstance(obj, type | types.FunctionType) else type(obj)
         key = (rename(getattr(named, "__module__", None) or ""), named.__qualname__)
         if key in wanted and key not in found:

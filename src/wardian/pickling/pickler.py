@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from wardian.capture.session import Capture, Global
+from wardian.collector import collector_paused
 from wardian.errors import Problem, UnpicklableError
 from wardian.names import original_name
 from wardian.pickling.paths import find_path
@@ -31,7 +32,9 @@ __all__ = [
 PROTOCOL = 4
 """The pickle protocol of a case (docs/format.md, 4.1)."""
 
-_ATOMS = frozenset({int, float, str, bytes, bool, type(None), list, dict, tuple, set, frozenset, complex})
+_ATOMS: frozenset[type] = frozenset(
+    {int, float, str, bytes, bool, type(None), list, dict, tuple, set, frozenset, complex}
+)
 
 PersistentId = Callable[[Any], tuple[Any, ...] | None]
 ReducePackage = Callable[[Any], tuple[Any, ...]]
@@ -73,16 +76,25 @@ class _Pickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO, hooks: _Hooks) -> None:
         super().__init__(file, protocol=PROTOCOL)
         self._hooks = hooks
+        self._without_id: set[type] = set(_ATOMS)
         self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
         self.modules: list[str] = []
         self.error: Exception | None = None
-        """What a `__reduce_package__` raised."""
+        """What a `__reduce_package__`, or writing a storage, raised."""
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
-        if type(obj) in _ATOMS:
+        kind = type(obj)
+        if kind in self._without_id:
             return None
-        pid = self._hooks.persistent_id(obj)
-        if pid is None and hasattr(type(obj), "__reduce_package__"):
+        try:
+            pid = self._hooks.persistent_id(obj)
+        except OSError as error:  # of the disk: nothing is wrong with the object
+            self.error = error
+            raise
+        if pid is None:
+            if not hasattr(kind, "__reduce_package__"):
+                self._without_id.add(kind)
+                return None
             reduce = self._hooks.reduce_package or self._reduce_package
             try:
                 pid = reduce(obj)
@@ -136,6 +148,7 @@ class _Diagnosis(_Pickler):
         return NotImplemented
 
 
+@collector_paused()
 def pickle_object(
     obj: Any,
     *,
@@ -151,7 +164,8 @@ def pickle_object(
     Args:
         obj: What to pickle.
         name: What to call it in messages (`model`).
-        persistent_id: Returns the persistent id of a storage, None for anything else.
+        persistent_id: Returns the persistent id of a storage, None for anything else; asked only once for a
+            class of which it returns None.
         rename: Maps the module of every global to the name it is written under.
         reduce_package: Returns the persistent id of an object with `__reduce_package__`.
         reduce_global: Called with each class and function that is written by name, as
@@ -161,6 +175,7 @@ def pickle_object(
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
+        OSError: what *persistent_id* raises when it cannot write.
         Exception: what a `__reduce_package__` raises.
     """
     buffer = io.BytesIO()

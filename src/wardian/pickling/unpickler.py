@@ -7,6 +7,8 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from wardian.collector import collector_paused
+
 __all__ = ["unpickle"]
 
 
@@ -38,4 +40,5 @@ def unpickle(
     Raises:
         pickle.UnpicklingError: and whatever the constructors inside raise.
     """
-    return _Unpickler(data, find_global, persistent_load).load()
+    with collector_paused():
+        return _Unpickler(data, find_global, persistent_load).load()

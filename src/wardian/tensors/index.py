@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.storage import UntypedStorage
 
+from wardian.collector import collector_paused
 from wardian.manifest import TensorEntry, TensorForm, TensorPart
 from wardian.names import original_name
 from wardian.tensors.named import NamedTensor, named_tensors
@@ -47,6 +48,7 @@ class NotDescribedError(TypeError):
     """The description of a tensor says that only code can make it."""
 
 
+@collector_paused()
 def tensor_index(obj: Any, entry: str, key_of: _KeyOf) -> tuple[TensorEntry, ...]:
     """Return the manifest's index of the named tensors of *obj*.
 

@@ -24,6 +24,16 @@ _DTYPES: dict[Any, torch.dtype] = {
 """Storage class → dtype; its own `dtype` attribute warns."""
 
 
+_CLASSES = {dtype: kind for kind, dtype in _DTYPES.items() if kind is not UntypedStorage}
+
+
+def _storage_class(dtype: torch.dtype) -> Any:
+    kind = _CLASSES.get(dtype)
+    if kind is None:
+        raise TypeError(f"PyTorch has no storage of {dtype}, so that no pickle can name it")
+    return kind
+
+
 def storage_record(key: str) -> RecordName:
     """Return the record of storage *key* (docs/format.md, 2)."""
     return RecordName(f".data/{key}.storage")
@@ -47,13 +57,14 @@ class StorageWriter:
         """Return the persistent id of *obj* if it is a storage (docs/format.md, 4.2), else None."""
         if isinstance(obj, TypedStorage):
             storage = obj._untyped_storage
-            kind = getattr(torch, obj._pickle_storage_type())  # type: ignore[no-untyped-call]
-            elements = obj._size()  # type: ignore[no-untyped-call]
+            kind = _storage_class(obj.dtype)
+            elements = storage.nbytes() // obj.dtype.itemsize
         elif isinstance(obj, UntypedStorage):
             storage, kind, elements = obj, UntypedStorage, obj.nbytes()
         else:
             return None
-        return ("storage", kind, self.add(storage), location_tag(storage), elements)
+        location = "cpu" if storage.device.type == "cpu" else location_tag(storage)
+        return ("storage", kind, self.add(storage), location, elements)
 
     def add(self, storage: UntypedStorage) -> str:
         """Write *storage* unless it was written before, and return its number."""
