@@ -19,6 +19,7 @@ Importing this package imports neither torch nor anything large.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from wardian.errors import (
@@ -40,9 +41,12 @@ from wardian.errors import (
     UnsupportedFormatError,
     WardianError,
     WardianWarning,
+    WeightsFileError,
 )
 
 if TYPE_CHECKING:
+    import torch
+
     from wardian.live.case import Case
     from wardian.packing import PackReport, pack, plan
     from wardian.planning import Plan
@@ -71,10 +75,12 @@ __all__ = [
     "UnsupportedFormatError",
     "WardianError",
     "WardianWarning",
+    "WeightsFileError",
     "load",
     "open",
     "pack",
     "plan",
+    "read_safetensors",
     "requirements",
 ]
 
@@ -182,6 +188,33 @@ def requirements(path: str | os.PathLike[str] | bytes | BinaryIO, *, soft: bool 
         return find_requirements(read_manifest(archive), soft=soft)
     finally:
         archive.close()
+
+
+def read_safetensors(path: str | os.PathLike[str]) -> Mapping[str, torch.Tensor]:
+    """Open a `.safetensors` file as a mapping of names to tensors, without reading them.
+
+    Each tensor is mapped from the file when it is asked for, and the file never changes. So a model gets
+    other weights, and is packed with them, without a copy of them in memory:
+
+        model = wardian.load("llama.case", map_location="meta")
+        model.load_state_dict(wardian.read_safetensors("tuned.safetensors"), assign=True)
+        wardian.pack(model, "tuned.case")
+
+    `Case.export_safetensors` goes the other way.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Name → tensor; also the names that its metadata have as another name of a tensor.
+
+    Raises:
+        WeightsFileError: if it is no such file, or damaged.
+        OSError: if it cannot be read.
+    """
+    from wardian.tensors.safetensors import SafetensorsFile
+
+    return SafetensorsFile(path)
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ Every error is a `WardianError` and, where one fits, also the builtin a caller w
     ├── ModuleNotInCaseError            (ModuleNotFoundError) an import of a module neither packed nor extern
     ├── MissingExternError              (ModuleNotFoundError) something is used that was not needed, nor there
     ├── EntryNotFoundError              (KeyError) no entry point of that name
+    ├── WeightsFileError                (ValueError) a safetensors file cannot be written or read
     └── CheckError                      a self-test of the case gives another result
 
 There is one warning, `WardianWarning` (UserWarning): a case is made, and is not all that one would expect.
@@ -50,6 +51,7 @@ __all__ = [
     "UnsupportedFormatError",
     "WardianError",
     "WardianWarning",
+    "WeightsFileError",
 ]
 
 
@@ -234,6 +236,16 @@ class MissingExternError(WardianError, ModuleNotFoundError):
 
 class EntryNotFoundError(WardianError, KeyError):
     """The case has no entry point of that name."""
+
+
+class WeightsFileError(WardianError, ValueError):
+    """A file of weights of another format cannot be written or read.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: str
 
 
 class CheckError(WardianError):

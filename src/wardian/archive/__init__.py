@@ -9,6 +9,7 @@ from __future__ import annotations
 from wardian.archive.digests import RecordDigest
 from wardian.archive.folder import FolderReader
 from wardian.archive.reader import ArchiveReader
+from wardian.archive.replacing import ReplacingFile
 from wardian.archive.writer import ArchiveWriter
 
-__all__ = ["ArchiveReader", "ArchiveWriter", "FolderReader", "RecordDigest"]
+__all__ = ["ArchiveReader", "ArchiveWriter", "FolderReader", "RecordDigest", "ReplacingFile"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -261,6 +262,34 @@ class Case:
             self.root.storages.check_all()
         tensors = self._tensors(self._entry(name).name, map_location)
         return {key: tensors[key] for key in tensors if tensors.describe(key).kind != "transient"}
+
+    def export_safetensors(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the state_dict of an entry point to a `.safetensors` file, without running its code.
+
+        The tensors go from file to file; none is held in memory. Of tied weights one is written, and the
+        metadata of the file have the others' names, as `safetensors.torch.save_model` does it;
+        `wardian.read_safetensors` gives them all.
+
+        Args:
+            path: Where the file goes. An existing one is replaced when the new one is complete.
+            name: The entry point; may be left out if there is one.
+            metadata: Notes in the header of the file.
+
+        Raises:
+            EntryNotFoundError: if there is no such entry point.
+            WeightsFileError: naming every tensor that the format cannot hold, such as sparse ones.
+            CorruptCaseError, CodeNeededError: as for `state_dict`.
+            OSError: if the file cannot be written.
+        """
+        from wardian.tensors.safetensors import write_safetensors
+
+        write_safetensors(self.state_dict(name), path, {"format": "pt", **(metadata or {})})
 
     def _tensors(self, entry: str | None, map_location: Any) -> TensorMapping:
         from wardian.tensors.mapping import TensorMapping

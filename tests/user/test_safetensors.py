@@ -1,0 +1,235 @@
+"""Weights go to a .safetensors file and come from one, as the safetensors library has them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+import wardian
+from tests.support import finish, importable, start_python
+
+DTYPES = [
+    *("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint64", "uint32"),
+    *("uint16", "uint8", "bool", "complex64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2"),
+    *("float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2"),
+]
+
+
+def _state() -> dict[str, torch.Tensor]:
+    content = torch.arange(16, dtype=torch.uint8)
+    state = {
+        name: torch.empty(0, dtype=dtype).set_(
+            content.clone().untyped_storage(), 0, (1, 16 // dtype.itemsize), (16 // dtype.itemsize, 1)
+        )
+        for name in DTYPES
+        if (dtype := getattr(torch, name))
+    }
+    base = torch.arange(24.0).reshape(4, 6)
+    state |= {
+        "transposed": base.t(),
+        "part": base[1:, ::2],
+        "whole": base,
+        "tied": base,
+        "conjugate": torch.tensor([1 + 2j]).conj(),
+        "no elements": torch.empty(0, 3),
+        "no dimensions": torch.tensor(2.5),
+        "ünïcode": torch.ones(3),
+        # More than is copied at once, and not in order.
+        "large": torch.arange(6_000_000.0).reshape(2, 3_000, 1_000).transpose(1, 2),
+    }
+    return state
+
+
+def _bits(tensor: torch.Tensor) -> bytes:
+    values = tensor.resolve_conj().contiguous().clone().untyped_storage()
+    return torch.empty(0, dtype=torch.uint8).set_(values).numpy().tobytes()
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    wardian.pack(_state(), tmp_path / "state.case", prove=False)
+    return tmp_path / "state.case"
+
+
+def test_the_safetensors_library_reads_what_is_exported(case: Path, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    with wardian.open(case) as opened:
+        opened.export_safetensors(path, metadata={"license": "MIT"})
+    state = _state()
+    with safetensors.safe_open(path, "pt") as file:
+        assert file.metadata() == {"format": "pt", "license": "MIT", "whole": "tied"}
+        assert set(file.keys()) == state.keys() - {"whole"}
+    loadable = {name for name in state if name not in ("whole", "float8_e8m0fnu", "float4_e2m1fn_x2")}
+    with safetensors.safe_open(path, "pt") as file:
+        loaded = {name: file.get_tensor(name) for name in loadable}
+    assert {name: (t.dtype, t.shape) for name, t in loaded.items()} == {
+        name: (state[name].dtype, state[name].shape) for name in loadable
+    }
+    assert [name for name in loadable if _bits(loaded[name]) != _bits(state[name])] == []
+
+
+def test_what_was_exported_is_read_back_without_touching_the_file(case: Path, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    with wardian.open(case) as opened:
+        opened.export_safetensors(path)
+    before = path.read_bytes()
+    state, loaded = _state(), wardian.read_safetensors(path)
+    assert loaded.keys() == state.keys()
+    assert [
+        name
+        for name in state
+        if (loaded[name].dtype, loaded[name].shape) != (state[name].dtype, state[name].shape)
+    ] == []
+    assert [name for name in state if _bits(loaded[name]) != _bits(state[name])] == []
+    loaded["tied"][0, 0] = 7
+    assert loaded["whole"][0, 0] == 7
+    assert path.read_bytes() == before
+
+
+def test_files_of_the_safetensors_library_are_read(tmp_path: Path) -> None:
+    state = {
+        name: tensor.contiguous() for name, tensor in _state().items() if name not in ("tied", "conjugate")
+    }
+    del state["part"], state["whole"]
+    safetensors.torch.save_file(state, tmp_path / "state.safetensors", metadata={"format": "pt"})
+    loaded = wardian.read_safetensors(tmp_path / "state.safetensors")
+    assert loaded.keys() == state.keys()
+    assert [name for name in state if _bits(loaded[name]) != _bits(state[name])] == []
+
+
+SWAP = """
+    import resource, sys, torch, wardian
+    wardian.pack(torch.ones(3), "small.case", prove=False)
+    model = wardian.load("model.case", map_location="meta")
+    torch.set_num_threads(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    def anonymous():
+        with open("/proc/self/status") as file:
+            return int(next(line for line in file if line.startswith("RssAnon")).split()[1])
+    before = anonymous()
+    model.load_state_dict(wardian.read_safetensors("tuned.safetensors"), assign=True)
+    wardian.pack(model, "tuned.case", prove=False)
+    print(anonymous() - before)
+"""
+
+
+def test_a_model_is_packed_with_the_weights_of_a_file_without_a_copy(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "mylayers.py").write_text(
+        "from torch import nn\n"
+        "class Tall(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.first = nn.Linear(4000, 4000, bias=False)\n"
+        "        self.tied = nn.Linear(4000, 4000, bias=False)\n"
+        "        self.tied.weight = self.first.weight\n"
+    )
+    with importable(library) as import_module:
+        model = import_module("mylayers").Tall()
+        wardian.pack(model, tmp_path / "model.case", prove=False)
+    with torch.no_grad():
+        model.first.weight.fill_(3)
+    safetensors.torch.save_model(model, str(tmp_path / "tuned.safetensors"))
+    kilobytes = int(finish(start_python(SWAP, folder=tmp_path)))
+    assert kilobytes < 30_000  # of 64 MB
+    with wardian.open(tmp_path / "tuned.case") as case:
+        weight = case.tensors["first.weight"]
+        assert weight.min() == weight.max() == 3
+        assert case.tensors["tied.weight"].sum() == weight.sum()
+
+
+def test_what_the_format_cannot_hold_is_told_at_once(tmp_path: Path) -> None:
+    state = {
+        "sparse": torch.eye(3).to_sparse(),
+        "meta": torch.ones(1, device="meta"),
+        "wide": torch.ones(1) + 0j,
+    }
+    state["wide"] = state["wide"].to(torch.complex128)
+    wardian.pack({**state, "plain": torch.ones(1)}, tmp_path / "state.case", prove=False)
+    with wardian.open(tmp_path / "state.case") as case, pytest.raises(wardian.WeightsFileError) as caught:
+        case.export_safetensors(tmp_path / "state.safetensors")
+    assert all(name in str(caught.value) for name in state)
+    assert "plain" not in str(caught.value)
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+def test_only_one_entry_point_is_exported_without_its_scratch_buffers(tmp_path: Path) -> None:
+    norm = nn.BatchNorm1d(3)
+    norm.register_buffer("scratch", torch.zeros(2), persistent=False)
+    wardian.pack(norm, tmp_path / "norm.case", prove=False)
+    with wardian.open(tmp_path / "norm.case") as case:
+        case.export_safetensors(tmp_path / "norm.safetensors", "model")
+    assert safetensors.torch.load_file(tmp_path / "norm.safetensors").keys() == norm.state_dict().keys()
+
+
+def _file(document: Any, data: bytes = bytes(8)) -> bytes:
+    header = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def _one(**changes: Any) -> bytes:
+    return _file({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **changes}})
+
+
+WRONG: dict[str, bytes] = {
+    "empty": b"",
+    "no header": bytes(8),
+    "a header longer than the file": (1 << 40).to_bytes(8, "little") + b"{}",
+    "no JSON": _file(b"{nonsense"),
+    "deep JSON": _file(b"[" * 100_000),
+    "no object": _file([1, 2]),
+    "a name twice": _file(b'{"w":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"w":1}'),
+    "an unknown dtype": _one(dtype="F7"),
+    "a dtype that is no name": _one(dtype=[1]),
+    "a negative size": _one(shape=[-2]),
+    "a size that is no number": _one(shape=["2"]),
+    "a size that is true": _one(shape=[True, 2]),
+    "a shape that does not fit": _one(shape=[3]),
+    "a shape that overflows": _one(shape=[1 << 62, 1 << 62]),
+    "a place behind the end": _one(data_offsets=[8, 16]),
+    "a place that runs backwards": _one(data_offsets=[8, 0]),
+    "half a place": _one(data_offsets=[0]),
+    "a key too many": _one(colour="green"),
+    "metadata that are no text": _file({"__metadata__": {"a": 1}}, b""),
+    "bytes that belong to no tensor": _one() + b"more",
+    "two tensors in one place": _file(
+        {
+            "a": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]},
+            "b": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]},
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_file_that_is_wrong_is_refused(wrong: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(WRONG[wrong])
+    with pytest.raises(wardian.WeightsFileError, match="no safetensors file, or damaged") as caught:
+        wardian.read_safetensors(path)
+    assert caught.value.path == str(path)
+    path.write_bytes(_one())
+    assert wardian.read_safetensors(path)["w"].tolist() == [0, 0]
+
+
+def test_the_target_is_only_replaced_when_the_file_is_complete(case: Path, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(b"yesterday's")
+    broken = tmp_path / "broken.case"
+    shutil.copyfile(case, broken)
+    with wardian.open(broken) as opened:
+        offset, _ = opened.root.archive.location(".data/0.storage")  # type: ignore[arg-type]
+    data = bytearray(broken.read_bytes())
+    data[offset] ^= 1
+    broken.write_bytes(data)
+    with wardian.open(broken) as opened, pytest.raises(wardian.CorruptCaseError):
+        opened.export_safetensors(path)
+    assert path.read_bytes() == b"yesterday's"
