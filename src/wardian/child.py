@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wardian.environment import unpacked
 from wardian.errors import PackError
 
 __all__ = ["ChildError", "OPEN_CASES_VARIABLE", "main", "run_in_clean_process"]
@@ -70,6 +71,8 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
         question, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log.txt"))
         # '' means the current folder; the child has the same one, but its own '' would be gone after a chdir.
         path = [os.path.abspath(entry) if entry == "" else entry for entry in sys.path]
+        # A ZIP archive is unpacked: what is read in it is seen, and packed, as files are.
+        path = [unpacked(entry) for entry in path]
         own = str(Path(__file__).parents[1])
         path = path if own in path else [*path, own]
         question.write_text(json.dumps({**request, "sys_path": path, "answer": str(answer)}))

@@ -5,13 +5,17 @@ This is the only module that asks `importlib.metadata` and `importlib.util` abou
 
 from __future__ import annotations
 
+import atexit
 import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,6 +39,8 @@ __all__ = [
     "is_importable",
     "is_stdlib",
     "mapped_libraries",
+    "on_disk",
+    "unpacked",
 ]
 
 METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
@@ -150,16 +156,48 @@ def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
         return ModuleFacts(
             name,
             _kind_of(file, False),
-            os.path.abspath(file),
+            on_disk(os.path.abspath(file)),
             hasattr(loaded, "__path__"),
             distributions.owner(name, file),
         )
     locations = spec.submodule_search_locations
     origin = spec.origin if spec.has_location else None
     kind = _kind_of(origin, locations is not None)
-    file = os.path.abspath(origin) if origin is not None and kind is not ModuleKind.MISSING else None
+    known = origin is not None and kind is not ModuleKind.MISSING
+    file = on_disk(os.path.abspath(origin)) if known and origin is not None else None
     place = file or (next(iter(locations), None) if locations is not None else None)
     return ModuleFacts(name, kind, file, locations is not None, distributions.owner(name, place))
+
+
+def on_disk(path: str) -> str:
+    """Return *path*, or, of what is inside a ZIP archive on `sys.path`, the path of a copy.
+
+    The copies last as long as this process.
+    """
+    above = path
+    while not os.path.exists(above):
+        above, name = os.path.split(above)
+        if not name:
+            return path
+    if above == path or not os.path.isfile(above):
+        return path
+    return os.path.join(unpacked(above), path[len(above) + 1 :])
+
+
+def unpacked(entry: str) -> str:
+    """Return *entry* of `sys.path`, or, if it is a ZIP archive, the folder of a copy."""
+    if not os.path.isfile(entry) or not zipfile.is_zipfile(entry):
+        return entry
+    return _unpacked(entry, os.stat(entry).st_mtime_ns)
+
+
+@lru_cache
+def _unpacked(path: str, mtime: int) -> str:
+    folder = tempfile.mkdtemp(prefix="wardian-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    return folder
 
 
 def is_importable(name: ModuleName) -> bool:

@@ -54,6 +54,10 @@ class Origins:
             raise PlanError("a library comes from two places", problems=problems)
         return tuple(self._packed)
 
+    def met(self, module: str) -> bool:
+        """Tell whether *module*, by its full name, is one of an open case that was met."""
+        return any(module.startswith(f"{root.name}.") for root in self._roots.values())
+
     def packs(self, module: str) -> bool:
         """Tell whether *module* is one of an open case that was met."""
         return any(root.packs(module) for root in self._roots.values())

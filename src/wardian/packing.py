@@ -15,30 +15,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, amend, assemble
-from wardian.capture.session import Capture
-from wardian.environment import is_importable
-from wardian.errors import PackError, PlanError, Problem, ProofError, WardianWarning
-from wardian.facts import Trace
-from wardian.manifest import Entry, Manifest
-from wardian.names import GlobalRef, ModuleName, RecordName, original_name, record_name
-from wardian.origins import Origins
-from wardian.pickling.paths import find_type_paths
-from wardian.pickling.pickler import PickledObject, pickle_object
-from wardian.planning import Plan, make_plan, with_hard
+from wardian.drafting import Drafting
+from wardian.errors import PlanError, ProofError, WardianWarning
+from wardian.manifest import Manifest
+from wardian.names import RecordName, record_name
+from wardian.planning import Plan, find_homeless, make_plan, with_hard
 from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
-from wardian.trace.observe import Draft, Observation, observe
-from wardian.trace.tracer import make_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wardian.tensors.storages import StorageWriter
 
 __all__ = ["PackReport", "Resource", "pack", "plan"]
-
-_HOW_TENSORS_ARE_PICKLED = frozenset({"torch", "torch._utils", "collections"})
-"""Modules of functions that every pickle with tensors names, and of which the object holds none."""
 
 Resource = bytes | str | os.PathLike[str]
 
@@ -127,47 +116,41 @@ def pack(
     """
     _check_arguments(obj, inputs, policy, name)
     _check_target(path, prove, progress)
-    from wardian.tensors.index import tensor_index
-
     extra = _read_resources(resources)
     notes = _check_metadata(metadata)
     stages = _Stages(progress)
     with ArchiveWriter(path) as archive:
-        capture, origins = Capture(), Origins()
         with stages("pickle"):
-            pickled, storages, entry = _pickle(obj, name, inputs, archive, capture, origins)
+            draft = Drafting(obj, name, inputs, archive)
         with stages("trace"):
-            observation, test, trace = _trace(
-                obj, entry, pickled, inputs, storages, archive, capture, origins, clean=prove
-            )
+            trace = draft.trace(clean=prove)
         with stages("plan"):
             the_plan = make_plan(trace, policy or Policy())
-        pickles = {RecordName(entry.record): pickled.data}
-        if test is not None and entry.test is not None:
-            pickles[RecordName(entry.test)] = test.data
+        capture = draft.capture
         contents = Contents(
-            entries=(replace(entry, outputs=observation is not None and observation.has_outputs),),
-            pickles=pickles,
-            tensors=tensor_index(obj, name, storages.key_of),
-            resources=extra,
+            entries=(draft.entry,),
+            pickles=draft.pickles(),
+            tensors=draft.tensors,
+            resources={**draft.records(), **extra},
             metadata=notes,
             torch=trace.torch,
             bytecode_only=tuple(sorted({*capture.bytecode, *the_plan.bytecode_only})),
             proof="passed" if prove else "skipped",
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
-        archive.publish()
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
-        told = (*capture.warnings(packed), *map(_sealed, the_plan.bytecode_only))
-        for warning in told:
+        warned = capture.warnings(packed)
+        for warning in warned:
             warnings.warn(warning, WardianWarning, stacklevel=2)
+        # After the warnings: one that is made an error leaves the target as it was.
+        archive.publish()
         return PackReport(
             path=archive.target,
             digest=digest,
             size=archive.target.stat().st_size,
             plan=replace(the_plan, externs=manifest.externs),
             manifest=manifest,
-            warnings=told,
+            warnings=(*warned, *map(_sealed, contents.bytecode_only)),
             left_out=tuple(capture.left_out),
             seconds=stages.seconds,
         )
@@ -194,129 +177,11 @@ def plan(
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
     ):
-        capture, origins = Capture(), Origins()
-        pickled, storages, entry = _pickle(obj, "model", inputs, archive, capture, origins)
-        _, _, trace = _trace(obj, entry, pickled, inputs, storages, archive, capture, origins, clean=True)
-        return make_plan(trace, policy or Policy())
+        return make_plan(Drafting(obj, "model", inputs, archive).trace(clean=True), policy or Policy())
 
 
-def _pickle(
-    obj: Any, name: str, inputs: Any, archive: ArchiveWriter, capture: Capture, origins: Origins
-) -> tuple[PickledObject, StorageWriter, Entry]:
-    from wardian.tensors.storages import StorageWriter
-
-    storages = StorageWriter(archive)
-    pickled = pickle_object(
-        obj, name=name, persistent_id=storages.persistent_id, rename=origins, capture=capture
-    )
-    capture.commit()
-    entry = Entry(
-        name=name,
-        record=f"{name}/{name}.pkl",
-        type=str(_type_of(obj, capture)),
-        test=None if inputs is None else f".wardian/tests/{name}.pkl",
-        outputs=False,
-    )
-    return pickled, storages, entry
-
-
-def _trace(
-    obj: Any,
-    entry: Entry,
-    pickled: PickledObject,
-    inputs: Any,
-    storages: StorageWriter,
-    archive: ArchiveWriter,
-    capture: Capture,
-    origins: Origins,
-    *,
-    clean: bool,
-) -> tuple[Observation | None, PickledObject | None, Trace]:
-    """Run the object in a clean process, make the self-test of what it returned, and trace it all."""
-    persistent_id = storages.persistent_id
-    observation = None
-    if clean:
-        arguments = None
-        if inputs is not None:
-            arguments = pickle_object(
-                inputs, name="inputs", persistent_id=persistent_id, rename=origins, capture=capture
-            ).data
-        archive.flush()
-        draft = Draft(
-            entry.name,
-            pickled.data,
-            arguments,
-            archive.path,
-            storages.offsets,
-            capture.modules(),
-            capture.find_live,
-            tuple(origin.path for origin in origins.resolve()),
-            origins.find_global,
-        )
-        try:
-            observation = observe(draft)
-        except PackError as error:
-            better = _explain(obj, entry.name, pickled, capture, origins) or error
-            if capture.left_out:  # the likely reason
-                better.add_note("\n".join(capture.left_out))
-            if better is error:
-                raise
-            raise better from error
-    test = None
-    if inputs is not None:
-        outputs = observation.outputs if observation is not None else None
-        test = pickle_object(
-            {"inputs": inputs, "outputs": outputs, "seed": 0},
-            name="inputs",
-            persistent_id=persistent_id,
-            rename=origins,
-            capture=capture,
-        )
-    named = pickled.globals + (test.globals if test is not None else ())
-    refs = {GlobalRef(original_name(module), qualname) for module, qualname in named}
-    wanted = {(str(ref.module), ref.qualname) for ref in refs if ref.module not in _HOW_TENSORS_ARE_PICKLED}
-    paths = find_type_paths(obj, entry.name, wanted, original_name)
-    trace = make_trace(
-        entry=entry.name,
-        type=_type_of(obj, capture),
-        globals=refs,
-        paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
-        evidence=None if observation is None else observation.evidence,
-        captured=capture.modules(),
-        origins=origins.resolve(),
-    )
-    return observation, test, trace
-
-
-def _type_of(obj: Any, capture: Capture) -> GlobalRef:
-    """Return the name of the class of *obj* in the case."""
-    module, qualname = capture.name_of(type(obj)) or (type(obj).__module__, type(obj).__qualname__)
-    return GlobalRef(original_name(module), qualname)
-
-
-def _explain(
-    obj: Any, name: str, pickled: PickledObject, capture: Capture, origins: Origins
-) -> PlanError | None:
-    """Return what explains why the object does not load, if a class is in no module that can be imported."""
-    own = capture.modules()
-    modules = {module for module, _ in pickled.globals if module not in own and not origins.packs(module)}
-    missing = {module for module in modules if not is_importable(original_name(module))}
-    unknown = {ref for ref in pickled.globals if ref[0] in missing}
-    paths = find_type_paths(obj, name, unknown)
-    problems = [
-        Problem(
-            f"{module}, which defines {qualname}, cannot be imported in a new process",
-            f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
-            module,
-            (f"{paths.get((module, qualname), name)} is a {module}.{qualname}",),
-        )
-        for module, qualname in sorted(unknown)
-    ]
-    return PlanError(f"{name} cannot be packed", problems=problems) if problems else None
-
-
-def _sealed(module: str) -> str:
-    return f"{module} has no source; it is packed as bytecode, and the case loads in this Python only"
+def _sealed(name: str) -> str:
+    return f"{name} has no source; it is packed as bytecode, and the case loads in this Python only"
 
 
 def _write_and_prove(
@@ -348,6 +213,9 @@ def _write_and_prove(
                 raise
         with stages("write"):
             digest = amend(archive, manifest)
+    problems = find_homeless(the_plan, manifest.externs)
+    if problems:
+        raise PlanError(f"{the_plan.entry} cannot be packed", problems=problems)
     return manifest, digest
 
 

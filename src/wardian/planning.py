@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,12 +15,12 @@ from typing import Any
 from wardian.environment import ModuleFacts, ModuleKind, is_stdlib
 from wardian.errors import PlanError, Problem
 from wardian.facts import Trace
-from wardian.graph import Import, ImportContext, ImportGraph
+from wardian.graph import ImportContext, ImportGraph
 from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
 
-__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "make_plan", "with_hard"]
+__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "find_homeless", "make_plan", "with_hard"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""
@@ -215,9 +215,33 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 f"{ref.module}, which defines {ref.qualname}, cannot be found",
                 f"define {ref.qualname} in a module that can be imported: a file in a folder of sys.path",
             )
+    plan = _assemble(trace, decisions)
+    problems += find_homeless(plan, plan.externs)
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
-    return _assemble(trace, decisions)
+    return plan
+
+
+def find_homeless(plan: Plan, externs: Iterable[Extern]) -> list[Problem]:
+    """Return compiled modules that a case needs, and that nobody could install where it is loaded.
+
+    Args:
+        plan: The plan of the case.
+        externs: Its externs, as far as it is known which are soft.
+    """
+    return [
+        Problem(
+            f"{module} is compiled and belongs to no installed distribution: a case can neither hold it nor"
+            " tell what to install",
+            f'install it from a wheel, or see to it yourself: Policy(extern=["{module}"])',
+            module,
+            plan.chain(module),
+        )
+        for extern in externs
+        for module in extern.modules
+        if extern.distribution is None and not extern.soft
+        if (decision := plan.decision(module)) is not None and decision.reason == _HOMELESS
+    ]
 
 
 def _extern_distributions(trace: Trace) -> dict[str, str]:
@@ -252,11 +276,14 @@ def _extern_distributions(trace: Trace) -> dict[str, str]:
     return reasons
 
 
+_HOMELESS = "compiled, and of no installed distribution"
+
+
 def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> tuple[Action, str]:
     if facts.distribution is not None and facts.distribution in externs:
         return Action.EXTERN, externs[facts.distribution]
     if facts.kind is ModuleKind.EXTENSION:
-        return Action.EXTERN, "compiled, and of no installed distribution"
+        return Action.EXTERN, _HOMELESS
     if facts.distribution is None:
         own = "first-party code" if facts.file is not None or facts.kind is not ModuleKind.SOURCE else ""
         return Action.INTERN, own or "made of code that no import leads to"
@@ -379,8 +406,9 @@ def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName])
     for importer in interned & trace.needed:
         facts = trace.facts.get(importer)
         for candidate in facts.candidates if facts is not None else ():
-            if candidate.context is ImportContext.UNCONDITIONAL:
-                distribution = _owner_of(candidate, outside)
+            module = ModuleName(candidate.imported.rpartition(".")[0])
+            if candidate.context is ImportContext.UNCONDITIONAL and module in outside:
+                distribution = outside[module]
                 if distribution in modules:
                     names.setdefault(distribution, set()).add(candidate.imported)
     return tuple(
@@ -421,11 +449,6 @@ def _version(trace: Trace, distribution: str | None) -> str | None:
         return trace.torch
     found = trace.distributions.get(distribution or "")
     return None if found is None else found.version
-
-
-def _owner_of(candidate: Import, outside: Mapping[ModuleName, str | None]) -> str | None:
-    module = ModuleName(candidate.imported.rpartition(".")[0])
-    return outside.get(module)
 
 
 def _deferrable(trace: Trace, needed: set[ModuleName]) -> tuple[ModuleName, ...]:

@@ -130,12 +130,13 @@ def test_every_denied_module_is_told_with_the_imports_that_lead_there(
     )
 
 
-def test_a_module_that_is_no_more_on_the_path_is_told_with_its_place(
+def test_a_module_that_is_not_there_any_more_is_told_with_its_place(
     project: Callable[[str], Any], target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = project("willow.model").Encoder()
-    folder = str(target.parent.parent / "project")
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != folder])
+    folder = target.parent.parent / "project"
+    folder.rename(folder.with_name("elsewhere"))
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(folder)])
     with pytest.raises(wardian.PlanError) as caught:
         wardian.pack(torch.nn.Sequential(encoder), target)
     (problem,) = caught.value.problems

@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -137,6 +138,25 @@ class ArchiveWriter:
         """Let other processes read the storages at their offsets in `path`."""
         self._require_unfinished()
         self._write_pending()  # The file has no buffer.
+
+    @contextmanager
+    def readable(self, records: Mapping[RecordName, bytes]) -> Iterator[None]:
+        """Make a ZIP archive of what `path` holds so far, for as long as the context lasts.
+
+        Args:
+            records: More that it shall have then.
+        """
+        self.flush()
+        end, entries, digests = self._end, len(self._central), dict(self._digests)
+        try:
+            self._write_records([(name, _pack(data)) for name, data in records.items()])
+            directory = b"".join(self._central)
+            self._write(directory + layout.end_records(len(self._central), len(directory), self._end))
+            yield
+        finally:
+            self._file.truncate(end)
+            self._end, self._digests = end, digests
+            del self._central[entries:]
 
     def add(self, name: RecordName, data: bytes) -> None:
         """Add an ordinary record; it is kept in memory until `finish`.

@@ -59,6 +59,8 @@ class _Definition:
     order: tuple[int, int, int]
     pieces: tuple[Piece, ...]
     usage: Usage
+    bases: frozenset[str] = frozenset()
+    """Names of classes that are only derived from, of which no code runs at once."""
 
 
 _NOTHING = Usage(frozenset(), frozenset())
@@ -195,16 +197,17 @@ class Namespace:
                 return
 
     def _used_at_once(self) -> set[str]:
-        todo = {used for d in self.definitions.values() for used in d.usage.at_once}
-        found: set[str] = set()
+        found = {used for d in self.definitions.values() for used in d.usage.at_once}
+        todo = {used for d in self.definitions.values() for used in d.usage.at_once - d.bases}
+        called: set[str] = set()
         while todo:
             name = todo.pop()
-            if name not in found:
-                found.add(name)
+            if name not in called:
+                called.add(name)
                 if name in self.definitions:
                     usage = self.definitions[name].usage
                     todo |= usage.at_once | usage.later
-        return found
+        return found | called
 
     def _assignment(self, name: str) -> Binding | None:
         bindings = [b for b in self.bindings(name) if isinstance(b.node, ast.Assign | ast.AnnAssign)]
@@ -221,7 +224,14 @@ class Namespace:
         if found is not None:
             return found
         binding = self.binding_of(name, value)
-        return None if binding is None else self._statement(name, binding)
+        if binding is None or (isinstance(value, types.FunctionType) and self._is_decorated_late(binding)):
+            return None
+        return self._statement(name, binding)
+
+    def _is_decorated_late(self, binding: Binding) -> bool:
+        """Tell whether a decorator needs what is only there when the object is loaded."""
+        decorators: list[ast.expr] = getattr(binding.node, "decorator_list", [])
+        return any(self._needs_values(binding.text, decorator) for decorator in decorators)
 
     def binding_of(self, name: str, value: Any) -> Binding | None:
         """Return the statement that defined *value*, a function or class, as *name*."""
@@ -345,7 +355,17 @@ class Namespace:
             name for name, value in self.variables.items() if _is_cheap(value)
         )
         usage = Usage(usage.at_once, usage.later | annotations)
-        return _Definition(2, binding.order, (Piece(source, text.file, first_line(node)),), usage)
+        piece = Piece(source, text.file, first_line(node))
+        return _Definition(2, binding.order, (piece,), usage, frozenset(self._plain_bases(node)))
+
+    def _plain_bases(self, node: ast.stmt) -> Iterator[str]:
+        """Yield the names of base classes that do nothing when a class is derived from them."""
+        for base in getattr(node, "bases", ()):
+            value = self.variables.get(base.id) if isinstance(base, ast.Name) else None
+            if isinstance(value, type) and type(value).__module__ in ("builtins", "abc"):
+                mro = [vars(cls) for cls in value.__mro__ if cls.__module__ == self.name]
+                if not any("__init_subclass__" in members for members in mro):
+                    yield base.id
 
     def _leave_out_defaults(
         self, path: str, function: Any, text: Text, node: ast.FunctionDef | ast.AsyncFunctionDef
@@ -379,7 +399,29 @@ class Namespace:
                 ):
                     self.repairs[path, target.id] = (cls, target.id, vars(cls)[target.id])
                     edits.append((span_of(inner.value), "None"))
+        if plain:
+            for name in self._set_afterwards(cls, text, node):
+                self.repairs[path, name] = (cls, name, vars(cls)[name])
         return edits
+
+    def _set_afterwards(self, cls: type, text: Text, node: ast.ClassDef) -> Iterator[str]:
+        """Yield the attributes that a class got after its statement: `Net.forward = faster`."""
+        bound = {name for inner in _statements(node.body) for name in _bound_names(inner)}
+        span = range(first_line(node), (node.end_lineno or 0) + 1)
+        for name, value in list(vars(cls).items()):
+            if isinstance(value, types.FunctionType):
+                code = value.__code__
+                inside = os.path.basename(code.co_filename) == os.path.basename(text.file)
+                own = inside and code.co_firstlineno in span
+                if not own and value.__globals__ is self.variables and "__wrapped__" not in vars(value):
+                    yield name
+            elif (
+                name not in bound
+                and name.isidentifier()
+                and not name.startswith("__")
+                and not (name.startswith("_abc_") or isinstance(value, types.MemberDescriptorType))
+            ):
+                yield name
 
     def _needs_values(self, text: Text, expression: ast.expr) -> bool:
         """Tell whether an expression uses names that are taken by value."""

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import marshal
 import sys
+import weakref
 from types import FunctionType
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "cached",
     "class_of",
     "code_of",
+    "dead_reference",
     "enum_of",
     "factory",
     "fill",
@@ -121,6 +123,11 @@ def parametrized(inject_class: Any, inject_property: Any, base: Any, names: tupl
     for name in names:
         inject_property(module, name)
     return module
+
+
+def dead_reference() -> Any:
+    """Return a weak reference to what is gone."""
+    return weakref.ref(type("Gone", (), {})())
 
 
 def cached(function: Any, maxsize: Any, typed: bool) -> Any:

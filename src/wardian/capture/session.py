@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import dis
 import functools
 import gc
@@ -10,6 +11,7 @@ import sys
 import threading
 import types
 import typing
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -106,6 +108,7 @@ class Capture:
         self._trying: set[int] = set()
         self.fails: Callable[[Any], str | None] = _never
         """Returns why a value cannot be pickled, None if it can."""
+        self._beforehand: tuple[Any, ...] = ()
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
@@ -126,6 +129,14 @@ class Capture:
             # A lock that somebody holds says nothing about the object.
             type(threading.Lock()): lambda lock: (self.named("threading", "Lock"), ()),
             type(threading.RLock()): lambda lock: (self.named("threading", "RLock"), ()),
+            typing.ForwardRef: self._forward_reference,
+            weakref.ref: self._reference,
+            weakref.WeakMethod: lambda found: (self.named("weakref", "WeakMethod"), (found(),)),
+            weakref.ProxyType: self._proxy,
+            weakref.CallableProxyType: self._proxy,
+            weakref.WeakValueDictionary: self._weak_dictionary,
+            weakref.WeakKeyDictionary: self._weak_dictionary,
+            weakref.WeakSet: lambda found: (self.named("weakref", "WeakSet"), (list(found),)),
         }
 
     # The pickler's questions
@@ -153,10 +164,15 @@ class Capture:
         answer = self._answers.get(kind)
         if answer is not None:
             return answer(obj)
+        if issubclass(kind, threading.local):  # what this thread has of it
+            return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
         if kind.__module__ == "torch.nn.utils.parametrize" and "__getstate__" in vars(kind):
             return self._parametrized(obj)
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
+        if kind.__module__ == "torch.jit" and kind.__name__ == "ScriptFunction":
+            original = getattr(obj, "_torchdynamo_inline", None)  # None if it was traced
+            return NotImplemented if original is None else (self.named("torch.jit", "script"), (original,))
         if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
             return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
         return NotImplemented
@@ -205,6 +221,24 @@ class Capture:
             return NotImplemented
         return self.named("types", "MethodType"), (method.__func__, method.__self__)
 
+    def _forward_reference(self, found: typing.ForwardRef) -> Any:
+        arguments = (found.__forward_arg__, found.__forward_is_argument__, found.__forward_module__)
+        return self.named("typing", "ForwardRef"), arguments
+
+    def _reference(self, reference: weakref.ref[Any]) -> Any:
+        obj, callback = reference(), reference.__callback__
+        if obj is None:
+            return self._helper("dead_reference"), ()
+        return self.named("weakref", "ref"), (obj,) if callback is None else (obj, callback)
+
+    def _proxy(self, proxy: Any) -> Any:
+        # A proxy hands the look-up of a method on: the method is bound to what it stands for.
+        return self.named("weakref", "proxy"), (proxy.__init__.__self__,)
+
+    def _weak_dictionary(self, found: Any) -> Any:
+        # Items are set after it was made, which may be one of them.
+        return self.named("weakref", type(found).__name__), (), None, None, iter(list(found.items()))
+
     def _operator(self, operator: Any) -> Any:
         """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
         name = str(operator)
@@ -237,9 +271,27 @@ class Capture:
         parameters = obj.cache_parameters()
         return self._helper("cached"), (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
 
+    def _note_patches(self, cls: type) -> None:
+        """Note the methods that a script gave to a class of a module: they are set when it is loaded."""
+        for owner in cls.__mro__:
+            module = owner.__module__
+            if module.partition(".")[0] in ("builtins", "torch") or not is_importable(module):
+                continue
+            for name, value in list(vars(owner).items()):
+                function = getattr(value, "__func__", value)
+                if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
+                    continue
+                scope = function.__globals__
+                namespace = self._namespace(scope) if "__name__" in scope else None
+                if namespace is not None:
+                    namespace.repairs.setdefault(
+                        (f"{module}.{owner.__qualname__}", name), (owner, name, value)
+                    )
+
     def _class(self, cls: type) -> Any:
         found = importable(cls)
         if found is not None:
+            self._note_patches(cls)
             plain = found == (cls.__module__, cls.__qualname__)
             return NotImplemented if plain else self.named(original_name(found[0]), found[1])
         found = public_name_of_class(cls)
@@ -339,7 +391,9 @@ class Capture:
             return None
         known = self._namespaces.get(id(variables))
         if known is None:
-            stem = "main" if name in ("__main__", None, "builtins") else original_name(str(name))
+            stem = (
+                "main" if name in ("__main__", "__mp_main__", None, "builtins") else original_name(str(name))
+            )
             known = Namespace(variables, self._new_module(stem.removeprefix(f"{self.package}.")))
             self._namespaces[id(variables)] = known
         return known
@@ -377,7 +431,7 @@ class Capture:
             if namespace is not None:
                 for used in _global_names(code):
                     namespace.require(used)
-            self.bytecode.add(f"{function.__module__}.{function.__qualname__}")
+            self.bytecode.add(f"{function.__module__ or '<executed>'}.{function.__qualname__}")
             make = self._maker(home, "code_of")
             return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
         text, node = found
@@ -462,7 +516,7 @@ class Capture:
 
     def with_values(self, obj: Any) -> Any:
         """Return what to pickle for *obj*: it, with the values that synthesised modules need before."""
-        values: list[Any] = []
+        values: list[Any] = list(self._beforehand)
         for namespace in self._namespaces.values():
             # In the order in which the script made them: the later may need the earlier.
             for name in namespace.variables:
@@ -474,8 +528,18 @@ class Capture:
                     values.append(_Repair(*repair))
         return Values(tuple(values), obj) if values else obj
 
+    def begin(self, beforehand: tuple[Any, ...]) -> None:
+        """Say that the next pickle is loaded first.
+
+        Args:
+            beforehand: Classes, functions and modules that must be there before what it holds is made.
+        """
+        self._set.clear()
+        self._beforehand = beforehand
+
     def commit(self) -> None:
-        """Say that the values so far are set by a pickle that is loaded before the next."""
+        """Say that the pickle so far is loaded before the next, which need not set the same values again."""
+        self._beforehand = ()
         for namespace in self._namespaces.values():
             self._set |= {(namespace.module, name) for name in namespace.values}
             self._set |= {(namespace.module, ".".join(key)) for key in namespace.repairs}
@@ -507,10 +571,7 @@ class Capture:
         Args:
             packed: Modules that are in the case.
         """
-        told = [
-            f"{function} has no source; it is packed as bytecode, and the case loads in this Python only"
-            for function in sorted(self.bytecode)
-        ]
+        told = []
         inside = frozenset(packed)
         for module in self._changed:
             if module.name not in inside:

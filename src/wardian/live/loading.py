@@ -9,7 +9,7 @@ from wardian.archive import FolderReader
 from wardian.errors import CorruptCaseError
 from wardian.live.root import Root
 from wardian.names import RecordName
-from wardian.pickling.unpickler import unpickle
+from wardian.pickling.unpickler import calling_importer, unpickle
 
 if TYPE_CHECKING:
     import types
@@ -57,16 +57,8 @@ class Loading:
         if self._verify:
             self._root.storages.check_all()
         data = self._root.archive.read(RecordName(record))
-        reduced: dict[Any, Any] = {}
 
         def persistent_load(pid: Any) -> Any:
-            if isinstance(pid, tuple) and pid and pid[0] == "reduce_package":
-                if len(pid) == 3:  # before torch 1.10: no number, and no two references to one object
-                    return pid[1](self._importer, *pid[2])
-                _, number, function, arguments = pid
-                if number not in reduced:
-                    reduced[number] = function(self._importer, *arguments)
-                return reduced[number]
             try:
                 return self._storages.persistent_load(pid)
             except (ValueError, KeyError) as error:
@@ -74,11 +66,23 @@ class Loading:
                 raise CorruptCaseError(f"{path}: {record}: {error}", path=path, record=record) from None
 
         with restoring(self.last_map_location):
-            return unpickle(data, find_global=self._root.find_global, persistent_load=persistent_load)
+            return unpickle(
+                data,
+                find_global=self._root.find_global,
+                persistent_load=calling_importer(persistent_load, self._importer),
+            )
 
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by the dotted name it had when it was packed."""
         return self._root.import_module(name)
+
+    def load_binary(self, package: str, resource: str) -> bytes:
+        """Return the content of a file that the object wrote."""
+        return self._root.archive.read(RecordName(f"{package.replace('.', '/')}/{resource}"))
+
+    def load_text(self, package: str, resource: str, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the content of a text file that the object wrote."""
+        return self.load_binary(package, resource).decode(encoding, errors)
 
     @cached_property
     def zip_reader(self) -> Any:

@@ -77,7 +77,6 @@ class _Pickler(pickle.Pickler):
         super().__init__(file, protocol=PROTOCOL)
         self._hooks = hooks
         self._without_id: set[type] = set(_ATOMS)
-        self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
         self.modules: list[str] = []
         self.error: Exception | None = None
         """What a `__reduce_package__`, or writing a storage, raised."""
@@ -92,24 +91,16 @@ class _Pickler(pickle.Pickler):
             self.error = error
             raise
         if pid is None:
-            if not hasattr(kind, "__reduce_package__"):
+            reduce = self._hooks.reduce_package
+            if reduce is None or not hasattr(kind, "__reduce_package__"):
                 self._without_id.add(kind)
                 return None
-            reduce = self._hooks.reduce_package or self._reduce_package
             try:
                 pid = reduce(obj)
             except Exception as error:
                 self.error = error
                 raise
         return pid
-
-    def _reduce_package(self, obj: Any) -> tuple[Any, ...]:
-        known = self._reduced.get(id(obj))
-        if known is None:
-            reduced = obj.__reduce_package__(self)
-            # The object is held: were it freed, the next one could get its id and be taken for it.
-            known = self._reduced[id(obj)] = (("reduce_package", len(self._reduced), *reduced), obj)
-        return known[0]
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
@@ -167,7 +158,8 @@ def pickle_object(
         persistent_id: Returns the persistent id of a storage, None for anything else; asked only once for a
             class of which it returns None.
         rename: Maps the module of every global to the name it is written under.
-        reduce_package: Returns the persistent id of an object with `__reduce_package__`.
+        reduce_package: Returns the persistent id of an object with `__reduce_package__`; without it such
+            an object is pickled like any other.
         reduce_global: Called with each class and function that is written by name, as
             `pickle.Pickler.reducer_override` is; it may raise.
         capture: Takes classes and functions that no import leads to. None leaves them to Python, which

@@ -9,7 +9,7 @@ from typing import Any
 
 from wardian.collector import collector_paused
 
-__all__ = ["unpickle"]
+__all__ = ["calling_importer", "unpickle"]
 
 
 class _Unpickler(pickle.Unpickler):
@@ -25,6 +25,28 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         return self._persistent_load(pid)
+
+
+def calling_importer(persistent_load: Callable[[Any], Any], importer: Any) -> Callable[[Any], Any]:
+    """Return what loads persistent ids also of objects with `__reduce_package__` (docs/format.md, 4.3).
+
+    Args:
+        persistent_load: Loads all others.
+        importer: What the functions that make those objects get.
+    """
+    made: dict[Any, Any] = {}
+
+    def load(pid: Any) -> Any:
+        if not isinstance(pid, tuple) or not pid or pid[0] != "reduce_package":
+            return persistent_load(pid)
+        if len(pid) == 3:  # before torch 1.10: no number, and no two references to one object
+            return pid[1](importer, *pid[2])
+        _, number, function, arguments = pid
+        if number not in made:
+            made[number] = function(importer, *arguments)
+        return made[number]
+
+    return load
 
 
 def unpickle(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE, STORAGE_NAM
 from wardian.names import RecordName, record_name
 from wardian.tensors.storages import StorageWriter
 
-__all__ = ["ScriptingStorageWriter", "open_for_scripts"]
+__all__ = ["ScriptingStorageWriter", "open_draft_for_scripts", "open_for_scripts"]
 
 _DESCRIPTOR = b"PK\x07\x08"
 _DIRECTORY = (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06")
@@ -31,6 +32,11 @@ def open_for_scripts(archive: ArchiveReader) -> torch._C.PyTorchFileReader:
     if archive.path is not None and archive.is_unchanged():
         return torch._C.PyTorchFileReader(str(archive.path))
     return torch._C.PyTorchFileReader(io.BytesIO(archive.whole()))
+
+
+def open_draft_for_scripts(path: Path) -> torch._C.PyTorchFileReader:
+    """Open a file that is not a case yet, but holds all records of TorchScript."""
+    return torch._C.PyTorchFileReader(str(path))
 
 
 class _Sink:
@@ -47,6 +53,8 @@ class _Sink:
         self.records: dict[RecordName, bytes] = {}
         self.storages = 0
         """Number of storages in the archive."""
+        self.offsets: dict[str, tuple[int, int]] = {}
+        """Of those that came through here: number → (offset in the file, size in bytes)."""
 
     def write(self, part: memoryview) -> int:
         size = len(part)
@@ -84,8 +92,7 @@ class _Sink:
                     if kept or name != f".data/{self.storages}.storage":
                         raise _unexpected()
                     # The part is PyTorch's own memory, gone when this call returns.
-                    self._archive.add_storage(part, len(part))
-                    self.storages += 1
+                    self._add(part)
                     kept.append(b"")
                 else:
                     kept.append(bytes(part))
@@ -93,13 +100,17 @@ class _Sink:
             content = b"".join(kept)
             if STORAGE_NAME.fullmatch(name):
                 if not kept:
-                    self._archive.add_storage(b"", 0)
-                    self.storages += 1
+                    self._add(b"")
             else:
                 self.records[name] = (
                     zlib.decompress(content, -zlib.MAX_WBITS) if method == DEFLATED else content
                 )
             part = yield
+
+    def _add(self, content: bytes | memoryview) -> None:
+        offset = self._archive.add_storage(content, len(content))
+        self.offsets[str(self.storages)] = offset, len(content)
+        self.storages += 1
 
 
 def _describes(part: memoryview, written: int) -> bool:
@@ -126,10 +137,13 @@ class ScriptingStorageWriter(StorageWriter):
         self._sink: _Sink | None = None
         self._serializer: Any = None
         self._context: Any = None
+        self._finished = False
 
     @property
     def serializer(self) -> Any:
         """PyTorch's serializer of TorchScript; made, with what is known so far, when it is first needed."""
+        if self._finished:
+            raise TypeError("objects of TorchScript must be part of what is packed first")
         if self._serializer is None:
             self._sink = _Sink(self._archive)
             self._zip = torch._C.PyTorchFileWriter(self._sink)  # type: ignore[call-overload]
@@ -138,6 +152,7 @@ class ScriptingStorageWriter(StorageWriter):
             for _, storage in self._known.values():
                 self._context.get_or_add_storage(storage)
             self._sink.storages = len(self._known)
+            self._sink.offsets = self.offsets
         return self._serializer
 
     def _number(self, storage: UntypedStorage) -> str:
@@ -157,16 +172,23 @@ class ScriptingStorageWriter(StorageWriter):
         self._sink.storages += 1
         return key
 
+    def key_of(self, tensor: torch.Tensor) -> str | None:
+        """Return the number of the storage of *tensor*, or None if it was not written."""
+        key = super().key_of(tensor)
+        if key is not None or self._sink is None:
+            return key
+        storage = tensor.untyped_storage()
+        return self._number(storage) if self._context.has_storage(storage) else None
+
     def finish_scripts(self) -> dict[RecordName, bytes]:
-        """Return the records that TorchScript makes beside its storages. Nothing can be added after it."""
-        if self._serializer is None:
+        """Return the records that TorchScript makes beside its storages. No more TorchScript can follow."""
+        if self._sink is None:
             return {}
-        assert self._sink is not None
-        self._serializer.write_files()
-        self._zip.write_end_of_file()
+        if not self._finished:
+            self._finished = True
+            self._serializer.write_files()
+            self._zip.write_end_of_file()
         records = self._sink.records
-        self._serializer = self._context = None
-        del self._zip
         own = (".data/version", ".data/serialization_id", "version", "byteorder", ".format_version")
         return {
             name: data

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -21,7 +23,7 @@ __all__ = [
 ]
 
 SEED = 0
-"""What `torch.manual_seed` is given before a self-test runs."""
+"""What random generators of PyTorch, Python and numpy are given before a self-test runs."""
 
 
 def run(obj: Any, inputs: Any) -> Any:
@@ -31,9 +33,19 @@ def run(obj: Any, inputs: Any) -> Any:
         obj: A callable.
         inputs: A tuple of positional or a dictionary of keyword arguments.
     """
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(SEED)
-        return obj(**inputs) if isinstance(inputs, dict) else obj(*inputs)
+    numpy = sys.modules.get("numpy")
+    state, numpy_state = random.getstate(), None if numpy is None else numpy.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(SEED)
+            random.seed(SEED)
+            if numpy is not None:
+                numpy.random.seed(SEED)
+            return obj(**inputs) if isinstance(inputs, dict) else obj(*inputs)
+    finally:
+        random.setstate(state)
+        if numpy is not None:
+            numpy.random.set_state(numpy_state)
 
 
 @dataclass(frozen=True, slots=True)

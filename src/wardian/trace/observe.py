@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from wardian.archive import ArchiveWriter
 from wardian.capture.session import CapturedModule
@@ -18,9 +21,13 @@ from wardian.errors import PackError
 from wardian.facts import Evidence
 from wardian.names import ModuleName, RecordName, original_name
 from wardian.pickling.pickler import pickle_object
-from wardian.pickling.unpickler import unpickle
+from wardian.pickling.unpickler import calling_importer, unpickle
 from wardian.trace.recorder import Recorder
-from wardian.trace.sources import SourceFinder
+from wardian.trace.sources import LoadedFinder, SourceFinder, loaded_elsewhere
+
+if TYPE_CHECKING:
+    from wardian.live.root import Root
+    from wardian.tensors.storages import StorageReader
 
 __all__ = ["Draft", "Observation", "observe", "observe_in_child"]
 
@@ -43,6 +50,8 @@ class Draft:
     """Open cases that parts of the object were loaded from."""
     find_global: Callable[[str, str], Any] = field(default_factory=lambda: _find_global)
     """Finds the classes of the outputs in this process."""
+    resources: Mapping[RecordName, bytes] = field(default_factory=dict)
+    """Files that objects with `__reduce_package__` wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,17 @@ def observe(draft: Draft) -> Observation:
         (work / "object.pkl").write_bytes(draft.pickle)
         if draft.inputs is not None:
             (work / "inputs.pkl").write_bytes(draft.inputs)
+        for record, resource in draft.resources.items():
+            place = work / "resources" / record
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(resource)
         request = {
             "folder": folder,
             "archive": str(draft.archive),
             "offsets": draft.offsets,
             "cases": draft.cases,
             "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
+            "places": loaded_elsewhere(),
         }
         try:
             answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
@@ -115,13 +129,17 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     from wardian.tensors.storages import StorageReader, restoring
 
     work = Path(request["folder"])
-    storages = StorageReader(
-        Path(request["archive"]), {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__
-    )
+    draft = Path(request["archive"])
+    storages = StorageReader(draft, {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__)
     schemas, operators, _ = _native_state()
-    sys.meta_path.insert(0, SourceFinder(request["sources"]))
-    find_global = _finder_in(request["cases"])
+    cases = _Cases(request["cases"])
+    sys.meta_path.insert(0, LoadedFinder(request["places"]))
+    sys.meta_path.insert(0, SourceFinder(request["sources"], cases.import_for if request["cases"] else None))
+    find_global = cases.find_global
     recorder = Recorder()
+    persistent_load = calling_importer(
+        storages.persistent_load, _DraftImporter(work, draft, storages, cases.import_module)
+    )
     inputs = work / "inputs.pkl"
     outputs: Any = None
     with recorder.recording():
@@ -129,12 +147,12 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
             obj = unpickle(
                 (work / "object.pkl").read_bytes(),
                 find_global=find_global,
-                persistent_load=storages.persistent_load,
+                persistent_load=persistent_load,
             )
         if inputs.exists():
             with restoring():
                 arguments = unpickle(
-                    inputs.read_bytes(), find_global=find_global, persistent_load=storages.persistent_load
+                    inputs.read_bytes(), find_global=find_global, persistent_load=persistent_load
                 )
             outputs = selftest.run(obj, arguments)
     after = _native_state()
@@ -149,21 +167,73 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
 
 
-def _finder_in(paths: list[str]) -> Callable[[str, str], Any]:
-    """Return what finds the globals of a pickle, in the cases at *paths* first."""
-    if not paths:
-        return _find_global
-    from wardian.live.case import Case
+class _DraftImporter:
+    """What the functions of `__reduce_package__` get here; see `wardian.live.loading.Loading`."""
 
-    roots = [Case.open(path).root for path in paths]
-    for root in roots:
-        root.run_whole()
+    def __init__(
+        self, work: Path, archive: Path, storages: StorageReader, import_module: Callable[[str], ModuleType]
+    ) -> None:
+        self.import_module = import_module
+        self._resources = work / "resources"
+        self._archive = archive
+        self._storages = storages
+        self.last_map_location = None
 
-    def find_global(module: str, qualname: str) -> Any:
-        root = next((root for root in roots if root.packs(module)), None)
+    def load_binary(self, package: str, resource: str) -> bytes:
+        return (self._resources / package.replace(".", "/") / resource).read_bytes()
+
+    def load_text(self, package: str, resource: str, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self.load_binary(package, resource).decode(encoding, errors)
+
+    @cached_property
+    def zip_reader(self) -> Any:
+        from wardian.tensors.scripts import open_draft_for_scripts
+
+        return open_draft_for_scripts(self._archive)
+
+    @property
+    def storage_context(self) -> Any:
+        return self._storages.script_context
+
+
+class _Cases:
+    """Finds modules in the open cases that parts of the object come from, and others as usual."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self._roots: list[Root] = []
+        if paths:
+            from wardian.live.case import Case
+
+            self._roots = [Case.open(path).root for path in paths]
+        for root in self._roots:
+            root.run_whole()
+
+    def find_global(self, module: str, qualname: str) -> Any:
+        if (module, qualname) == ("importlib", "import_module"):  # how a pickle names a module
+            return self.import_module
+        root = self._root_of(module)
         return _find_global(module, qualname) if root is None else root.find_global(module, qualname)
 
-    return find_global
+    def import_module(self, name: str) -> ModuleType:
+        root = self._root_of(name)
+        return importlib.import_module(name) if root is None else root.import_module(name)
+
+    def import_for(
+        self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+    ) -> ModuleType:
+        """Stand in for `__import__` in modules that were made for the object."""
+        root = None if level else self._root_of(name)
+        if root is None:
+            found: ModuleType = builtins.__import__(name, globals, locals, fromlist, level)
+            return found
+        module = root.import_module(name)
+        for part in fromlist or ():
+            if not hasattr(module, part) and root.packs(f"{name}.{part}"):
+                root.import_module(f"{name}.{part}")
+        return module if fromlist else root.import_module(name.partition(".")[0])
+
+    def _root_of(self, module: str) -> Root | None:
+        return next((root for root in self._roots if root.packs(module)), None)
 
 
 def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
-from types import ModuleType
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, ModuleType
 
-__all__ = ["SourceFinder"]
+__all__ = ["LoadedFinder", "SourceFinder", "loaded_elsewhere"]
 
 
 class SourceFinder(importlib.abc.MetaPathFinder):
@@ -17,10 +19,16 @@ class SourceFinder(importlib.abc.MetaPathFinder):
 
     Args:
         sources: Module name → (source, whether it is a package, its file if it has one).
+        import_for: What they get as `__import__`; None leaves them the usual one.
     """
 
-    def __init__(self, sources: Mapping[str, tuple[str, bool, str | None]]) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, tuple[str, bool, str | None]],
+        import_for: Callable[..., ModuleType] | None = None,
+    ) -> None:
         self._sources = sources
+        self._import_for = import_for
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -29,7 +37,7 @@ class SourceFinder(importlib.abc.MetaPathFinder):
         if fullname not in self._sources:
             return None
         source, is_package, file = self._sources[fullname]
-        loader = _Loader(source, is_package=is_package)
+        loader = _Loader(source, file, is_package=is_package, import_for=self._import_for)
         if file is None:
             return importlib.util.spec_from_loader(fullname, loader, is_package=is_package)
         places = [os.path.dirname(file)] if is_package else None
@@ -39,12 +47,76 @@ class SourceFinder(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.abc.InspectLoader):
-    def __init__(self, source: str, *, is_package: bool) -> None:
+    def __init__(
+        self,
+        source: str,
+        file: str | None,
+        *,
+        is_package: bool,
+        import_for: Callable[..., ModuleType] | None,
+    ) -> None:
         self._source = source
+        self._file = file
         self._is_package = is_package
+        self._import_for = import_for
+
+    def exec_module(self, module: ModuleType) -> None:
+        if self._import_for is not None:
+            module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import_for}
+        super().exec_module(module)
 
     def get_source(self, fullname: str) -> str:
         return self._source
 
+    def get_code(self, fullname: str) -> CodeType:
+        # `inspect` asks the loader for source only if the name of the file is no `<string>`.
+        return self.source_to_code(self._source, self._file or f"{fullname}.py")
+
     def is_package(self, fullname: str) -> bool:
         return self._is_package
+
+
+_Place = tuple[str, list[str] | None]
+"""The file of a module and, of a package, the folders of its submodules."""
+
+
+def loaded_elsewhere() -> dict[str, _Place]:
+    """Return the top-level modules of this process that a new one with the same `sys.path` would not find.
+
+    They were imported from a folder that was on `sys.path` for a while (`torch.hub` does so), by a finder
+    that other processes lack, or by their file.
+    """
+    found: dict[str, _Place] = {}
+    path = [os.path.abspath(entry) for entry in sys.path]
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None)
+        if spec is None or not spec.has_location or spec.name != name or not os.path.isfile(spec.origin):
+            continue
+        if name.rpartition(".")[0] in sys.modules or name in (*sys.stdlib_module_names, "__main__"):
+            continue
+        file = os.path.abspath(spec.origin)
+        usual = importlib.machinery.PathFinder.find_spec(name, path)
+        if usual is None or os.path.abspath(usual.origin or "") != file:
+            folders = spec.submodule_search_locations
+            found[name] = file, None if folders is None else [os.path.abspath(f) for f in folders]
+    return found
+
+
+class LoadedFinder(importlib.abc.MetaPathFinder):
+    """A finder of modules that another process has loaded.
+
+    Args:
+        places: Module name → place, as `loaded_elsewhere` returns them.
+    """
+
+    def __init__(self, places: Mapping[str, _Place]) -> None:
+        self._places = places
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find one of the modules; None for every other name."""
+        if fullname not in self._places:
+            return None
+        file, folders = self._places[fullname]
+        return importlib.util.spec_from_file_location(fullname, file, submodule_search_locations=folders)

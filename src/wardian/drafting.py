@@ -1,0 +1,222 @@
+"""Stage 1: pickle an object, run it in a clean process, and trace what it needs."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from wardian.archive import ArchiveWriter
+from wardian.capture.session import Capture
+from wardian.environment import is_importable
+from wardian.errors import PackError, PlanError, Problem
+from wardian.facts import Trace
+from wardian.manifest import Entry, TensorEntry
+from wardian.names import GlobalRef, ModuleName, RecordName, original_name
+from wardian.origins import Origins
+from wardian.pickling.paths import find_type_paths
+from wardian.pickling.pickler import PickledObject, pickle_object
+from wardian.reductions import Reductions
+from wardian.trace.observe import Draft, Observation, observe
+from wardian.trace.registered import find_registered, modules_beside
+from wardian.trace.tracer import make_trace
+
+__all__ = ["Drafting"]
+
+_HOW_TENSORS_ARE_PICKLED = frozenset({"torch", "torch._utils", "collections"})
+"""Modules of functions that every pickle with tensors names, and of which the object holds none."""
+
+
+class Drafting:
+    """An object on its way into a case: pickled at once, traced when asked.
+
+    Args:
+        obj: What is packed.
+        name: Of its entry point.
+        inputs: Arguments of a call, or None.
+        archive: Where its storages go.
+
+    Attributes:
+        entry: The entry point.
+        tensors: The index of its tensors.
+        capture: Code that no import leads to.
+
+    Raises:
+        UnpicklableError: if something inside cannot be pickled.
+        OSError: if the archive cannot be written.
+    """
+
+    def __init__(self, obj: Any, name: str, inputs: Any, archive: ArchiveWriter) -> None:
+        from wardian.tensors.index import tensor_index
+        from wardian.tensors.scripts import ScriptingStorageWriter
+
+        self._obj, self._inputs, self._archive = obj, inputs, archive
+        self.capture, self._origins = Capture(), Origins()
+        self._storages = ScriptingStorageWriter(archive)
+        self._reductions = Reductions(self.capture, self._storages)
+        self._pickled = self._pickle_object(obj, name)
+        self._test: PickledObject | None = None
+        self.tensors: tuple[TensorEntry, ...] = tensor_index(obj, name, self._storages.key_of)
+        self.entry = Entry(
+            name=name,
+            record=f"{name}/{name}.pkl",
+            type=str(self._type),
+            test=None if inputs is None else f".wardian/tests/{name}.pkl",
+            outputs=False,
+        )
+
+    def trace(self, *, clean: bool) -> Trace:
+        """Return what the object needs.
+
+        Args:
+            clean: Whether to load and call it in a clean process, which also gives the outputs of the
+                self-test. Otherwise what is loaded in this process is taken for what it needs.
+
+        Raises:
+            PackError: if it cannot be loaded or called in a clean process.
+        """
+        arguments = self._pickle(self._inputs, "inputs") if clean and self._inputs is not None else None
+        observation = self._observe(arguments) if clean else None
+        if self._inputs is not None:
+            outputs = observation.outputs if observation is not None else None
+            self._test = self._pickle({"inputs": self._inputs, "outputs": outputs, "seed": 0}, "inputs")
+        self.entry = replace(self.entry, outputs=observation is not None and observation.has_outputs)
+        pickles = [self._pickled, *([] if self._test is None else [self._test])]
+        named = {
+            GlobalRef(original_name(module), qualname)
+            for pickled in pickles
+            for module, qualname in pickled.globals
+        }
+        wanted = {(str(r.module), r.qualname) for r in named if r.module not in _HOW_TENSORS_ARE_PICKLED}
+        paths = find_type_paths(self._obj, self.entry.name, wanted, original_name)
+        imported = {GlobalRef(ModuleName(m), "__name__") for pickled in pickles for m in pickled.modules}
+        return make_trace(
+            entry=self.entry.name,
+            type=self._type,
+            globals=named | imported | self._reductions.globals,
+            paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
+            evidence=None if observation is None else observation.evidence,
+            captured={**self.capture.modules(), **self._reductions.modules},
+            origins=self._origins.resolve(),
+        )
+
+    def pickles(self) -> dict[RecordName, bytes]:
+        """Return the pickles of the object and of its self-test, by record."""
+        pickles = {RecordName(self.entry.record): self._pickled.data}
+        if self._test is not None and self.entry.test is not None:
+            pickles[RecordName(self.entry.test)] = self._test.data
+        return pickles
+
+    def records(self) -> dict[RecordName, bytes]:
+        """Return the other records that parts of the object wrote."""
+        return {**self._reductions.resources, **self._reductions.scripts()}
+
+    @property
+    def _type(self) -> GlobalRef:
+        """The name of the class of the object in the case."""
+        kind = type(self._obj)
+        module, qualname = self.capture.name_of(kind) or (kind.__module__, kind.__qualname__)
+        return GlobalRef(original_name(module), qualname)
+
+    def _pickle_object(self, obj: Any, name: str, beforehand: tuple[Any, ...] = ()) -> PickledObject:
+        self.capture.begin(beforehand)
+        pickled = self._pickle(obj, name)
+        self.capture.commit()
+        return pickled
+
+    def _pickle(self, obj: Any, name: str) -> PickledObject:
+        return pickle_object(
+            obj,
+            name=name,
+            persistent_id=self._storages.persistent_id,
+            rename=self._origins,
+            reduce_package=self._reductions.persistent_id,
+            capture=self.capture,
+        )
+
+    def _observe(self, arguments: PickledObject | None) -> Observation:
+        """Run the object in a clean process, where what was registered in this one is registered first."""
+        try:
+            first: Observation | PackError = self._observe_once(arguments)
+        except PackError as error:
+            first = error
+        named = {module for module, _ in self._pickled.globals}
+        named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
+        if isinstance(first, Observation):
+            seen = first.evidence.modules
+            registered: list[Any] = find_registered(seen, modules_beside(named, seen))
+        else:
+            # It may be for want of what a module does when it is imported.
+            beside = modules_beside(named, ())
+            registered = [*beside.values(), *find_registered(beside, {})]
+        registered = [found for found in registered if not self._is_named(found)]
+        if registered:
+            before = self._pickled
+            try:
+                self._pickled = self._pickle_object(self._obj, self.entry.name, tuple(registered))
+                return self._observe_once(arguments)
+            except PackError:
+                self._pickled = before
+        if isinstance(first, Observation):
+            return first
+        raise self._explain(first) from None
+
+    def _is_named(self, obj: Any) -> bool:
+        """Tell whether the object itself names a class or function, or something of a module."""
+        if isinstance(obj, types.ModuleType):
+            return original_name(obj.__name__) in {module for module, _ in self._pickled.globals}
+        return self.capture.name_of(obj) in self._pickled.globals
+
+    def _observe_once(self, arguments: PickledObject | None) -> Observation:
+        with self._readable():
+            return observe(
+                Draft(
+                    self.entry.name,
+                    self._pickled.data,
+                    None if arguments is None else arguments.data,
+                    self._archive.path,
+                    self._storages.offsets,
+                    {**self.capture.modules(), **self._reductions.modules},
+                    self.capture.find_live,
+                    tuple(origin.path for origin in self._origins.resolve()),
+                    self._origins.find_global,
+                    self._reductions.resources,
+                )
+            )
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        scripts = self._reductions.scripts()
+        if not scripts:
+            self._archive.flush()
+            yield
+            return
+        with self._archive.readable({**scripts, RecordName(".data/version"): b"6\n"}):
+            yield
+
+    def _explain(self, error: PackError) -> PackError:
+        """Return what tells best why the object does not load."""
+        own = self.capture.modules()
+        globals_ = self._pickled.globals
+        modules = {m for m, _ in globals_ if m not in own and not self._origins.packs(m)}
+        missing = {module for module in modules if not is_importable(original_name(module))}
+        unknown = {ref for ref in globals_ if ref[0] in missing}
+        paths = find_type_paths(self._obj, self.entry.name, unknown)
+        problems = [
+            Problem(
+                f"{module}, which defines {qualname}, cannot be imported in a new process",
+                f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
+                module,
+                (f"{paths.get((module, qualname), self.entry.name)} is a {module}.{qualname}",),
+            )
+            for module, qualname in sorted(unknown)
+        ]
+        better = PlanError(f"{self.entry.name} cannot be packed", problems=problems) if problems else error
+        if self.capture.left_out:  # the likely reason
+            better.add_note("\n".join(self.capture.left_out))
+        if better is not error:
+            better.__cause__ = error
+        return better

@@ -1,0 +1,109 @@
+"""What `__reduce_package__` of an object is given where `wardian.pack` packs it.
+
+PyTorch packs its graph modules and objects of TorchScript through this protocol of `torch.package`: the
+object writes what it needs with the exporter, and names a function that makes it again with the importer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from wardian.capture.session import Capture, CapturedModule, Global
+from wardian.errors import UnpicklableError
+from wardian.names import GlobalRef, ModuleName, RecordName, ancestors, original_name, record_name
+from wardian.pickling.pickler import module_of
+
+if TYPE_CHECKING:
+    from wardian.tensors.scripts import ScriptingStorageWriter
+
+__all__ = ["Reductions"]
+
+
+class Reductions:
+    """The exporter that objects with `__reduce_package__` see, for one case.
+
+    Args:
+        capture: Knows the names of functions and classes that no import leads to.
+        storages: Writes the storages of TorchScript.
+    """
+
+    def __init__(self, capture: Capture, storages: ScriptingStorageWriter) -> None:
+        self.importer = _Names(capture)
+        self.modules: dict[ModuleName, CapturedModule] = {}
+        """Modules that objects wrote, and the packages above them."""
+        self.resources: dict[RecordName, bytes] = {}
+        """Other files that they wrote."""
+        self._storages = storages
+        # An object is held: were it freed, the next one could get its id and be taken for it.
+        self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
+        self._numbers = 0
+
+    def persistent_id(self, obj: Any) -> tuple[Any, ...]:
+        """Return the persistent id of an object with `__reduce_package__` (docs/format.md, 4.3)."""
+        known = self._reduced.get(id(obj))
+        if known is None:
+            reduced = obj.__reduce_package__(self)
+            known = self._reduced[id(obj)] = (("reduce_package", len(self._reduced), *reduced), obj)
+        return known[0]
+
+    def scripts(self) -> Mapping[RecordName, bytes]:
+        """Return the records of TorchScript beside its storages. No more TorchScript can follow."""
+        return self._storages.finish_scripts()
+
+    @property
+    def globals(self) -> frozenset[GlobalRef]:
+        """What the written modules are named by, as globals of a pickle are."""
+        return frozenset(GlobalRef(module, "__name__") for module in self.modules)
+
+    # What objects call, by the names of `torch.package.PackageExporter`.
+
+    def get_unique_id(self) -> str:
+        """Return a number that no other object of this case gets."""
+        self._numbers += 1
+        return str(self._numbers - 1)
+
+    def save_source_string(
+        self, module_name: str, src: str, is_package: bool = False, dependencies: bool = True
+    ) -> None:
+        """Add a module; what it imports is always followed."""
+        name = ModuleName(module_name)
+        for above in ancestors(name):
+            self.modules.setdefault(above, CapturedModule(above, "", True))
+        self.modules[name] = CapturedModule(name, src, is_package)
+
+    def save_text(self, package: str, resource: str, text: str) -> None:
+        """Add a text file."""
+        self.save_binary(package, resource, text.encode())
+
+    def save_binary(self, package: str, resource: str, binary: bytes) -> None:
+        """Add a file."""
+        self.resources[record_name(f"{package.replace('.', '/')}/{resource}")] = bytes(binary)
+
+    @property
+    def script_module_serializer(self) -> Any:
+        """PyTorch's serializer of TorchScript."""
+        return self._storages.serializer
+
+
+class _Names:
+    """Tells generated code where to import something from."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
+        """Return the module and the name of *obj*.
+
+        Raises:
+            UnpicklableError: if no import leads to it.
+        """
+        answer = self._capture.reduce(obj)
+        if type(answer) is Global:
+            return answer.module, answer.qualname
+        name = name or str(getattr(obj, "__qualname__", getattr(obj, "__name__", None)))
+        if answer is not NotImplemented or "<" in name:
+            raise UnpicklableError(
+                f"generated code cannot import {name}: define it at the top level of a module"
+            )
+        return original_name(module_of(obj, name)), name

@@ -1,0 +1,112 @@
+"""What the user's modules registered when they were imported, though nothing in the object names them.
+
+import shop.blocks  # @register in it fills shop.registry.BLOCKS, by which the model makes its layers
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from wardian.environment import Distributions, is_stdlib
+from wardian.names import LIVE_PREFIX, original_name, top_level
+
+__all__ = ["find_registered", "modules_beside"]
+
+_DEPTH = 3
+"""Containers within containers that are looked through."""
+_MANY = 10_000
+"""Entries of a container that are looked at; a registry is no table of data."""
+
+
+def modules_beside(named: Iterable[str], seen: Collection[str]) -> dict[str, types.ModuleType]:
+    """Return the user's loaded modules from the folders, or open cases, that modules *named* come from.
+
+    Args:
+        named: Names of loaded modules; those of the standard library and of distributions count for nothing.
+        seen: Original names of modules to leave out.
+
+    Returns:
+        Name → module, in the order of their import.
+    """
+    homes = {home for name in named if (home := _home_of(name)) is not None}
+    return {
+        name: module
+        for name, module in list(sys.modules.items())
+        if homes and original_name(name) not in seen and _home_of(name) in homes
+    }
+
+
+def _home_of(name: str) -> str | None:
+    """Return the folder on `sys.path`, or the open case, that a loaded module of the user comes from."""
+    if name.startswith(LIVE_PREFIX):
+        parts = name.split(".")
+        return ".".join(parts[:3]) if len(parts) > 3 else None
+    module = sys.modules.get(name)
+    # multiprocessing calls the script `__mp_main__`, too.
+    if not isinstance(module, types.ModuleType) or module.__name__ == "__main__":
+        return None
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or not os.path.isfile(file):
+        return None
+    original = original_name(name)
+    if top_level(original) == "wardian" or is_stdlib(original):
+        return None
+    if Distributions.current().owner(original, file) is not None:
+        return None
+    folder = os.path.dirname(os.path.abspath(file))
+    depth = name.count(".") + hasattr(module, "__path__")
+    return os.path.normpath(os.path.join(folder, *[".."] * depth))
+
+
+def find_registered(loaded: Iterable[str], unseen: Mapping[str, types.ModuleType]) -> list[Any]:
+    """Return classes and functions of *unseen* modules that variables of *loaded* modules hold.
+
+    Only what is found in containers counts, in globals and class attributes of those modules, and in the
+    attributes of objects of their classes: a registry is one of these.
+
+    Args:
+        loaded: Original names of modules.
+        unseen: Name → module.
+    """
+    wanted = {*unseen, "__main__"}
+    names = frozenset(map(original_name, loaded))
+    found: dict[int, Any] = {}
+    for name, module in list(sys.modules.items()):
+        if original_name(name) not in names or not isinstance(module, types.ModuleType):
+            continue
+        if name.partition(".")[0] == "torch":
+            continue
+        # `vars` would run a package that waits for its first use.
+        variables = object.__getattribute__(module, "__dict__")
+        for value in list(variables.values()):
+            holders = list(vars(value).values()) if _is_own_class(value, name) else [value]
+            for holder in holders:
+                _search(holder, name, wanted, found, _DEPTH)
+    return list(found.values())
+
+
+def _is_own_class(value: Any, module: str) -> bool:
+    return isinstance(value, type) and value.__module__ == module
+
+
+def _search(value: Any, module: str, wanted: set[str], found: dict[int, Any], depth: int) -> None:
+    if isinstance(value, dict):
+        items: Iterable[Any] = value.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        items = value
+    elif type(value).__module__ == module and isinstance(getattr(value, "__dict__", None), dict):
+        items = vars(value).values()
+    else:
+        return
+    if len(items) > _MANY:  # type: ignore[arg-type]
+        return
+    for item in list(items):
+        if isinstance(item, type | types.FunctionType):
+            if item.__module__ in wanted:
+                found.setdefault(id(item), item)
+        elif depth:
+            _search(item, module, wanted, found, depth - 1)
