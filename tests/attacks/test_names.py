@@ -45,11 +45,12 @@ def test_a_name_with_an_encoded_surrogate() -> None:
 
 
 def test_a_name_in_another_root() -> None:
-    refuse(forge([Forged(b"casf/a.py")]), "does not start with 'case/'", "casf/a.py")
+    refuse(forge([HARMLESS, Forged(b"casf/a.py")]), "does not start with 'case/'", "casf/a.py")
 
 
 def test_an_absolute_name() -> None:
-    refuse(forge([Forged(b"/etc/passwd")]), "does not start with 'case/'", "/etc/passwd")
+    refuse(forge([HARMLESS, Forged(b"/etc/passwd")]), "does not start with 'case/'", "/etc/passwd")
+    refuse(forge([Forged(b"/etc/passwd")]), "its names are absolute", None)
 
 
 def test_two_records_of_one_name() -> None:

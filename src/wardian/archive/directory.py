@@ -195,6 +195,7 @@ def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, R
     entry_names: list[bytes] = []
     records: list[Record] = []
     storages = offset = position = 0
+    root = b""
     for number in range(directory.entries):
         if position + _CANONICAL.size > stop:
             raise DamageError(f"the central directory ends before its record number {number}")
@@ -210,7 +211,9 @@ def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, R
             entry, following = _read_unusual(block, position, number, offset)
             entry_name, method, crc, packed, size, *_ = entry
             header = b""
-        if storages == number and entry_name == f"{layout.ROOT}.data/{number}.storage".encode():
+        if not number:
+            root = entry_name.partition(b"/")[0] + b"/"
+        if storages == number and entry_name == b"%b.data/%d.storage" % (root, number):
             storages += 1
             if method != layout.STORED or packed != size:
                 raise DamageError("it is a storage and must be stored as it is", _shown(entry_name))
@@ -239,7 +242,7 @@ def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, R
     tail = layout.end_records(directory.entries, stop, offset)
     if data[offset + stop : offset + stop + len(tail) + 1] != tail:
         raise DamageError("its end record is not as it was written, or something was appended")
-    names = _checked_names(entry_names, layout.ROOT)
+    names = _checked_names(entry_names, _checked_root(root))
     _check_order(names, storages)
     manifest = records[-2]
     if manifest.size > limits.MAX_MANIFEST_BYTES:
@@ -294,13 +297,7 @@ def package_records(data: bytes | mmap, directory: Directory) -> dict[RecordName
     if directory.start != directory.declared_start:
         raise DamageError("its offsets do not count from its start; something was put before it")
     entries = read_entries(directory)
-    root = entries[0].name.partition(b"/")[0].decode("utf-8", "replace") + "/"
-    if root == "/":
-        raise DamageError("its names are absolute")
-    try:
-        record_name(root[:-1])
-    except ValueError as error:
-        raise DamageError(str(error), root[:-1]) from None
+    root = _checked_root(entries[0].name.partition(b"/")[0] + b"/")
     names = _checked_names([entry.name for entry in entries], root)
     by_offset = sorted(entries, key=lambda entry: entry.offset)
     stops = [*(entry.offset for entry in by_offset[1:]), directory.start]
@@ -343,6 +340,17 @@ def _local_content(data: bytes | mmap, entry: Entry, name: RecordName) -> int:
         raise DamageError("its local header names another compression method than the directory", name)
     extra_length: int = local[-1]
     return name_end + extra_length
+
+
+def _checked_root(root: bytes) -> str:
+    """Return the folder of all entries with its slash (1.3)."""
+    if root == b"/":
+        raise DamageError("its names are absolute")
+    name = root[:-1].decode("utf-8", "replace")
+    try:
+        return record_name(name) + "/"
+    except ValueError as error:
+        raise DamageError(str(error), name) from None
 
 
 def _checked_names(entry_names: list[bytes], root: str) -> list[RecordName]:

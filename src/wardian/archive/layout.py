@@ -43,8 +43,8 @@ __all__ = [
     "storage_name",
 ]
 
-ROOT = "case/"
-"""Start of every entry name (1.3)."""
+ROOT = "case"
+"""The first folder of every entry name of a case, if the writer is told no other (1.3)."""
 
 MANIFEST = RecordName(".wardian/manifest.json")
 SEAL = RecordName(".wardian/seal")

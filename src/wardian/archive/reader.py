@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArchiveReader"]
 
-_END_OF_A_CASE = (layout.ROOT + layout.SEAL).encode()
+_END_OF_A_CASE = b"/" + layout.SEAL.encode()
 _EXTERN_MODULES = b".data/extern_modules"
 
 

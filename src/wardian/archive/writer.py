@@ -50,6 +50,7 @@ class ArchiveWriter:
     Args:
         target: The file to make, a path. An existing file stays as it is until `publish`, which keeps its
             permissions; a symbolic link stays, and what it leads to is written.
+        root: The folder of all records, one segment of a path.
 
     Attributes:
         path: The temporary file, in the folder of the target.
@@ -73,7 +74,8 @@ class ArchiveWriter:
     path: Path
     target: Path
 
-    def __init__(self, target: str | os.PathLike[str]) -> None:
+    def __init__(self, target: str | os.PathLike[str], root: str = layout.ROOT) -> None:
+        self._root = record_name(root) + "/"
         self._file = ReplacingFile(target)
         self.path, self.target = self._file.path, self._file.target
         # What `_end` counts and is not in the file yet.
@@ -112,7 +114,7 @@ class ArchiveWriter:
         """
         self._require_unfinished()
         name = layout.storage_name(self._storages)
-        entry = (layout.ROOT + name).encode()
+        entry = (self._root + name).encode()
         offset = self._end
         try:
             content = _small(data, size)
@@ -339,7 +341,7 @@ class ArchiveWriter:
         parts: list[bytes] = []
         offset = self._end
         for name, record in records:
-            entry = (layout.ROOT + name).encode()
+            entry = (self._root + name).encode()
             facts = (entry, record.method, record.crc, len(record.content), record.size)
             header = layout.local_header(*facts)
             self._central.append(layout.central_header(*facts, offset))

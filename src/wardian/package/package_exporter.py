@@ -175,7 +175,7 @@ class PackageExporter:
         else:
             raise TypeError(f"a path or a binary file is needed to export to, not {type(f).__name__}")
         try:
-            self._archive = ArchiveWriter(target)
+            self._archive = ArchiveWriter(target, _root_name(target) if folder is None else "archive")
         except BaseException:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -627,6 +627,15 @@ def _as_importer(importer: Importer | Iterable[Importer]) -> Importer:
         if not isinstance(item, Importer):
             raise TypeError(f"importer must hold objects of Importer, not {type(item).__name__}")
     return OrderedImporter(*importer)
+
+
+def _root_name(target: Path) -> str:
+    """Return the folder in which torch.package puts all records: the name of the file up to its last dot."""
+    name = target.name.rpartition(".")[0] or target.name
+    try:
+        return record_name(name)
+    except ValueError:
+        return "archive"
 
 
 def _dispose(archive: ArchiveWriter, folder: str | None) -> None:
