@@ -16,12 +16,12 @@ from typing import Any
 from wardian.environment import unpacked
 from wardian.errors import PackError
 
-__all__ = ["ChildError", "OPEN_CASES_VARIABLE", "main", "run_in_clean_process"]
+__all__ = ["ChildError", "MARKER_VARIABLE", "OPEN_CASES_VARIABLE", "main", "run_in_clean_process"]
 
 OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
 """Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
 
-_MARKER = "WARDIAN_CLEAN_PROCESS"
+MARKER_VARIABLE = "WARDIAN_CLEAN_PROCESS"
 """Environment variable of clean processes."""
 
 _BOOT = """\
@@ -60,7 +60,7 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
         ChildError: if the function raised or the process died.
         PackError: if this is a clean process itself: it would start the next one, and so on for ever.
     """
-    if _MARKER in os.environ:
+    if MARKER_VARIABLE in os.environ:
         raise PackError(
             "wardian.pack or wardian.plan was called by code that is imported to load the object; "
             'put the call under: if __name__ == "__main__":'
@@ -84,7 +84,10 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
                 stderr=subprocess.STDOUT,
                 check=False,
                 # The clean process shall find nothing that this one has open.
-                env={**{k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE}, _MARKER: "1"},
+                env={
+                    **{k: v for k, v in os.environ.items() if k != OPEN_CASES_VARIABLE},
+                    MARKER_VARIABLE: "1",
+                },
             )
         printed = log.read_text(errors="replace")
         if not answer.exists():

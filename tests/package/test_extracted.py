@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import torch.package
+import torch
+from torch.package import PackageImporter  # type: ignore[attr-defined]
 
 import wardian
 import wardian.package
@@ -33,6 +34,7 @@ def test_the_folder_is_named_after_the_file(name: str, folder: str, tmp_path: Pa
     assert importer.load_text("grove.notes", "oak.txt") == "old"
     assert importer.load_pickle("grove", "weights.pkl").tolist() == [0, 1, 2]
     reader = importer.get_resource_reader("grove.notes")
+    assert reader is not None
     assert reader.resource_path("oak.txt") == str(tmp_path / "out" / folder / "grove" / "notes" / "oak.txt")
 
 
@@ -49,7 +51,7 @@ def test_it_is_a_case_all_the_same(name: str, tmp_path: Path) -> None:
     with wardian.open(tmp_path / name) as case:
         assert case.import_module("grove").AGE == 7
         case.verify()
-    stock = torch.package.PackageImporter(tmp_path / name)
+    stock = PackageImporter(tmp_path / name)
     assert stock.import_module("grove").AGE == 7
     renamed = (tmp_path / name).read_bytes().replace(b"oak/grove/", b"elm/grove/")
     with pytest.raises(wardian.CorruptCaseError, match="does not start with 'oak/'"):

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.errors import (
+    CaseError,
     CheckError,
     ClosedCaseError,
     CorruptCaseError,
     EntryNotFoundError,
 )
+from wardian.live.announcements import announced_path
 from wardian.live.audit import check_environment
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.loading import Loading
-from wardian.live.root import Root, acquire, acquire_private, announced_path, get_root, release, root_name
+from wardian.live.root import Root, acquire, acquire_private, get_root, is_private_name, release, root_name
 from wardian.live.sharing import SHARED_SUFFIX, find_shared
 from wardian.manifest import Entry, Manifest
 from wardian.names import RecordName, module_name
@@ -388,13 +390,20 @@ def find_root(name: str) -> Root | None:
     """
     root = get_root(name)
     if root is None and (path := announced_path(name)) is not None:
-        archive = FolderReader(path) if os.path.isdir(path) else ArchiveReader.open(path)
+        stem, _, digest = name.rpartition("_")
+        lost = f"{path}, the case whose digest begins with {digest}, that the parent process has open"
+        try:
+            archive = FolderReader(path) if os.path.isdir(path) else ArchiveReader.open(path)
+        except FileNotFoundError:
+            raise CaseError(f"{lost}, is not there any more", path=path) from None
         manifest = read_manifest(archive)
-        stem = name[: -len("_01234567")]
         if root_name(stem, archive.fingerprint) == name:
             _reopened.append(Case.open(path, share=stem.endswith(SHARED_SUFFIX)))
             archive.close()
-        else:  # the root of a PackageImporter
+        elif is_private_name(name, stem, archive.fingerprint):  # the root of a PackageImporter
             _private.append(acquire_private(stem, archive, manifest, name))
+        else:
+            archive.close()
+            raise CaseError(f"{lost}, was replaced by another file", path=path)
         root = get_root(name)
     return root

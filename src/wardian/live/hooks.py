@@ -14,6 +14,7 @@ import importlib.resources
 import importlib.util
 import itertools
 import pkgutil
+import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -291,7 +292,13 @@ def _pkgutil(root: Root) -> types.ModuleType:
             prefix = f"{root.name}.{prefix}"
         return pkgutil.walk_packages(path, prefix, onerror)
 
-    return _delegate("pkgutil", pkgutil, get_data=get_data, walk_packages=walk_packages)
+    def resolve_name(name: str) -> Any:
+        """Return what a dotted name stands for; a packed module is named as in the environment."""
+        top = re.split("[.:]", name, maxsplit=1)[0]
+        return pkgutil.resolve_name(f"{root.name}.{name}" if root.serves(top) else name)
+
+    functions = {"get_data": get_data, "walk_packages": walk_packages, "resolve_name": resolve_name}
+    return _delegate("pkgutil", pkgutil, **functions)
 
 
 class _PackedMetadata(importlib.metadata.Distribution):

@@ -15,14 +15,13 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.child import OPEN_CASES_VARIABLE
 from wardian.errors import MissingExternError, ModuleNotInCaseError
+from wardian.live.announcements import announce, withdraw
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
@@ -40,15 +39,15 @@ __all__ = [
     "Root",
     "acquire",
     "acquire_private",
-    "announced_path",
     "find_folder",
     "get_root",
+    "is_private_name",
     "release",
     "root_name",
 ]
 
-_MAX_ANNOUNCED = 256
-"""Cases that child processes are told of, the latest ones: systems limit the length of a variable."""
+_MOST_PRIVATE = 10_000
+"""Private roots of one file that a process is taken to open at most."""
 
 _roots: dict[str, Root] = {}
 _roots_lock = threading.RLock()
@@ -95,15 +94,6 @@ def find_folder(path: str) -> FolderFinder:
         if path.startswith(folder + os.sep):
             return FolderFinder(root, os.path.relpath(path, folder).replace(os.sep, "."), get_root)
     raise ImportError(f"{path} is not a folder of an open case")
-
-
-def announced_path(name: str) -> str | None:
-    """Return the file of the root *name* if a parent process has it open, or None."""
-    for entry in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep):
-        known, _, path = entry.partition("=")
-        if known == name:
-            return path
-    return None
 
 
 class Root:
@@ -423,6 +413,10 @@ class Root:
             fullname, AliasLoader(target), is_package=hasattr(target, "__path__")
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Picklers that take modules by value meet it behind a loader.
+        return _find_again, (self.name,)
+
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by its own dotted name."""
         return importlib.import_module(f"{self.name}.{name}")
@@ -443,6 +437,11 @@ class Root:
         for part in qualname.split(".") if qualname else ():
             found = getattr(found, part)
         return found
+
+
+def _find_again(name: str) -> Root:
+    importlib.import_module(name)
+    return _roots[name.removeprefix(PREFIX)]
 
 
 def acquire(stem: str, archive: ArchiveReader | FolderReader, manifest: Manifest, **options: Any) -> Root:
@@ -482,9 +481,17 @@ def acquire_private(
         short = name or ""
         while not short or (name is None and short in _used):
             number += 1
-            own = hashlib.sha256(f"{archive.fingerprint}:{number}".encode()).hexdigest()
-            short = root_name(stem, own)
+            short = _private_name(stem, archive.fingerprint, number)
         return _register(Root(PREFIX + short, archive, manifest, **options))
+
+
+def is_private_name(name: str, stem: str, fingerprint: str) -> bool:
+    """Tell whether `acquire_private` makes *name* for a file of this fingerprint."""
+    return any(_private_name(stem, fingerprint, n) == name for n in range(1, _MOST_PRIVATE))
+
+
+def _private_name(stem: str, fingerprint: str, number: int) -> str:
+    return root_name(stem, hashlib.sha256(f"{fingerprint}:{number}".encode()).hexdigest())
 
 
 _used: set[str] = set()
@@ -498,7 +505,7 @@ def _register(root: Root) -> Root:
     _roots[short] = root
     _used.add(short)
     if root.archive.path is not None:
-        _announce(short, root.archive.path)
+        announce(short, root.archive.path)
     return _use(root)
 
 
@@ -520,7 +527,7 @@ def release(root: Root) -> None:
         parent = sys.modules.get("wardian.live")
         if parent is not None and hasattr(parent, short):
             delattr(parent, short)
-        _withdraw(short)
+        withdraw(short)
         folder = str(root.files.folder) + os.sep
         for path in [p for p in sys.path_importer_cache if p.startswith(folder)]:
             sys.path_importer_cache.pop(path, None)
@@ -529,18 +536,3 @@ def release(root: Root) -> None:
         root.withdraw_operators()
         root.files.close()
         root.archive.close()
-
-
-def _announce(short: str, path: Path) -> None:
-    entries = [e for e in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep) if e]
-    entries = [*entries, f"{short}={path}"][-_MAX_ANNOUNCED:]
-    os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(entries)
-
-
-def _withdraw(short: str) -> None:
-    entries = os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep)
-    left = [e for e in entries if e and not e.startswith(short + "=")]
-    if left:
-        os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(left)
-    else:
-        os.environ.pop(OPEN_CASES_VARIABLE, None)

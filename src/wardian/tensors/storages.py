@@ -175,7 +175,19 @@ class StorageReader:
         """
         storage = self._loaded.get(key)
         if storage is None:
-            storage = self._loaded[key] = self._restore(self._shared(key), location)
+            place = self._offsets(key)
+            if place is not None and torch._guards.detect_fake_mode(None) is not None:
+                storage = self._fake(place[1], location)
+            else:
+                storage = self._restore(self._shared(key), location)
+            self._loaded[key] = storage
+        return storage
+
+    def _fake(self, size: int, location: str) -> UntypedStorage:
+        """Return a storage without bytes, as `torch.load` does while tensors are faked."""
+        storage = UntypedStorage(size, device="meta")  # type: ignore[no-untyped-call]
+        placed = self._restore(UntypedStorage(0), location)  # type: ignore[no-untyped-call]
+        storage._fake_device = placed.device
         return storage
 
     def on_host(self, key: str) -> UntypedStorage:

@@ -290,7 +290,7 @@ def test_paths_buffers_folders_and_torchs_reader(tmp_path: Path) -> None:
             file,
             BytesIO(content),
             io.BufferedReader(BytesIO(content)),
-            tmp_path / "case",
+            tmp_path / "archive",
             torch._C.PyTorchFileReader(str(path)),
         ):
             i = PackageImporter(source)
@@ -301,9 +301,9 @@ def test_paths_buffers_folders_and_torchs_reader(tmp_path: Path) -> None:
 def test_an_edited_folder_shows_what_was_edited(tmp_path: Path) -> None:
     with zipfile.ZipFile(exported(fill_bed)) as archive:
         archive.extractall(tmp_path)
-    beds = tmp_path / "case/greenhouse/beds.py"
+    beds = tmp_path / "archive/greenhouse/beds.py"
     beds.write_text(beds.read_text() + "\nedited = True\n")
-    i = PackageImporter(str(tmp_path / "case"))
+    i = PackageImporter(str(tmp_path / "archive"))
     assert i.import_module("greenhouse.beds").edited
     assert i.zip_reader.has_record("obj/note.txt")
     assert not i.zip_reader.has_record("obj/missing.txt")

@@ -319,4 +319,4 @@ def test_scripted_modules_do_not_load_from_a_folder(tmp_path: Path) -> None:
     with zipfile.ZipFile(exported(lambda e: e.save_pickle("res", "mod.pkl", scripted))) as archive:
         archive.extractall(tmp_path)
     with pytest.raises(RuntimeError, match="directory"):
-        PackageImporter(tmp_path / "case").load_pickle("res", "mod.pkl")
+        PackageImporter(tmp_path / "archive").load_pickle("res", "mod.pkl")

@@ -1,0 +1,123 @@
+"""How child processes find the cases that a parent has open: told by the environment, and by notes on disk.
+
+The environment reaches every process that is started after a case was opened. A worker that was started
+before, by a process pool or a fork server, looks for notes of the processes above it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from wardian.child import MARKER_VARIABLE, OPEN_CASES_VARIABLE
+from wardian.live.files import cache_folder
+
+__all__ = ["announce", "announced_path", "withdraw"]
+
+_MOST = 256
+"""Cases in the variable; an environment has little room."""
+
+
+def announce(name: str, path: Path) -> None:
+    """Let child processes find the file of a root."""
+    entries = [*_entries(), f"{name}={path}"][-_MOST:]
+    os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(entries)
+    note = _note(os.getpid(), name)
+    if note is not None:
+        with contextlib.suppress(OSError):  # children that exist already are all that need it
+            note.parent.mkdir(exist_ok=True, mode=0o700)
+            _remove_old(note.parent)
+            note.write_text(json.dumps({"path": str(path), "started": _started(os.getpid())}))
+
+
+def withdraw(name: str) -> None:
+    """Undo `announce`."""
+    left = [entry for entry in _entries() if not entry.startswith(f"{name}=")]
+    if left:
+        os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(left)
+    else:
+        os.environ.pop(OPEN_CASES_VARIABLE, None)
+    note = _note(os.getpid(), name)
+    if note is not None:
+        with contextlib.suppress(OSError):
+            note.unlink(missing_ok=True)
+
+
+def announced_path(name: str) -> str | None:
+    """Return the file of the root *name* if a process above this one has it open, or None."""
+    for entry in _entries():
+        known, _, path = entry.partition("=")
+        if known == name:
+            return path
+    if MARKER_VARIABLE in os.environ or not _is_worker():  # a clean process finds nothing
+        return None
+    for process in _processes_above():
+        note = _note(process, name)
+        try:
+            content = json.loads(note.read_text()) if note is not None else {}
+        except (OSError, ValueError):
+            continue
+        # Numbers of processes are used again.
+        if isinstance(content, dict) and content.get("started") == _started(process):
+            return str(content.get("path"))
+    return None
+
+
+def _is_worker() -> bool:
+    """Tell whether a process pool or the like made this process, which others than it decide to start."""
+    workers = sys.modules.get("multiprocessing.process")
+    return workers is not None and workers.current_process().name != "MainProcess"
+
+
+def _entries() -> list[str]:
+    return [entry for entry in os.environ.get(OPEN_CASES_VARIABLE, "").split(os.pathsep) if entry]
+
+
+def _note(process: int, name: str) -> Path | None:
+    cache = cache_folder()
+    return None if cache is None else cache / "open" / f"{process}.{name}.json"
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove the notes of processes that were killed."""
+    for note in folder.iterdir():
+        process = note.name.partition(".")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            note.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
+def _processes_above() -> Iterator[int]:
+    process = os.getppid()
+    while process > 1:
+        yield process
+        fields = _fields(process)
+        if fields is None:  # no Linux: only the parent is known
+            return
+        process = int(fields[1])
+
+
+def _started(process: int) -> str | None:
+    fields = _fields(process)
+    return None if fields is None else fields[19]
+
+
+def _fields(process: int) -> list[str] | None:
+    """Return what Linux tells of a process from its state on (`man 5 proc_pid_stat`)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

@@ -1,0 +1,60 @@
+"""A library, packed once for all themes, and the child processes that use it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+Results = dict[str, str | None]
+
+
+def _run(*command: str | Path, cwd: Path, paths: tuple[Path, ...] = ()) -> str:
+    environment = {
+        "PYTHONPATH": os.pathsep.join(map(str, (_ROOT / "src", *paths))),
+        "WARDIAN_CACHE": str(cwd / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", *map(str, command)],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def run_theme(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Results]:
+    """Run all checks of a theme in one process, when the first of them is asked for."""
+    folder = tmp_path_factory.mktemp("ordinary")
+    project = folder / "project"
+    shutil.copytree(_HERE / "project", project)
+    _run(_HERE / "pack_subjects.py", folder, cwd=folder, paths=(project,))
+
+    @functools.cache
+    def results(kind: str, theme: str) -> Results:
+        place = folder / f"{kind}-{theme}"
+        place.mkdir()
+        for subject in folder.glob("orchard.*"):
+            shutil.copy(subject, place)
+        paths = (project,) if kind == "installed" else ()
+        printed = _run(
+            _HERE / "run_theme.py", kind, place, _HERE / "themes" / f"{theme}.py", cwd=place, paths=paths
+        )
+        found: Results = json.loads(printed.splitlines()[-1])
+        return found
+
+    return results

@@ -1,0 +1,2 @@
+def ripen(x):
+    return x * 2

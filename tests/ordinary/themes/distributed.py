@@ -1,0 +1,57 @@
+"""Several processes train a packed model."""
+
+import socket
+
+import torch
+
+work, model = lib("work"), lib("model")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def train(kind, what):
+    torch.multiprocessing.spawn(work.train, (2, free_port(), str(folder), what, kind), nprocs=2)
+    return [(folder / f"{kind}-{rank}.txt").read_text() for rank in range(2)]
+
+
+@check
+def data_parallel():
+    one, other = train("ddp", load())
+    assert one == other
+
+
+@check
+def sharded():
+    one, other = train("fsdp2", load())
+    assert one == other
+
+
+@check
+def sharded_checkpoints():
+    one, other = train("dcp", load())
+    assert one == other
+
+
+@check
+def checkpoints_in_one_process():
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+
+    loaded, twin = load(), load()
+    with torch.no_grad():
+        loaded.head.weight.add_(1)
+    dcp.save({"model": loaded.state_dict(), "press": model.Press("fig")}, checkpoint_id=folder / "single")
+    state = {"model": twin.state_dict(), "press": model.Press()}
+    dcp.load(state, checkpoint_id=folder / "single")
+    twin.load_state_dict(state["model"])
+    assert torch.equal(twin.head.weight, loaded.head.weight) and state["press"] == model.Press("fig")
+    dcp_to_torch_save(folder / "single", folder / "single.pt")
+
+
+@check
+def remote_calls():
+    torch.multiprocessing.spawn(work.remote, (free_port(),), nprocs=2)
