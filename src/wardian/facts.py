@@ -44,6 +44,8 @@ class Evidence:
     """Whether the object was called with the inputs."""
     used: tuple[str, ...] | None
     """Top-level names of modules from outside of which code made something; None if that was not watched."""
+    asked: tuple[str, ...] = ()
+    """Distributions whose metadata code asked for and got, as `name==version`."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON-able data."""

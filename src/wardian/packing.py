@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, amend, assemble
+from wardian.credentials import find_credentials
 from wardian.drafting import Drafting
 from wardian.errors import PlanError, ProofError, WardianWarning
 from wardian.manifest import Manifest
 from wardian.names import RecordName, record_name
+from wardian.pickling.paths import find_texts
 from wardian.planning import Plan, find_homeless, make_plan, with_hard
 from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
@@ -139,7 +141,14 @@ def pack(
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
-        warned = capture.warnings(packed)
+        warned = [
+            *capture.warnings(packed),
+            *find_credentials(
+                lambda: find_texts(obj, name),
+                draft.pickles()[RecordName(draft.entry.record)],
+                [*_own_files(the_plan), *((f"resource {key}", data) for key, data in extra.items())],
+            ),
+        ]
         for warning in warned:
             warnings.warn(warning, WardianWarning, stacklevel=2)
         # After the warnings: one that is made an error leaves the target as it was.
@@ -178,6 +187,17 @@ def plan(
         ArchiveWriter(Path(folder, "plan.case")) as archive,
     ):
         return make_plan(Drafting(obj, "model", inputs, archive).trace(clean=True), policy or Policy())
+
+
+def _own_files(the_plan: Plan) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that are the user's: a distribution holds nobody's secrets."""
+    for file in the_plan.files:
+        if file.distribution is None:
+            try:
+                content = Path(file.path).read_bytes() if file.content is None else file.content
+            except OSError:  # assembling has told
+                continue
+            yield file.record, content
 
 
 def _sealed(name: str) -> str:

@@ -356,12 +356,13 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             and os.path.realpath(file.path) in operators
         )
     )
+    externs = _externs(trace, decisions, interned)
     return Plan(
         entry=trace.entry,
         decisions=tuple(sorted(decisions)),
         files=tuple(sorted(files.values())),
         distributions=tuple(sorted(distributions, key=lambda d: d.name)),
-        externs=_externs(trace, decisions, interned),
+        externs=externs,
         absent=tuple(name for name in trace.evidence.absent if name not in first_party_roots),
         mocks=mocks,
         deferrable=_deferrable(trace, needed),
@@ -373,7 +374,8 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             name for name in sorted(interned) if trace.modules[name].kind is ModuleKind.BYTECODE
         ),
         left_out=tuple(left_out),
-        metadata={name: trace.distributions[name].metadata for name in packed},
+        metadata=_asked_metadata(trace, externs)
+        | {name: trace.distributions[name].metadata for name in packed},
         graph=trace.graph,
     )
 
@@ -421,6 +423,18 @@ def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName])
         )
         for distribution, found in sorted(modules.items(), key=lambda item: item[0] or "")
     )
+
+
+def _asked_metadata(trace: Trace, externs: Iterable[Extern]) -> dict[str, dict[str, bytes]]:
+    """Return the least metadata of distributions that code only asked for: it may want a version."""
+    outside = {extern.distribution for extern in externs}
+    found = {}
+    for pair in trace.evidence.asked:
+        name, _, version = pair.partition("==")
+        if name not in outside:
+            text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            found[name] = {"METADATA": text.encode()}
+    return found
 
 
 def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> bool:

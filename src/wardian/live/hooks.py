@@ -345,7 +345,12 @@ def _metadata(root: Root, name: str) -> types.ModuleType:
             return _PackedMetadata(root, distribution_name)
         if root.hides_distribution(distribution_name):
             raise original.PackageNotFoundError(distribution_name)
-        return original.distribution(distribution_name)
+        try:
+            return original.distribution(distribution_name)
+        except original.PackageNotFoundError:
+            if root.metadata_of(distribution_name, "METADATA") is None:
+                raise
+            return _PackedMetadata(root, distribution_name)  # code asked for its version and no more
 
     def version(distribution_name: str) -> str:
         return distribution(distribution_name, 2).version

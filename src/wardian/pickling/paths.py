@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["find_path", "find_type_paths"]
+__all__ = ["find_path", "find_texts", "find_type_paths"]
 
 _LEAVES = (str, bytes, int, float, complex, bool, type(None), type, types.FunctionType, types.ModuleType)
 _MAX_OBJECTS = 200_000
@@ -71,6 +71,18 @@ def find_path(root: Any, target: Any, name: str) -> str | None:
     "model['hooks'][0]"
     """
     return next((path for path, obj in _walk(root, name) if obj is target), None)
+
+
+def find_texts(root: Any, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield where texts and bytes are inside *root*, and what they are, keys of dictionaries included."""
+    for path, obj in _walk(root, name):
+        for key in obj if isinstance(obj, Mapping) else ():
+            if isinstance(key, str):
+                yield f"a key of {path}", key.encode("utf-8", "replace")
+        if isinstance(obj, str):
+            yield path, obj.encode("utf-8", "replace")
+        elif isinstance(obj, bytes):
+            yield path, obj
 
 
 def find_type_paths(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from enum import Enum
 from types import ModuleType
 from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from wardian.facts import Evidence, ObservedImport
 
@@ -29,6 +32,7 @@ class Recorder:
         self._imports: set[ObservedImport] = set()
         self._absent: set[str] = set()
         self._files: set[str] = set()
+        self._asked: set[str] = set()
         self._recording = False
         self._before: set[str] = set()
 
@@ -36,10 +40,12 @@ class Recorder:
     def recording(self) -> Iterator[None]:
         """Record while the block runs."""
         originals = builtins.__import__, importlib.import_module, importlib.util.find_spec
+        distribution = importlib.metadata.distribution
         self._before = set(sys.modules)
         builtins.__import__ = self._wrap_import(originals[0])
         importlib.import_module = self._wrap_import_module(originals[1])
         importlib.util.find_spec = self._wrap_find_spec(originals[2])
+        importlib.metadata.distribution = self._wrap_distribution(distribution)
         sys.addaudithook(self._audit)
         self._recording = True
         try:
@@ -47,6 +53,7 @@ class Recorder:
         finally:
             self._recording = False
             builtins.__import__, importlib.import_module, importlib.util.find_spec = originals
+            importlib.metadata.distribution = distribution
 
     def evidence(
         self, *, libraries: Iterable[str], operators: Iterable[str], schemas: Iterable[str], ran: bool
@@ -71,6 +78,7 @@ class Recorder:
             schemas=tuple(sorted(schemas)),
             ran=ran,
             used=tuple(sorted(_used_by(sys.modules[name] for name in new if name in sys.modules))),
+            asked=tuple(sorted(self._asked)),
         )
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -139,6 +147,14 @@ class Recorder:
             return module
 
         return import_module
+
+    def _wrap_distribution(self, original: Any) -> Any:
+        def distribution(distribution_name: str) -> Any:
+            found = original(distribution_name)
+            self._asked.add(f"{canonicalize_name(distribution_name)}=={found.version}")
+            return found
+
+        return distribution
 
     def _wrap_find_spec(self, original: Any) -> Any:
         def find_spec(name: str, package: str | None = None) -> Any:

@@ -94,19 +94,32 @@ def _is_own_class(value: Any, module: str) -> bool:
 
 
 def _search(value: Any, module: str, wanted: set[str], found: dict[int, Any], depth: int) -> None:
-    if isinstance(value, dict):
-        items: Iterable[Any] = value.values()
-    elif isinstance(value, list | tuple | set | frozenset):
-        items = value
-    elif type(value).__module__ == module and isinstance(getattr(value, "__dict__", None), dict):
-        items = vars(value).values()
-    else:
-        return
-    if len(items) > _MANY:  # type: ignore[arg-type]
+    items = _items(value, module)
+    if len(items) > _MANY:
         return
     for item in list(items):
-        if isinstance(item, type | types.FunctionType):
+        kind = type(item)
+        if issubclass(kind, type | types.FunctionType):
             if item.__module__ in wanted:
                 found.setdefault(id(item), item)
         elif depth:
             _search(item, module, wanted, found, depth - 1)
+
+
+def _items(value: Any, module: str) -> Collection[Any]:
+    """Return what a container, or an object of a class of *module*, holds, without running its code.
+
+    Methods of a subclass may do anything: those of transformers' mappings import every model.
+    """
+    kind = type(value)
+    if issubclass(kind, dict):
+        return dict.values(value)
+    for base in (list, tuple, set, frozenset):
+        if issubclass(kind, base):
+            return list(base.__iter__(value))
+    if kind.__module__ == module and not issubclass(kind, type):
+        try:
+            return dict.values(object.__getattribute__(value, "__dict__"))
+        except AttributeError:
+            return ()
+    return ()
