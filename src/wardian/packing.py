@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 import warnings
@@ -24,6 +23,7 @@ from wardian.pickling.paths import find_texts
 from wardian.planning import Plan, find_homeless, make_plan, with_hard
 from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
+from wardian.reporters import Reporter, reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,8 @@ def pack(
         resources: Extra files: record name (a POSIX path) → content (bytes, or text as str) or the path of
             a file (`os.PathLike`).
         metadata: Notes to keep in the manifest.
-        progress: True prints the stages to stderr; a function is called with the name of each stage.
+        progress: True shows the stages, on a terminal with `rich` as bars, elsewhere as lines on stderr; a
+            function is called with the name of each stage.
 
     Returns:
         What was packed, with the plan and the time of each stage.
@@ -120,8 +121,8 @@ def pack(
     _check_target(path, prove, progress)
     extra = _read_resources(resources)
     notes = _check_metadata(metadata)
-    stages = _Stages(progress)
-    with ArchiveWriter(path) as archive:
+    with reporting(progress) as tell, ArchiveWriter(path) as archive:
+        stages = _Stages(tell)
         with stages("pickle"):
             draft = Drafting(obj, name, inputs, archive)
         with stages("trace"):
@@ -302,11 +303,9 @@ def _check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
 class _Stages:
     """Tell an observer which stage begins, and keep the time of each."""
 
-    def __init__(self, progress: Callable[[str], None] | bool | None) -> None:
+    def __init__(self, tell: Reporter) -> None:
         self.seconds: dict[str, float] = {}
-        self._tell: Callable[[str], None] = (
-            progress if callable(progress) else (_print_stage if progress else _silent)
-        )
+        self._tell = tell
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -316,11 +315,3 @@ class _Stages:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def _print_stage(stage: str) -> None:
-    sys.stderr.write(f"wardian: {stage}\n")
-
-
-def _silent(stage: str) -> None:
-    pass

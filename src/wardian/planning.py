@@ -5,12 +5,16 @@ Pure: the same trace and policy give the same plan, and nothing is read or writt
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from wardian.environment import ModuleFacts, ModuleKind, is_stdlib
 from wardian.errors import PlanError, Problem
@@ -95,17 +99,29 @@ class Plan:
         """Tell why *module* is in the plan.
 
         Args:
-            module: Dotted name.
+            module: Dotted name of a module, or name of a distribution, which stands for the module of it
+                that the object reaches first.
 
         Returns:
             The decision with its reason, and the shortest chain of imports from the object to the module.
         """
-        decision = self.decision(module)
+        decision = self.decision(module) or self._nearest_of(module)
         if decision is None:
-            return f"{module} is not in the plan: nothing the object needs imports it"
-        head = f"{module}: {decision.action} ({decision.reason})"
-        chain = self.chain(module) or ("no import in the sources shows it; it was imported in the run",)
+            known = {str(d.module) for d in self.decisions} | {d.distribution or "" for d in self.decisions}
+            near = difflib.get_close_matches(module, sorted(known), 3)
+            hint = f"; near to it: {', '.join(near)}" if near else ""
+            return f"{module} is not in the plan: nothing the object needs imports it{hint}"
+        head = f"{decision.module}: {decision.action} ({decision.reason})"
+        chain = self.chain(decision.module) or (
+            "no import in the sources shows it; it was imported in the run",
+        )
         return "\n".join([head, *(f"  {'' if i == 0 else '-> '}{step}" for i, step in enumerate(chain))])
+
+    def _nearest_of(self, distribution: str) -> Decision | None:
+        """Return the decision for the module of a distribution to which the chain is shortest."""
+        name = str(canonicalize_name(distribution))
+        mine = [d for d in self.decisions if d.distribution == name]
+        return min(mine, key=lambda d: (len(self.chain(d.module)) or len(self.decisions), d), default=None)
 
     def __str__(self) -> str:
         rows = [f"plan for {self.entry!r}"]
@@ -140,9 +156,60 @@ class Plan:
                 for d in self.decisions
             ],
             "files": [{"record": f.record, "size": f.size} for f in self.files],
+            "distributions": {d.name: d.version for d in self.distributions},
+            "externs": {e.distribution or e.modules[0]: e.version for e in self.externs},
             "absent": list(self.absent),
             "left_out": list(self.left_out),
         }
+
+    def to_json(self) -> str:
+        """Return the plan as a JSON document, one fact a line, that can be kept beside the code."""
+        return json.dumps(self.to_plain(), indent=1, sort_keys=True)
+
+    def diff(self, older: Plan | Mapping[str, Any] | str) -> tuple[str, ...]:
+        """Tell what differs from an older plan.
+
+        Args:
+            older: A plan, or what `to_plain` or `to_json` returned.
+
+        Returns:
+            Sentences, sorted; none if both plans decide the same.
+        """
+        known = json.loads(older) if isinstance(older, str) else older
+        before: Mapping[str, Any] = known.to_plain() if isinstance(known, Plan) else known
+        after = self.to_plain()
+        tables = (
+            ("module", _actions(before), _actions(after)),
+            ("distribution", _versions(before), _versions(after)),
+            ("file", _sizes(before), _sizes(after)),
+        )
+        return tuple(
+            sentence for what, old, new in tables for sentence in sorted(_differences(what, old, new))
+        )
+
+
+def _actions(plan: Mapping[str, Any]) -> dict[str, str]:
+    return {d["module"]: d["action"] for d in plan["decisions"]}
+
+
+def _versions(plan: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: str(version) for name, version in (*plan["distributions"].items(), *plan["externs"].items())
+    }
+
+
+def _sizes(plan: Mapping[str, Any]) -> dict[str, str]:
+    return {f["record"]: _size_text(f["size"]) for f in plan["files"]}
+
+
+def _differences(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for name in old.keys() - new.keys():
+        yield f"{what} {name} is gone ({old[name]})"
+    for name in new.keys() - old.keys():
+        yield f"{what} {name} is new ({new[name]})"
+    for name in old.keys() & new.keys():
+        if old[name] != new[name]:
+            yield f"{what} {name}: {old[name]} became {new[name]}"
 
 
 def _size_text(size: int) -> str:

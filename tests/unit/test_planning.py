@@ -241,6 +241,25 @@ def test_why_tells_the_decision_and_the_chain(forest: Forest) -> None:
     assert plan.why("scipy") == "scipy is not in the plan: nothing the object needs imports it"
 
 
+def test_why_takes_a_distribution_and_tells_what_is_near(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    assert plan.why("NumLib") == plan.why("numlib")
+    assert plan.why("numlob") == (
+        "numlob is not in the plan: nothing the object needs imports it; near to it: numlib"
+    )
+
+
+def test_a_plan_is_compared_with_an_older_one(forest: Forest) -> None:
+    older = make_plan(forest.trace("mill.Saw"), Policy())
+    plan = make_plan(forest.trace("mill.Saw"), Policy(extern="timberlib.**"))
+    assert plan.diff(plan) == plan.diff(plan.to_json()) == ()
+    told = plan.diff(older.to_json())
+    assert told == plan.diff(older) == plan.diff(older.to_plain())
+    assert "module timberlib.oak: intern became extern" in told
+    assert any(sentence.startswith("file timberlib/oak.py is gone (") for sentence in told)
+    assert any(sentence.startswith("file timberlib/oak.py is new (") for sentence in older.diff(plan))
+
+
 def test_the_plan_prints_what_goes_where(forest: Forest) -> None:
     text = str(make_plan(forest.trace("mill.Saw", absent=("jax",)), Policy(mock="timberlib.oak")))
     lines = text.splitlines()
