@@ -12,13 +12,15 @@ from typing import Any
 from wardian.archive import ArchiveWriter
 from wardian.capture.session import Capture
 from wardian.environment import is_importable
-from wardian.errors import PackError, PlanError, Problem
+from wardian.errors import PackError, PlanError, Problem, UnpicklableError
 from wardian.facts import Trace
 from wardian.manifest import Entry, TensorEntry
 from wardian.names import GlobalRef, ModuleName, RecordName, original_name
 from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
+from wardian.planning import make_plan
+from wardian.policy import Policy
 from wardian.reductions import Reductions
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.registered import find_registered, modules_beside
@@ -38,6 +40,7 @@ class Drafting:
         name: Of its entry point.
         inputs: Arguments of a call, or None.
         archive: Where its storages go.
+        policy: The rules of the plan, by which its problems are found, too, if the object cannot be pickled.
 
     Attributes:
         entry: The entry point.
@@ -49,7 +52,7 @@ class Drafting:
         OSError: if the archive cannot be written.
     """
 
-    def __init__(self, obj: Any, name: str, inputs: Any, archive: ArchiveWriter) -> None:
+    def __init__(self, obj: Any, name: str, inputs: Any, archive: ArchiveWriter, policy: Policy) -> None:
         from wardian.tensors.index import tensor_index
         from wardian.tensors.scripts import ScriptingStorageWriter
 
@@ -57,7 +60,10 @@ class Drafting:
         self.capture, self._origins = Capture(), Origins()
         self._storages = ScriptingStorageWriter(archive)
         self._reductions = Reductions(self.capture, self._storages)
-        self._pickled = self._pickle_object(obj, name)
+        try:
+            self._pickled = self._pickle_object(obj, name)
+        except UnpicklableError as error:
+            raise self._with_problems_of_plan(error, name, policy) from error
         self._test: PickledObject | None = None
         self.tensors: tuple[TensorEntry, ...] = tensor_index(obj, name, self._storages.key_of)
         self.entry = Entry(
@@ -113,6 +119,26 @@ class Drafting:
     def records(self) -> dict[RecordName, bytes]:
         """Return the other records that parts of the object wrote."""
         return {**self._reductions.resources, **self._reductions.scripts()}
+
+    def _with_problems_of_plan(self, error: UnpicklableError, name: str, policy: Policy) -> UnpicklableError:
+        """Return the error, and what the plan of the rest would be refused for."""
+        if not error.globals:
+            return error
+        try:
+            trace = make_trace(
+                entry=name,
+                type=self._type,
+                globals={GlobalRef(original_name(module), qualname) for module, qualname in error.globals},
+                paths={},
+                evidence=None,
+                captured=self.capture.modules(),
+                origins=self._origins.resolve(),
+            )
+            make_plan(trace, policy)
+        except PlanError as other:
+            problems = (*error.problems, *other.problems)
+            return type(error)(f"{name} cannot be packed", problems=problems, path=error.path)
+        return error
 
     @property
     def _type(self) -> GlobalRef:

@@ -135,9 +135,11 @@ class UnpicklableError(PackError, TypeError):
 
     Attributes:
         path: Where it is, as an expression on the packed object (`model.encoder.hooks[2]`).
+        globals: (module, qualified name) of the classes and functions that the rest of the model names.
     """
 
     path: str
+    globals: tuple[tuple[str, str], ...] = ()
 
 
 class ProofError(PackError):

@@ -124,7 +124,7 @@ def pack(
     with reporting(progress) as tell, ArchiveWriter(path) as archive:
         stages = _Stages(tell)
         with stages("pickle"):
-            draft = Drafting(obj, name, inputs, archive)
+            draft = Drafting(obj, name, inputs, archive, policy or Policy())
         with stages("trace"):
             trace = draft.trace(clean=prove)
         with stages("plan"):
@@ -187,7 +187,9 @@ def plan(
         tempfile.TemporaryDirectory(prefix="wardian-") as folder,
         ArchiveWriter(Path(folder, "plan.case")) as archive,
     ):
-        return make_plan(Drafting(obj, "model", inputs, archive).trace(clean=True), policy or Policy())
+        return make_plan(
+            Drafting(obj, "model", inputs, archive, policy or Policy()).trace(clean=True), policy or Policy()
+        )
 
 
 def _own_files(the_plan: Plan) -> Iterator[tuple[str, bytes]]:

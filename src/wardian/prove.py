@@ -46,10 +46,21 @@ def prove(path: Path, manifest: Manifest) -> None:
         if error.facts.get("versions"):
             used = _required_with(used, manifest)
         raise ProofError(
-            f"the finished case does not work in a clean process: {error.summary}\n\n{error.output}",
+            f"the finished case does not work in a clean process: {error.summary}{_advice(error)}"
+            f"\n\n{error.output}",
             output=error.output,
             used=used,
         ) from None
+
+
+def _advice(error: ChildError) -> str:
+    if not error.summary.startswith("CheckError"):
+        return ""
+    return (
+        "\n  Two runs with the same inputs and seeds gave different results, so that no self-test can pass."
+        "\n  fix: call model.eval(), draw from the generators of torch, numpy or random only, take the time"
+        " and other outside things as inputs, or pack without inputs"
+    )
 
 
 def _allowed(manifest: Manifest) -> dict[str, list[str]]:

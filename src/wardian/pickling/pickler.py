@@ -6,6 +6,7 @@ import copyreg
 import importlib
 import io
 import pickle
+import sys
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -214,10 +215,20 @@ def module_of(obj: Any, name: str) -> str:
 
 
 def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> UnpicklableError:
-    diagnosis = _Diagnosis(io.BytesIO(), hooks)
+    buffer = io.BytesIO()
+    diagnosis = _Diagnosis(buffer, hooks)
+    incomplete = False
     try:
         diagnosis.dump(obj)
-    except Exception as again:  # noqa: BLE001  not one object but, say, too deep a recursion
+    except RecursionError:
+        levels = sys.getrecursionlimit()
+        return NotPicklableError(
+            f"{name} cannot be pickled: its parts are nested more than {levels:,} calls of the pickler deep;"
+            f" fix: sys.setrecursionlimit({10 * levels}) before packing, or hold the parts in a list",
+            path=name,
+        )
+    except Exception as again:  # noqa: BLE001  not one object, but how it hangs together
+        incomplete = True
         diagnosis.found.append((obj, str(again)))
     culprits: Sequence[tuple[Any, str]] = diagnosis.found or [(obj, str(error))]
     paths = [find_path(obj, culprit, name) or name for culprit, _ in culprits]
@@ -227,7 +238,8 @@ def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> Unpicklab
         )
         for path, (culprit, why) in zip(paths, culprits, strict=True)
     ]
-    return NotPicklableError("the object cannot be pickled", problems=problems, path=paths[0])
+    rest = () if incomplete else canonicalise(buffer.getvalue(), hooks.rename).globals
+    return NotPicklableError("the object cannot be pickled", problems=problems, path=paths[0], globals=rest)
 
 
 def _fix_for(culprit: Any, path: str) -> str:
