@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -90,3 +92,13 @@ def test_whole_numbers_and_infinities_must_be_equal() -> None:
     assert not found.tolerated
     (found,) = find_differences(infinite, torch.tensor([float("nan"), 1.0]))
     assert not found.tolerated
+
+
+def test_a_mapping_that_does_not_iterate_over_its_keys() -> None:
+    class Batch(dict[str, torch.Tensor]):
+        def __iter__(self) -> Any:
+            return iter(torch.ones(2, 3))
+
+    one, other = Batch(a=torch.ones(2)), Batch(a=torch.zeros(2))
+    assert find_differences(one, Batch(a=torch.ones(2))) == []
+    assert [difference.where for difference in find_differences(one, other)] == ["output['a']"]
