@@ -24,16 +24,20 @@ def _run(*command: str | Path, cwd: Path, paths: tuple[Path, ...] = ()) -> str:
         "WARDIAN_CACHE": str(cwd / "cache"),
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(
-        [sys.executable, "-P", *map(str, command)],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    printed, errors = cwd / "printed.txt", cwd / "errors.txt"
+    # Not through pipes, whose end a worker that is left behind would keep open.
+    with printed.open("w") as stdout, errors.open("w") as stderr:
+        done = subprocess.run(
+            [sys.executable, "-P", *map(str, command)],
+            cwd=cwd,
+            env=os.environ | environment,
+            stdout=stdout,
+            stderr=stderr,
+            check=False,
+        )
+    told = printed.read_text()
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{told}\n{errors.read_text()}"
+    return told
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,13 @@ def pool_in(method):
         return pool.map(work.squeeze, [model.Press("fig"), model.Press("plum")])
 
 
+def shut_down_loky():
+    """End its workers, which would wait for work for minutes after this process."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+
+
 EXPECTED = [("fig juice", model.Press("fig!")), ("plum juice", model.Press("plum!"))]
 
 
@@ -160,6 +167,7 @@ def joblib_and_loky():
     memory = joblib.Memory(folder / "memory", verbose=0)
     cached = memory.cache(model.double)
     assert cached(2) == cached(2) == 4
+    shut_down_loky()
 
 
 @check
@@ -178,6 +186,7 @@ def loky_workers_started_before_the_case_was_opened():
             late = opened.import_module("orchard.work")
             press = opened.import_module("orchard.model").Press("fig")
             assert joblib.Parallel()(joblib.delayed(late.squeeze)(press) for _ in range(2))[0][0] == "fig juice"
+    shut_down_loky()
 
 
 @check
