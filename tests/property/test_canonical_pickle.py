@@ -1,4 +1,4 @@
-"""Laws of `wardian.pickling.stream.canonicalise` on random graphs of objects."""
+"""Laws of `wardian.pickling.canonical.canonicalise` on random graphs of objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wardian.pickling.stream import canonicalise
+from wardian.pickling.canonical import canonicalise
 
 # A graph is described by a recipe, so that it can be built again with other identities, hence other hashes
 # and another order of its sets: a list of (kind, indices of earlier nodes, a small number), and a list
@@ -227,7 +227,7 @@ def apart(value: Any) -> Any:
 PRINT_CANONICAL = """
 import pickle, sys
 from fractions import Fraction
-from wardian.pickling.stream import canonicalise
+from wardian.pickling.canonical import canonicalise
 
 words = {f"layer{i}.weight" for i in range(1500)}
 value = {

@@ -17,8 +17,9 @@ from wardian.capture.session import Capture, Global
 from wardian.collector import collector_paused
 from wardian.errors import Problem, UnpicklableError
 from wardian.names import original_name
+from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path
-from wardian.pickling.stream import canonicalise, named_global
+from wardian.pickling.tape import named_global
 
 __all__ = [
     "NotPicklableError",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from wardian.pickling.stream import CanonicalPickle, canonicalise
+from wardian.pickling.canonical import CanonicalPickle, canonicalise
 
 
 class Layer:

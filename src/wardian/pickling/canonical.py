@@ -1,0 +1,304 @@
+"""The canonical form of a pickle: equal objects give equal bytes (docs/format.md, section 4.4).
+
+The C pickler writes at C speed, but what it writes depends on accidents: on the hash seed (the order of
+sets), on which equal strings happen to be one object, on memo entries that nobody fetches. `canonicalise`
+removes the accidents in one pass over the opcodes, without loading anything.
+
+How it works. The output is a *tape*: pieces of the input, copied as they are, and between them numbers,
+each of which stands for an *occurrence* of an object that may be shared. The first occurrence in the order
+of the tape becomes the definition, the others become memo fetches; which is only known at the end, so the
+numbers are replaced at the end. There are three sorts of such objects:
+
+    string     identified by its text; an occurrence can be a literal or the fetch of one
+    global     identified by its two names, after renaming
+    other      identified by its memo entry; its first occurrence is the place where it was put there
+
+Whatever is not in a set keeps its place. `wardian.pickling.sets` sorts the items of sets.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wardian.pickling.opcodes import (
+    ADDITEMS,
+    BINGET,
+    COUNTED,
+    FETCHES,
+    FRAME,
+    FROZENSET,
+    GLOBAL,
+    MEMOIZE,
+    PUT,
+    PUTS,
+    SHORT_BINUNICODE,
+    STACK_GLOBAL,
+    STOP,
+    STRINGS,
+    fail,
+    fetch_index,
+    frame_end,
+    global_names,
+    literal_of,
+    run_of_plain,
+    token_end,
+)
+from wardian.pickling.sets import Region, Unsortable, find_regions
+from wardian.pickling.tape import LOST, Tape
+
+__all__ = ["CanonicalPickle", "canonicalise"]
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalPickle:
+    """A pickle in canonical form.
+
+    Attributes:
+        data: The pickle: protocol 4, without frames.
+        globals: `(module, qualified name)` of every global in it, after renaming, each once, in the
+            order of first use.
+    """
+
+    data: bytes
+    globals: tuple[tuple[str, str], ...]
+
+
+def canonicalise(data: bytes, rename: Callable[[str], str] | None = None) -> CanonicalPickle:
+    r"""Rewrite a pickle so that equal objects give equal bytes.
+
+    The result loads to the same graph of objects, with the same identities, except that equal strings
+    are one string. Applying the function to its own result changes nothing.
+
+    Args:
+        data: A pickle of protocol 4 or 5, as CPython's pickler writes it, without out-of-band buffers. It is
+            read, never loaded.
+        rename: Maps the module of every global to the one to write. Strings that merely look like a
+            module name are left alone, also where the pickler shared one memo entry between both.
+
+    Returns:
+        The canonical pickle and the globals it names.
+
+    Raises:
+        ValueError: if *data* is malformed or uses what a case cannot hold (extension codes, out-of-band
+            buffers); the message has the byte position.
+
+    >>> import pickle
+    >>> canonicalise(pickle.dumps({"b", "a"}, 4)).data
+    b'\\x80\\x04\\x8f(\\x8c\\x01a\\x8c\\x01b\\x90.'
+    >>> canonicalise(pickle.dumps(len, 4), rename=lambda module: module.upper()).globals
+    (('BUILTINS', 'len'),)
+
+    .. versionadded:: 0.1
+    """
+    if data[:1] != b"\x80" or len(data) < 2:
+        fail(0, "no protocol header")
+    if data[1] not in (4, 5):
+        fail(1, f"protocol {data[1]}, expected 4 or 5")
+    # Regions are looked for only if there is a set that is not empty, because it takes a pass of its own.
+    regions: list[tuple[int, int]] | None = None
+    while True:
+        output = Tape(rename)
+        try:
+            _copy(data, output, regions)
+        except _RegionsNeeded:
+            regions = find_regions(data)
+        except Unsortable as unsortable:
+            assert regions is not None
+            regions.remove(next(region for region in regions if region[0] == unsortable.start))
+        else:
+            return CanonicalPickle(output.join(), tuple(output.names))
+
+
+class _RegionsNeeded(Exception):  # noqa: N818  # not an error
+    """There is a set that is not empty; find the regions first."""
+
+
+def _copy(data: bytes, output: Tape, regions: list[tuple[int, int]] | None) -> None:
+    """Write the whole pickle to the tape.
+
+    Raises:
+        _RegionsNeeded: if *regions* is None and there is a set that is not empty.
+        Unsortable: if one of the regions must be copied as it is.
+    """
+    tape, occurrences, counts = output.tape, output.occurrences, output.counts
+    literals, strings, places = output.literals, output.strings, output.places
+    append, occurs_at = tape.append, occurrences.append
+    # An object, or, of what was put but not fetched so far, ~place on the tape.
+    memo: list[int] = []
+    memo_append = memo.append
+    run, find_string = run_of_plain, strings.get
+    size = len(data)
+    pending = list(reversed(regions or ()))
+    limit = pending[-1][0] if pending else size
+    # Memo entries made within regions: for each, the first index and the start of the region.
+    first_entries: list[int] = []
+    starts: list[int] = []
+
+    position = 2  # of the next opcode
+    copied = 2  # everything before is on the tape
+    top = -1  # the object that the last opcode pushed, if it is one already
+    while True:
+        end = run(data, position, limit).end()  # type: ignore[union-attr]  # it can match nothing
+        if end != position:
+            top = -1
+        if end == limit:
+            if not pending:
+                fail(size, "the pickle ends without STOP")
+            if end > copied:
+                append(data[copied:end])
+            start, position = pending.pop()
+            first_entries.append(len(memo))
+            starts.append(start)
+            Region(data, start, position, output, memo).write()
+            copied = position
+            limit = pending[-1][0] if pending else size
+            top = -1
+            continue
+        op = data[end]
+        if op == MEMOIZE:
+            if top < 0:
+                append(data[copied:end])
+                memo_append(~len(tape))
+                append(b"")
+            else:
+                memo_append(top)
+            position = copied = end + 1
+        elif op in FETCHES:
+            if end > copied:
+                append(data[copied:end])
+            position = copied = end + 2 if op == BINGET else end + 5
+            if position > size:
+                fail(end, "the argument of the opcode is cut off")
+            index = data[end + 1] if op == BINGET else int.from_bytes(data[end + 1 : position], "little")
+            if index >= len(memo):
+                fail(end, f"memo entry {index} does not exist")
+            top = memo[index]
+            if top == output.marker and top >= 0:
+                top, position = _read_named_global(data, position, output, memo)
+                copied = position
+                output.occur(top)
+                continue
+            if top < 0:
+                if top == LOST:
+                    raise Unsortable(starts[bisect_right(first_entries, index) - 1])
+                # Fetched for the first time: now its place on the tape is an occurrence.
+                place = ~top
+                top = memo[index] = len(counts)
+                counts.append(1)
+                literals.append(b"")
+                places[top] = place
+                tape[place] = top
+                occurs_at(place)
+            occurs_at(len(tape))
+            append(top)
+            counts[top] += 1
+        elif op in STRINGS:
+            if end > copied:
+                append(data[copied:end])
+            if op == SHORT_BINUNICODE and end + 1 < size:
+                position = end + 2 + data[end + 1]
+                literal = data[end:position]
+            else:
+                position = token_end(data, end)
+                literal = literal_of(data[end + 1 + COUNTED[op] : position])
+            known = find_string(literal)
+            if known is None:
+                if position >= size:
+                    fail(end, "the argument of the opcode is cut off")
+                known = strings[literal] = len(counts)
+                counts.append(0)
+                literals.append(literal)
+            top = known
+            if data[position : position + 1] == PUT:
+                memo_append(top)
+                position += 1
+            copied = position
+            occurs_at(len(tape))
+            append(top)
+            counts[top] += 1
+        elif op == STACK_GLOBAL:
+            if top < 0 or end > copied or not literals[top]:
+                fail(end, "STACK_GLOBAL without two strings")
+            names = []
+            for _ in range(2):
+                name = tape.pop()
+                if type(name) is not int or not literals[name]:
+                    fail(end, "STACK_GLOBAL without two strings")
+                occurrences.pop()
+                counts[name] -= 1
+                names.append(name)
+            top = output.global_(names[1], names[0])
+            position = end + 1
+            if top == output.marker:
+                top, position = _read_named_global(data, position, output, memo)
+            copied = position
+            output.occur(top)
+        elif op == GLOBAL:
+            if end > copied:
+                append(data[copied:end])
+            position = copied = token_end(data, end)
+            top = output.global_(*map(output.string, global_names(data, end, position)))
+            output.occur(top)
+        elif op in PUTS:
+            position = token_end(data, end)
+            if int.from_bytes(data[end + 1 : position], "little") != len(memo):
+                fail(end, "memo entries are not numbered in order")
+            if top < 0:
+                append(data[copied:end])
+                memo_append(~len(tape))
+                append(b"")
+            else:
+                memo_append(top)
+            copied = position
+        elif op == FRAME:
+            if end > copied:
+                append(data[copied:end])
+            position = copied = frame_end(data, end)
+        elif op == STOP:
+            if end + 1 != size:
+                fail(end + 1, "bytes after STOP")
+            append(data[copied:])
+            return
+        else:
+            if op in (ADDITEMS, FROZENSET) and regions is None:
+                raise _RegionsNeeded
+            position = token_end(data, end)
+            top = -1
+
+
+def _read_named_global(data: bytes, position: int, output: Tape, memo: list[int]) -> tuple[int, int]:
+    """Read the call of `named_global` after its name: two strings, TUPLE2, REDUCE.
+
+    Returns:
+        The object of the global, and where to go on.
+    """
+    names: list[int] = []
+    last = output.marker
+    while True:
+        end = frame_end(data, position) if data[position : position + 1] == b"\x95" else 0
+        if end:
+            position = end
+            continue
+        end = token_end(data, position)
+        op = data[position]
+        if op == MEMOIZE or op in PUTS:
+            # What is put after TUPLE2 is the tuple of the arguments, which nothing else refers to.
+            memo.append(last)
+        elif op in STRINGS:
+            last = output.string(data[position + 1 + COUNTED[op] : end])
+            names.append(last)
+        elif op in FETCHES:
+            index = fetch_index(data, position)
+            last = memo[index] if index < len(memo) else -1
+            if last < 0 or not output.literals[last]:
+                fail(position, "named_global without two strings")
+            names.append(last)
+        elif op == 0x86 and len(names) == 2:
+            last = LOST
+        elif op == ord("R") and last == LOST:
+            return output.global_(names[0], names[1], final=True), end
+        else:
+            fail(position, "named_global without two strings")
+        position = end

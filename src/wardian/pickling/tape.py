@@ -1,0 +1,135 @@
+"""The tape of a canonical pickle: what `wardian.pickling.canonical` explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NoReturn, cast
+
+from wardian.pickling.opcodes import COUNTED, HEADER, PUT, literal_of
+
+__all__ = ["LOST", "Tape", "named_global"]
+
+
+# Stands in the memo for what was defined only in a part of a region that the graph does not hold.
+LOST: Final = -(1 << 62)
+
+
+def named_global(module: str, qualname: str) -> NoReturn:
+    """Stand, in what a pickler is given, for the global of these two names.
+
+    The C pickler writes a class or function as a global only if its own `__module__` and `__qualname__` lead
+    to it. For any other, a `reducer_override` returns `(named_global, (module, qualname))`, and
+    `canonicalise` writes the global in place of the call. The names are not renamed.
+
+    Raises:
+        TypeError: always; a pickle that calls it is not in canonical form.
+    """
+    raise TypeError(f"not a pickle in canonical form: it calls named_global({module!r}, {qualname!r})")
+
+
+_MARKER: Final = (named_global.__module__, named_global.__qualname__)
+
+
+class Tape:
+    """The tape, with the objects that occur on it.
+
+    An object is a number, its index in `counts` and `literals`.
+
+    Attributes:
+        tape: Pieces of bytes and, at the places listed in `occurrences`, objects.
+        occurrences: Indices into the tape; sorted only at the end.
+        counts: How often each object occurs.
+        literals: The opcode and argument that make a string; empty for other objects.
+        strings: Literal → object.
+        pairs: Global → the objects of its module and its qualified name.
+        places: Other object → index into the tape of its first occurrence.
+        names: What becomes `CanonicalPickle.globals`.
+    """
+
+    def __init__(self, rename: Callable[[str], str] | None) -> None:
+        self.tape: list[bytes | int] = [HEADER]
+        self.occurrences: list[int] = []
+        self.counts: list[int] = []
+        self.literals: list[bytes] = []
+        self.strings: dict[bytes, int] = {}
+        self.pairs: dict[int, tuple[int, int]] = {}
+        self.places: dict[int, int] = {}
+        self.names: list[tuple[str, str]] = []
+        self._globals: dict[tuple[int, int], int] = {}
+        self._rename = rename
+        self._renamed: dict[int, int] = {}
+        self.marker = -1
+        """The object of `named_global`, once the pickle has named it."""
+
+    def new(self, literal: bytes = b"") -> int:
+        """Make an object; a string if it has a literal."""
+        self.counts.append(0)
+        self.literals.append(literal)
+        return len(self.counts) - 1
+
+    def string(self, text: bytes) -> int:
+        """Return the object of the string that is *text* in UTF-8."""
+        literal = literal_of(text)
+        found = self.strings.get(literal)
+        if found is None:
+            found = self.strings[literal] = self.new(literal)
+        return found
+
+    def text(self, string: int) -> str:
+        """Return the text of a string."""
+        literal = self.literals[string]
+        return literal[1 + COUNTED[literal[0]] :].decode("utf-8", "surrogatepass")
+
+    def global_(self, module: int, qualname: int, *, final: bool = False) -> int:
+        """The object of the global that a pickle names by two strings; *final* ones are not renamed."""
+        if self._rename is not None and not final:
+            renamed = self._renamed.get(module)
+            if renamed is None:
+                renamed = self.string(self._rename(self.text(module)).encode("utf-8", "surrogatepass"))
+                self._renamed[module] = renamed
+            module = renamed
+        found = self._globals.get((module, qualname))
+        if found is None:
+            found = self._globals[module, qualname] = self.new()
+            self.pairs[found] = (module, qualname)
+            if self.marker < 0 and (self.text(module), self.text(qualname)) == _MARKER:
+                self.marker = found
+        return found
+
+    def define(self) -> int:
+        """Make an object of what the tape has built last."""
+        made = self.new()
+        self.places[made] = len(self.tape)
+        self.occur(made)
+        return made
+
+    def occur(self, thing: int) -> None:
+        """Put an object at the end of the tape, of a global the names first."""
+        if not self.counts[thing] and thing in self.pairs:
+            module, qualname = self.pairs[thing]
+            self.names.append((self.text(module), self.text(qualname)))
+            self.occur(module)
+            self.occur(qualname)
+            self.tape.append(b"\x93")
+        self.occurrences.append(len(self.tape))
+        self.tape.append(thing)
+        self.counts[thing] += 1
+
+    def join(self) -> bytes:
+        """Replace objects by definitions and fetches, and return the pickle."""
+        tape, counts, literals = self.tape, self.counts, self.literals
+        fetches: list[bytes | None] = [None] * len(counts)
+        entries = 0
+        self.occurrences.sort()
+        for place in self.occurrences:
+            thing = cast("int", tape[place])
+            fetch = fetches[thing]
+            if fetch is not None:
+                tape[place] = fetch
+            elif counts[thing] == 1:
+                tape[place] = literals[thing]
+            else:
+                tape[place] = literals[thing] + PUT
+                fetches[thing] = b"h%c" % entries if entries < 256 else b"j" + entries.to_bytes(4, "little")
+                entries += 1
+        return b"".join(cast("list[bytes]", tape))
