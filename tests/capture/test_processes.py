@@ -134,7 +134,6 @@ CELLS = [
 def test_cells_of_a_notebook(shell: str, tmp_path: Path) -> None:
     start = f"CELLS = {CELLS!r}\n"
     if shell == "IPython":
-        pytest.importorskip("IPython")
         start += """
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()

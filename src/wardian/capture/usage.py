@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import symtable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,4 +51,33 @@ def find_usage(source: str) -> Usage:
             runs_later = child.get_type() == "function" and child.get_name() not in _COMPREHENSIONS
             lazy = runs_later or "annotation" in str(child.get_type()).lower()
             todo.append((child, later if lazy else names))
-    return Usage(frozenset(at_once), frozenset(later))
+    return Usage(frozenset(at_once - _only_in_comprehensions(source)), frozenset(later))
+
+
+def _only_in_comprehensions(source: str) -> frozenset[str]:
+    """Return the names that only comprehensions bind, and only they use.
+
+    From Python 3.12 on the symbol table counts them among the names of the scope around (PEP 709).
+    """
+    if "for" not in source:
+        return frozenset()
+    bound: set[str] = set()
+    used: set[str] = set()
+    todo: list[tuple[ast.AST, frozenset[str]]] = [(ast.parse(source), frozenset())]
+    while todo:
+        node, around = todo.pop()
+        if isinstance(node, ast.Name) and node.id not in around:
+            used.add(node.id)
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            first, *_ = node.generators
+            todo.append((first.iter, around))  # is evaluated outside
+            inner = {
+                name.id for g in node.generators for name in ast.walk(g.target) if isinstance(name, ast.Name)
+            }
+            bound |= inner
+            around |= inner
+            todo += [(child, around) for child in ast.iter_child_nodes(node) if child is not first]
+            todo += [(child, around) for child in (first.target, *first.ifs)]
+            continue
+        todo += [(child, around) for child in ast.iter_child_nodes(node)]
+    return frozenset(bound - used)

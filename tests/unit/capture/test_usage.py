@@ -16,6 +16,9 @@ from wardian.capture.usage import find_usage
         ),
         pytest.param("f = lambda x: x + K", set(), {"K"}, id="lambda"),
         pytest.param("xs = [g(i) for i in R]", {"g", "R"}, set(), id="comprehension runs at once"),
+        pytest.param(
+            "xs = [h(i) for j in [k for k in R] for i in j if k]", {"h", "R", "k"}, set(), id="nested ones"
+        ),
         pytest.param("def f(model):\n    return model", set(), set(), id="a parameter is not a global"),
         pytest.param("def f():\n    global n\n    n = 1", set(), {"n"}, id="global that is set"),
         pytest.param("def f():\n    def g():\n        return K\n    return g", set(), {"K"}, id="nested"),
