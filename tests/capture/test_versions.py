@@ -57,9 +57,12 @@ with installed(sources):
 def _python(version: str) -> str | None:
     if version == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
-    found = shutil.which(f"python{version}")
-    done = found and subprocess.run([found, "-c", ""], capture_output=True, check=False)
-    return found if done and done.returncode == 0 else None
+    # pyenv puts a `python3.12` on the path that fails where it is not the chosen one.
+    of_pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv"), "versions").expanduser()
+    for found in (shutil.which(f"python{version}"), *of_pyenv.glob(f"{version}.*/bin/python")):
+        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return str(found)
+    return None
 
 
 def _run(python: str, code: str, file: Path, libraries: Path) -> None:
