@@ -98,7 +98,7 @@ class Drafting:
         }
         wanted = {(str(r.module), r.qualname) for r in named if r.module not in _HOW_TENSORS_ARE_PICKLED}
         paths = find_type_paths(self._obj, self.entry.name, wanted, original_name)
-        imported = {GlobalRef(ModuleName(m), "__name__") for pickled in pickles for m in pickled.modules}
+        imported = {GlobalRef(ModuleName(m), "") for pickled in pickles for m in pickled.modules}
         return make_trace(
             entry=self.entry.name,
             type=self._type,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wardian.names import ModuleName
+from wardian.names import GlobalRef, ModuleName
 
 __all__ = ["Import", "ImportContext", "ImportGraph"]
 
@@ -40,11 +40,16 @@ class Import:
     """Line number in the importer's source, from 1; 0 if not known."""
     context: ImportContext
     file: str = ""
-    """Path of the importer's source, or for PICKLED the path inside the object (`model.encoder`)."""
+    """Path of the importer's source, or for PICKLED where in the object (`model.encoder`), if known."""
+    qualname: str = ""
+    """For PICKLED what the pickle names in the module."""
 
     def __str__(self) -> str:
         if self.context is ImportContext.PICKLED:
-            return f"{self.file} is a {self.imported}"
+            named = GlobalRef(self.imported, self.qualname)
+            return (
+                f"{self.file} is a {named}" if self.file else f"the pickle of {self.importer} names {named}"
+            )
         place = f"{self.file}:{self.line}" if self.file else str(self.importer)
         return f"{place}: {self.importer} imports {self.imported} ({self.context})"
 

@@ -40,9 +40,10 @@ class GlobalRef:
 
     module: ModuleName
     qualname: str
+    """Empty for the module itself."""
 
     def __str__(self) -> str:
-        return f"{self.module}.{self.qualname}"
+        return f"{self.module}.{self.qualname}" if self.qualname else self.module
 
 
 def module_name(text: str) -> ModuleName:

@@ -277,11 +277,9 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 f"move {ref.qualname} to a module and import it from there",
             )
         elif ref.module not in known and ref.module not in trace.modules and not is_stdlib(ref.module):
-            refuse(
-                ref.module,
-                f"{ref.module}, which defines {ref.qualname}, cannot be found",
-                f"define {ref.qualname} in a module that can be imported: a file in a folder of sys.path",
-            )
+            what = f"{ref.module}, which defines {ref.qualname}," if ref.qualname else f"module {ref.module}"
+            found = "in a module that can be imported: a file in a folder of sys.path"
+            refuse(ref.module, f"{what} cannot be found", f"define {ref.qualname or 'it'} {found}")
     plan = _assemble(trace, decisions)
     problems += find_homeless(plan, plan.externs)
     if problems:

@@ -54,7 +54,7 @@ class Reductions:
     @property
     def globals(self) -> frozenset[GlobalRef]:
         """What the written modules are named by, as globals of a pickle are."""
-        return frozenset(GlobalRef(module, "__name__") for module in self.modules)
+        return frozenset(GlobalRef(module, "") for module in self.modules)
 
     # What objects call, by the names of `torch.package.PackageExporter`.
 

@@ -53,3 +53,13 @@ def test_a_step_reads_as_a_sentence_with_its_place() -> None:
     assert str(_edge("mylib", "numpy", 7)) == "mylib.py:7: mylib imports numpy (unconditional)"
     unknown = Import(ModuleName("mylib"), ModuleName("numpy"), 0, ImportContext.OBSERVED)
     assert str(unknown) == "mylib: mylib imports numpy (observed)"
+
+
+def test_an_import_by_a_pickle_says_where_and_what() -> None:
+    def pickled(place: str, qualname: str) -> str:
+        module = ModuleName("mylib.layers")
+        return str(Import(ModuleName("model"), module, 0, ImportContext.PICKLED, place, qualname))
+
+    assert pickled("model.encoder", "Encoder") == "model.encoder is a mylib.layers.Encoder"
+    assert pickled("", "rebuild") == "the pickle of model names mylib.layers.rebuild"
+    assert pickled("", "") == "the pickle of model names mylib.layers"

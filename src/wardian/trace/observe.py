@@ -124,10 +124,11 @@ def observe(draft: Draft) -> Observation:
 
 def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
-    # First, so that what torch imports is not taken for the object's need.
+    # First, so that what torch and the self-test import is not taken for the object's need.
     from wardian.tensors import selftest
     from wardian.tensors.storages import StorageReader, restoring
 
+    selftest.run(lambda: None, ())
     work = Path(request["folder"])
     draft = Path(request["archive"])
     storages = StorageReader(draft, {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__)

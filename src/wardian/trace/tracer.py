@@ -281,9 +281,9 @@ def make_trace(
     tracer.add_libraries(tracer.evidence.libraries, frozenset(tracer.evidence.operators))
     with batch():
         for ref in names:
-            tracer.edges.append(
-                Import(ModuleName(entry), ref.module, 0, ImportContext.PICKLED, paths.get(ref, entry))
-            )
+            place = paths.get(ref, "")
+            context = ImportContext.PICKLED
+            tracer.edges.append(Import(ModuleName(entry), ref.module, 0, context, place, ref.qualname))
         if evidence is None:
             loaded = frozenset(own for name in sys.modules if (own := tracer.own_name(name)) is not None)
             for name in loaded:
