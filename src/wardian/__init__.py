@@ -47,9 +47,9 @@ from wardian.errors import (
 if TYPE_CHECKING:
     import torch
 
+    from wardian.decisions import Plan
     from wardian.live.case import Case
     from wardian.packing import PackReport, pack, plan
-    from wardian.planning import Plan
     from wardian.policy import Policy
 
 __all__ = [
@@ -89,7 +89,7 @@ __version__ = "0.1.0"
 _LATE = {
     "Case": "wardian.live.case",
     "PackReport": "wardian.packing",
-    "Plan": "wardian.planning",
+    "Plan": "wardian.decisions",
     "Policy": "wardian.policy",
     "pack": "wardian.packing",
     "plan": "wardian.packing",

@@ -15,6 +15,7 @@ from typing import Literal
 
 from wardian.archive import ArchiveWriter, RecordDigest
 from wardian.collector import collector_paused
+from wardian.decisions import PackedFile, Plan
 from wardian.environment import is_stdlib
 from wardian.errors import PackError, Problem
 from wardian.graph import ImportContext
@@ -28,7 +29,6 @@ from wardian.manifest import (
     TensorEntry,
 )
 from wardian.names import ModuleName, RecordName, record_name
-from wardian.planning import PackedFile, Plan
 from wardian.rewrite import SHIMMED, compile_module, dump_code
 from wardian.source import batch
 

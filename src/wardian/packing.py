@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, amend, assemble
 from wardian.credentials import find_credentials
+from wardian.decisions import Plan
 from wardian.drafting import Drafting
 from wardian.errors import PlanError, ProofError, WardianWarning
 from wardian.manifest import Manifest
 from wardian.names import RecordName, record_name
 from wardian.pickling.paths import find_texts
-from wardian.planning import Plan, find_homeless, make_plan, with_hard
+from wardian.planning import find_homeless, make_plan, with_hard
 from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.reporters import Reporter, reporting

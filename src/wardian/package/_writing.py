@@ -11,11 +11,11 @@ import torch
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, assemble
+from wardian.decisions import FIRST_PARTY, Decision, PackedFile, Plan
 from wardian.environment import Distributions, is_stdlib
 from wardian.manifest import Entry, Extern, PackedDistribution, TensorEntry
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.package._closure import Closure, Member
-from wardian.planning import FIRST_PARTY, Decision, PackedFile, Plan
 from wardian.policy import Action
 
 __all__ = ["PickledEntry", "write"]
