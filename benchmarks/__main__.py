@@ -1,41 +1,69 @@
-"""Run every measurement and print one Markdown page.
+"""Run every measurement, print one Markdown page, and keep it.
 
-    python -m benchmarks [RUNS]
+    python -m benchmarks [RUNS] [--page FILE] [--only PART ...] [--folder FOLDER]
 
-RUNS is how often each program is timed, 5 if left out.
+RUNS is how often each program is timed, 3 if left out. The page goes to docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
+import textwrap
 from pathlib import Path
 
-from benchmarks import loading, packing, tensors
-from benchmarks.timing import machine
+from benchmarks import loading, package, packing, tensors
+from benchmarks.timing import HEAD, Row, machine
 
-HEAD = "| work | ours | theirs | ratio | target | |\n|---|---|---|---|---|---|"
-
-
-WEIGHTS = """
-## Weights
-
-Packed without proof, digests included; read when they were checked before. Memory is what comes beside the
-weights when writing, and what is resident after reading. A ratio below 1 is faster."""
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PARTS = ("loading", "package", "packing", "tensors")
 
 
 def main() -> None:
-    """Measure and print."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        rows = [comparison.row() for comparison in loading.measure(folder, runs)]
-        rows += packing.measure(folder, runs)
-        weights = tensors.measure(folder, runs)
-    print(f"# Benchmarks\n\n{machine()}; medians of {runs} runs.\n\n{HEAD}")
-    print("\n".join(rows))
-    print(WEIGHTS)
-    print("\n".join(weights))
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("runs", nargs="?", type=int, default=3)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--folder", help="where the files lie, such as /dev/shm")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    side_by_side = ""
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        for part, module in (("loading", loading), ("packing", packing), ("package", package)):
+            if part in options.only:
+                rows += module.measure(Path(name), options.runs)
+        if "tensors" in options.only:
+            found, side_by_side = tensors.measure(Path(name), options.runs)
+            rows += found
+    page = _page(rows, side_by_side, options.runs, options.folder)
+    print(page)
+    options.page.write_text(page)
+
+
+def _page(rows: list[Row], side_by_side: str, runs: int, folder: str | None) -> str:
+    where = "on the disk, and in the page cache" if folder is None else f"in {folder}"
+    table = "\n".join(row.row() for row in rows)
+    introduction = f"""
+        `make bench` measures all of this in one run and writes this page. {machine()}. Medians of {runs} runs,
+        the programs that are compared in turn; files lie {where}, and none is waited for. A ratio is ours / theirs:
+        below 1 is faster, or less. Targets without a word are for the ratio."""
+    return f"""# Benchmarks
+
+{textwrap.fill(textwrap.dedent(introduction).strip(), 110)}
+
+{HEAD}
+{table}
+
+## Weights, side by side
+
+Seconds; ours as a ratio of them; memory. Packed without proof, digests included; read when they were
+checked before. Memory is what a process takes beside the model: at most while it writes, and what is
+resident when it has read. Pages of a mapped file that were read to be checked are resident until the system
+needs them for something else.
+
+{side_by_side}
+"""
 
 
 if __name__ == "__main__":

@@ -1,86 +1,106 @@
-"""Compare wardian.package with torch.package in one run, as ratios of medians.
+"""Cases and wardian.package against torch.package: torchvision's resnet18 in a process where torch is warm.
 
-    python benchmarks/package.py
-
-Each export and each load runs in a process of its own, the two libraries in turn, because what one run
-imports the next would find. The model is torchvision's resnet18.
+Each export and each load runs in a process of its own, the libraries in turn, because what one run imports
+the next would find.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
+import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-RUNS = 5
-LIBRARIES = ("torch.package", "wardian.package")
+from benchmarks.timing import Comparison, Row
 
-EXPORT = """
+_LIBRARIES = ("wardian", "wardian.package", "torch.package")
+
+_EXPORT = """
 import importlib, json, sys, time, torch, torchvision
 package = importlib.import_module(sys.argv[1])
-model = torchvision.models.resnet18()
+model = torchvision.models.resnet18().eval()
 start = time.perf_counter()
-with package.PackageExporter(sys.argv[2]) as e:
-    # torch.package cannot do without the first rule.
-    e.extern(["numpy.**", "PIL.**", "sys", "io", "torchvision._C", "torchvision.image"])
-    e.intern("**")
-    e.save_pickle("model", "model.pkl", model)
+if sys.argv[1] == "wardian":
+    package.pack(model, sys.argv[2], inputs=(torch.zeros(1, 3, 64, 64),))
+else:
+    with package.PackageExporter(sys.argv[2]) as e:
+        # torch.package cannot do without the first rule.
+        e.extern(["numpy.**", "PIL.**", "sys", "io", "torchvision._C", "torchvision.image"])
+        e.intern("**")
+        e.save_pickle("model", "model.pkl", model)
 print(json.dumps({"export": time.perf_counter() - start}))
 """
 
-LOAD = """
-import importlib, json, resource, sys, time, torch
+_LOAD = """
+import importlib, json, sys, time, torch
 package = importlib.import_module(sys.argv[1])
-# Libraries outside of the package cost the same whoever imports them.
-for name in package.PackageImporter(sys.argv[2]).extern_modules:
+def load(path):
+    if sys.argv[1] == "wardian":
+        return package.load(path)
+    return package.PackageImporter(path).load_pickle("model", "model.pkl")
+def memory():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) * 1024 / 1e6
+# A warm process: all of torch and of libraries outside of the package that either of them needs is imported.
+for name in (*sys.argv[3].split(), "torch.fx", "torch._guards", "wardian.tensors.storages"):
     try:
         importlib.import_module(name)
     except ImportError:
         pass
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = memory()
 start = time.perf_counter()
-importer = package.PackageImporter(sys.argv[2])
-opened = time.perf_counter()
-model = importer.load_pickle("model", "model.pkl")
-loaded = time.perf_counter()
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start_again = time.perf_counter()
-importer.load_pickle("model", "model.pkl")
-print(json.dumps({
-    "open": opened - start, "load_pickle": loaded - opened, "open and load": loaded - start,
-    "load_pickle again": time.perf_counter() - start_again,
-    "memory of the load (MB)": (after - before) / 1024,
-}))
+model = load(sys.argv[2])
+loaded = time.perf_counter() - start
+after = memory()
+start = time.perf_counter()
+again = load(sys.argv[2])
+print(json.dumps({"load": loaded, "memory": after - before, "again": time.perf_counter() - start}))
 """
 
 
-def run(script: str, library: str, path: Path) -> dict[str, float]:
+def measure(folder: Path, runs: int) -> list[Row]:
+    """Export and load the model *runs* times with each library."""
+    figures: dict[tuple[str, str], list[float]] = {}
+    for number in range(runs + 1):
+        for library in _LIBRARIES:
+            path = folder / f"{library}.resnet18"
+            found = _run(_EXPORT, library, path)
+            if library != "wardian":
+                externs = _externs(path)
+            found |= _run(_LOAD, library, path, externs if library != "wardian" else "numpy PIL")
+            if number:  # the first fills caches
+                for key, value in found.items():
+                    figures.setdefault((library, key), []).append(value)
+
+    def row(what: str, key: str, ours: str, target: float | None = None, unit: str = "s") -> Row:
+        mine, theirs = tuple(figures[ours, key]), tuple(figures["torch.package", key])
+        return Comparison(what, "torch.package", mine, theirs, target, unit=unit)
+
+    rows = [
+        row("load resnet18, 47 MB, in a warm process", "load", "wardian", 0.5),
+        row("load resnet18 once more in that process", "again", "wardian"),
+        row("memory that loading resnet18 takes", "memory", "wardian", unit="MB"),
+    ]
+    for what, key in (("export", "export"), ("load", "load"), ("load once more", "again")):
+        rows.append(row(f"resnet18 with wardian.package: {what}", key, "wardian.package"))
+    return rows
+
+
+def _externs(path: Path) -> str:
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("extern_modules"))
+        return archive.read(name).decode()
+
+
+def _run(script: str, *arguments: object) -> dict[str, float]:
     process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, library, str(path)],
+        [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)],
         check=True,
         capture_output=True,
         text=True,
+        env=os.environ | {"WARDIAN_CACHE": str(Path(str(arguments[1])).with_name("cache"))},
     )
     return {key: float(value) for key, value in json.loads(process.stdout).items()}
-
-
-def main() -> None:
-    figures: dict[str, dict[str, list[float]]] = {library: {} for library in LIBRARIES}
-    with tempfile.TemporaryDirectory() as folder:
-        for _ in range(RUNS):
-            for library in LIBRARIES:
-                path = Path(folder, f"{library}.pt")
-                for script in (EXPORT, LOAD):
-                    for key, value in run(script, library, path).items():
-                        figures[library].setdefault(key, []).append(value)
-    print(f"{'':24}{LIBRARIES[0]:>16}{LIBRARIES[1]:>18}{'ratio':>8}")
-    for key in figures[LIBRARIES[0]]:
-        theirs, ours = (statistics.median(figures[library][key]) for library in LIBRARIES)
-        print(f"{key:24}{theirs:16.3f}{ours:18.3f}{ours / theirs if theirs else float('nan'):8.2f}")
-
-
-if __name__ == "__main__":
-    main()
