@@ -45,9 +45,9 @@ def _page(rows: list[Row], side_by_side: str, runs: int, folder: str | None) -> 
     where = "on the disk, and in the page cache" if folder is None else f"in {folder}"
     table = "\n".join(row.row() for row in rows)
     introduction = f"""
-        `make bench` measures all of this in one run and writes this page. {machine()}. Medians of {runs} runs,
-        the programs that are compared in turn; files lie {where}, and none is waited for. A ratio is ours / theirs:
-        below 1 is faster, or less. Targets without a word are for the ratio."""
+        `make bench` measures all of this in one run and writes this page. {machine()}. Medians of {runs}
+        runs, the programs that are compared in turn; files lie {where}, and none is waited for. A ratio is
+        ours / theirs: below 1 is faster, or less. Targets without a word are for the ratio."""
     return f"""# Benchmarks
 
 {textwrap.fill(textwrap.dedent(introduction).strip(), 110)}

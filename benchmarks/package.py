@@ -16,6 +16,9 @@ from benchmarks.timing import Comparison, Row
 
 _LIBRARIES = ("wardian", "wardian.package", "torch.package")
 
+_OUTSIDE = "numpy PIL PIL.Image torch.fx wardian.live wardian.tensors.storages"
+"""What loading the case imports beside its own modules."""
+
 _EXPORT = """
 import importlib, json, sys, time, torch, torchvision
 package = importlib.import_module(sys.argv[1])
@@ -42,8 +45,8 @@ def load(path):
 def memory():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) * 1024 / 1e6
-# A warm process: all of torch and of libraries outside of the package that either of them needs is imported.
-for name in (*sys.argv[3].split(), "torch.fx", "torch._guards", "wardian.tensors.storages"):
+# A warm process: the library itself is imported, and all that lies outside of the package.
+for name in sys.argv[3].split():
     try:
         importlib.import_module(name)
     except ImportError:
@@ -68,7 +71,7 @@ def measure(folder: Path, runs: int) -> list[Row]:
             found = _run(_EXPORT, library, path)
             if library != "wardian":
                 externs = _externs(path)
-            found |= _run(_LOAD, library, path, externs if library != "wardian" else "numpy PIL")
+            found |= _run(_LOAD, library, path, externs if library != "wardian" else _OUTSIDE)
             if number:  # the first fills caches
                 for key, value in found.items():
                     figures.setdefault((library, key), []).append(value)

@@ -1,4 +1,4 @@
-"""Comparisons; whole processes, timed in turn, so that a drift of the machine's speed meets both sides alike."""
+"""Comparisons; whole processes, timed in turn: a drift of the machine's speed then meets both sides."""
 
 from __future__ import annotations
 
