@@ -161,6 +161,7 @@ class Drafting:
             rename=self._origins,
             reduce_package=self._reductions.persistent_id,
             capture=self.capture,
+            tensors=self._storages,
         )
 
     def _observe(self, arguments: PickledObject | None) -> Observation:

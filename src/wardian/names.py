@@ -1,16 +1,17 @@
-"""Typed names: module names, record names, references to globals."""
+"""Typed names: module names, record names, references to globals and to tensors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 __all__ = [
     "GlobalRef",
     "LIVE_PREFIX",
     "ModuleName",
+    "PlainTensor",
     "RecordName",
     "ancestors",
     "module_name",
@@ -44,6 +45,21 @@ class GlobalRef:
 
     def __str__(self) -> str:
         return f"{self.module}.{self.qualname}" if self.qualname else self.module
+
+
+class PlainTensor(NamedTuple):
+    """What the pickle of a tensor says that `torch._utils._rebuild_tensor_v2` makes from one storage."""
+
+    storage: str
+    """Number of the storage (docs/format.md, 4.2)."""
+    kind: str
+    """Name of its class in `torch`."""
+    elements: int
+    """Of the storage."""
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    requires_grad: bool
 
 
 def module_name(text: str) -> ModuleName:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["RecordDigest", "digest_of", "new_blake3"]
 
 
+_SMALL = 1 << 16
+
+
 @dataclass(frozen=True, slots=True)
 class RecordDigest:
     """What the manifest says of the content of one record."""
@@ -36,7 +39,9 @@ def digest_of(data: Buffer, algorithm: Literal["sha256", "blake3"]) -> RecordDig
     if algorithm == "sha256":
         return RecordDigest(view.nbytes, algorithm, hashlib.sha256(view).hexdigest())
     make = _blake3()
-    return RecordDigest(view.nbytes, algorithm, make(view, max_threads=make.AUTO).hexdigest())
+    # To share out what is small takes longer than to hash it.
+    threads = make.AUTO if view.nbytes > _SMALL else 1
+    return RecordDigest(view.nbytes, algorithm, make(view, max_threads=threads).hexdigest())
 
 
 def new_blake3(*, all_cores: bool) -> blake3:

@@ -176,11 +176,11 @@ def central_header(name: bytes, method: int, crc: int, packed: int, size: int, o
         size: Bytes of the content before deflating.
         offset: Where the local header starts in the file, in bytes.
     """
-    # Only what does not fit stands in the extra field, in this order (APPNOTE 4.5.3).
-    wide = [value for value in (size, packed, offset) if value >= ZIP64_SIZE]
-    size, packed, offset = (_MARK if value >= ZIP64_SIZE else value for value in (size, packed, offset))
     version, extra = _VERSION, b""
-    if wide:
+    if size >= ZIP64_SIZE or packed >= ZIP64_SIZE or offset >= ZIP64_SIZE:
+        # Only what does not fit stands in the extra field, in this order (APPNOTE 4.5.3).
+        wide = [value for value in (size, packed, offset) if value >= ZIP64_SIZE]
+        size, packed, offset = (_MARK if value >= ZIP64_SIZE else value for value in (size, packed, offset))
         version, extra = _VERSION_ZIP64, struct.pack(f"<2H{len(wide)}Q", ZIP64_EXTRA, 8 * len(wide), *wide)
     return (
         CENTRAL.pack(

@@ -119,19 +119,20 @@ class ArchiveWriter:
         try:
             content = _small(data, size)
             if content is not None:
-                crc, hexdigest = crc32(content), digest_of(content, "blake3").hex
+                crc, digest = crc32(content), digest_of(content, "blake3")
                 header = layout.storage_header(entry, crc, size, offset)
                 self._gather(header, content)
             else:
                 self._write(layout.storage_header(entry, 0, size, offset))
                 crc, hexdigest = self._stream(data, size)
+                digest = RecordDigest(size, "blake3", hexdigest)
                 header = layout.storage_header(entry, crc, size, offset)
                 self._file.overwrite(offset, header)
         except BaseException:
             self.discard()
             raise
         self._central.append(layout.central_header(entry, layout.STORED, crc, size, size, offset))
-        self._digests[name] = RecordDigest(size, "blake3", hexdigest)
+        self._digests[name] = digest
         self._storages += 1
         self._storages_end = self._end
         return offset + len(header)

@@ -19,9 +19,10 @@ Whatever is not in a set keeps its place. `wardian.pickling.sets` sorts the item
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wardian.names import PlainTensor
 from wardian.pickling.opcodes import (
     ADDITEMS,
     BINGET,
@@ -31,6 +32,7 @@ from wardian.pickling.opcodes import (
     FROZENSET,
     GLOBAL,
     MEMOIZE,
+    NUMBERS,
     PUT,
     PUTS,
     SHORT_BINUNICODE,
@@ -65,7 +67,9 @@ class CanonicalPickle:
     globals: tuple[tuple[str, str], ...]
 
 
-def canonicalise(data: bytes, rename: Callable[[str], str] | None = None) -> CanonicalPickle:
+def canonicalise(
+    data: bytes, rename: Callable[[str], str] | None = None, tensors: Sequence[PlainTensor] = ()
+) -> CanonicalPickle:
     r"""Rewrite a pickle so that equal objects give equal bytes.
 
     The result loads to the same graph of objects, with the same identities, except that equal strings
@@ -76,6 +80,8 @@ def canonicalise(data: bytes, rename: Callable[[str], str] | None = None) -> Can
             read, never loaded.
         rename: Maps the module of every global to the one to write. Strings that merely look like a
             module name are left alone, also where the pickler shared one memo entry between both.
+        tensors: What a persistent id that is a number stands for. A model may have a hundred thousand, and
+            the pickler would take longer for them than everything else together.
 
     Returns:
         The canonical pickle and the globals it names.
@@ -83,6 +89,7 @@ def canonicalise(data: bytes, rename: Callable[[str], str] | None = None) -> Can
     Raises:
         ValueError: if *data* is malformed or uses what a case cannot hold (extension codes, out-of-band
             buffers); the message has the byte position.
+        TensorInSetError: if one of *tensors* is in a set.
 
     >>> import pickle
     >>> canonicalise(pickle.dumps({"b", "a"}, 4)).data
@@ -101,7 +108,7 @@ def canonicalise(data: bytes, rename: Callable[[str], str] | None = None) -> Can
     while True:
         output = Tape(rename)
         try:
-            _copy(data, output, regions)
+            _copy(data, output, regions, tensors)
         except _RegionsNeeded:
             regions = find_regions(data)
         except Unsortable as unsortable:
@@ -115,10 +122,13 @@ class _RegionsNeeded(Exception):  # noqa: N818  # not an error
     """There is a set that is not empty; find the regions first."""
 
 
-def _copy(data: bytes, output: Tape, regions: list[tuple[int, int]] | None) -> None:
+def _copy(
+    data: bytes, output: Tape, regions: list[tuple[int, int]] | None, tensors: Sequence[PlainTensor]
+) -> None:
     """Write the whole pickle to the tape.
 
     Raises:
+        TensorInSetError: if one of *tensors* is in a region.
         _RegionsNeeded: if *regions* is None and there is a set that is not empty.
         Unsortable: if one of the regions must be copied as it is.
     """
@@ -135,6 +145,8 @@ def _copy(data: bytes, output: Tape, regions: list[tuple[int, int]] | None) -> N
     # Memo entries made within regions: for each, the first index and the start of the region.
     first_entries: list[int] = []
     starts: list[int] = []
+    # Objects of the tensors; -1 for one that was not met so far.
+    met = [-1] * len(tensors)
 
     position = 2  # of the next opcode
     copied = 2  # everything before is on the tape
@@ -218,6 +230,18 @@ def _copy(data: bytes, output: Tape, regions: list[tuple[int, int]] | None) -> N
             occurs_at(len(tape))
             append(top)
             counts[top] += 1
+        elif op in NUMBERS and end + NUMBERS[op] <= size:
+            if end > copied:
+                append(data[copied:end])
+            position = copied = end + NUMBERS[op]
+            number = int.from_bytes(data[end + 1 : position - 1], "little")
+            if number >= len(met):
+                fail(end, f"persistent id {number}, but there are {len(met)} tensors")
+            top = met[number]
+            if top < 0:
+                top = met[number] = output.tensor(tensors[number])
+            else:
+                output.occur(top)
         elif op == STACK_GLOBAL:
             if top < 0 or end > copied or not literals[top]:
                 fail(end, "STACK_GLOBAL without two strings")

@@ -18,6 +18,7 @@ __all__ = [
     "HEADER",
     "MARK",
     "MEMOIZE",
+    "NUMBERS",
     "POP",
     "POP_MARK",
     "PUT",
@@ -74,6 +75,8 @@ COUNTED: Final = {
     SHORT_BINUNICODE: 1,
     _BINUNICODE8: 8,
 }
+# Opcodes of numbers that can be a persistent id: how long they are, BINPERSID included.
+NUMBERS: Final = {ord("K"): 3, ord("M"): 4, ord("J"): 6}
 STRINGS: Final = (SHORT_BINUNICODE, _BINUNICODE, _BINUNICODE8)
 FETCHES: Final = (BINGET, _LONG_BINGET)
 PUTS: Final = (_BINPUT, _LONG_BINPUT)
@@ -92,7 +95,10 @@ def _run_of(opcodes: bytes, others: bytes = rb"K.|M..|J.{4}|G.{8}") -> Callable[
     return re.compile(rb"(?:[%b]++|%b)*+" % (re.escape(opcodes), others), re.DOTALL).match
 
 
-run_of_plain: Final = _run_of(_PLAIN)
+# Not the persistent ids that are numbers: those are places in a list of tensors.
+run_of_plain: Final = _run_of(
+    bytes(op for op in _PLAIN if op != ord("Q")), rb"K.(?!Q)|M..(?!Q)|J.{4}(?!Q)|G.{8}|Q"
+)
 # The same without the opcodes that touch marks, and with those of the memo: to find marks quickly.
 run_without_marks: Final = _run_of(
     bytes(op for op in _PLAIN if op not in b"(teu") + b"\x93\x94",

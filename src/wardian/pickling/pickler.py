@@ -11,14 +11,15 @@ import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from wardian.capture.session import Capture, Global
 from wardian.collector import collector_paused
 from wardian.errors import Problem, UnpicklableError
-from wardian.names import original_name
+from wardian.names import PlainTensor, original_name
 from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path
+from wardian.pickling.sets import TensorInSetError
 from wardian.pickling.tape import named_global
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "PROTOCOL",
     "PersistentId",
     "PickledObject",
+    "PlainTensors",
     "ReducePackage",
     "module_of",
     "pickle_object",
@@ -41,6 +43,16 @@ _ATOMS: frozenset[type] = frozenset(
 PersistentId = Callable[[Any], tuple[Any, ...] | None]
 ReducePackage = Callable[[Any], tuple[Any, ...]]
 """Returns the persistent id of an object with `__reduce_package__` (docs/format.md, 4.3)."""
+
+
+class PlainTensors(Protocol):
+    """Knows the tensors that need not be asked how they are pickled."""
+
+    kind: type
+    """Their class."""
+
+    def describe(self, obj: Any) -> PlainTensor | None:
+        """Return what is written for *obj*, an instance of `kind`; None if it has to be asked."""
 
 
 class NotPicklableError(UnpicklableError, pickle.PicklingError):
@@ -67,6 +79,7 @@ class _Hooks:
     reduce_package: ReducePackage | None
     reduce_global: Callable[[Any], Any] | None
     capture: Capture | None
+    tensors: PlainTensors | None = None
 
 
 class _Pickler(pickle.Pickler):
@@ -79,15 +92,22 @@ class _Pickler(pickle.Pickler):
         super().__init__(file, protocol=PROTOCOL)
         self._hooks = hooks
         self._without_id: set[type] = set(_ATOMS)
+        self._tensor = None if hooks.tensors is None else hooks.tensors.kind
+        # The tensors are held: were one freed, the next could get its id.
+        self._numbers: dict[int, tuple[int, Any]] = {}
+        self.tensors: list[PlainTensor] = []
+        """What the persistent ids that are numbers stand for."""
         self.modules: list[str] = []
         self.error: Exception | None = None
         """What a `__reduce_package__`, or writing a storage, raised."""
 
-    def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
+    def persistent_id(self, obj: Any) -> tuple[Any, ...] | int | None:
         kind = type(obj)
         if kind in self._without_id:
             return None
         try:
+            if kind is self._tensor:
+                return self._number(obj)
             pid = self._hooks.persistent_id(obj)
         except OSError as error:  # of the disk: nothing is wrong with the object
             self.error = error
@@ -103,6 +123,19 @@ class _Pickler(pickle.Pickler):
                 self.error = error
                 raise
         return pid
+
+    def _number(self, tensor: Any) -> int | None:
+        known = self._numbers.get(id(tensor))
+        if known is not None:
+            return known[0]
+        assert self._hooks.tensors is not None
+        described = self._hooks.tensors.describe(tensor)
+        if described is None:
+            return None
+        number = len(self.tensors)
+        self._numbers[id(tensor)] = number, tensor
+        self.tensors.append(described)
+        return number
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, types.ModuleType):
@@ -151,6 +184,7 @@ def pickle_object(
     reduce_package: ReducePackage | None = None,
     reduce_global: Callable[[Any], Any] | None = None,
     capture: Capture | None = None,
+    tensors: PlainTensors | None = None,
 ) -> PickledObject:
     """Pickle *obj* in canonical form.
 
@@ -166,6 +200,8 @@ def pickle_object(
             `pickle.Pickler.reducer_override` is; it may raise.
         capture: Takes classes and functions that no import leads to. None leaves them to Python, which
             refuses them.
+        tensors: Writes plain tensors without asking each, which takes a multiple of the time. The pickle
+            is the same.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
@@ -173,10 +209,12 @@ def pickle_object(
         Exception: what a `__reduce_package__` raises.
     """
     buffer = io.BytesIO()
-    hooks = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture)
+    # Whoever looks for what fails asks each object.
+    asking = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture)
+    hooks = replace(asking, tensors=tensors)
     pickler = _Pickler(buffer, hooks)
     if capture is not None:
-        capture.fails = partial(_why_not, hooks)
+        capture.fails = partial(_why_not, asking)
     try:
         pickler.dump(obj)
         if capture is not None:
@@ -189,8 +227,19 @@ def pickle_object(
     except Exception as error:
         if pickler.error is error:  # of an API of its own, whose callers know its errors
             raise
-        raise _diagnose(obj, name, hooks, error) from error
-    canonical = canonicalise(buffer.getvalue(), rename)
+        raise _diagnose(obj, name, asking, error) from error
+    try:
+        canonical = canonicalise(buffer.getvalue(), rename, pickler.tensors)
+    except TensorInSetError:
+        return pickle_object(
+            obj,
+            name=name,
+            persistent_id=persistent_id,
+            rename=rename,
+            reduce_package=reduce_package,
+            reduce_global=reduce_global,
+            capture=capture,
+        )
     return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
 
 

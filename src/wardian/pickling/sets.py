@@ -40,13 +40,17 @@ from wardian.pickling.opcodes import (
 )
 from wardian.pickling.tape import LOST, Tape
 
-__all__ = ["Region", "Unsortable", "find_regions"]
+__all__ = ["Region", "TensorInSetError", "Unsortable", "find_regions"]
 
 
 # A key longer than this is replaced by its digest, because keys hold the keys of what lies inside.
 _LONGEST_KEY: Final = 1024
 # Rounds of refinement for items in reference cycles; those that still look alike keep their order.
 _MOST_ROUNDS: Final = 32
+
+
+class TensorInSetError(Exception):
+    """A tensor that is given as a number is in a set: give it to the pickler as it is."""
 
 
 class Unsortable(Exception):  # noqa: N818  # not an error
@@ -241,6 +245,8 @@ class Region:
                 entries.append(self._share(stack))
             elif op in _OPERANDS:
                 parts = self._take(stack, marks, _OPERANDS[op], position)
+                if op == ord("Q") and type(parts[0]) is bytes:
+                    raise TensorInSetError
                 named = self._named_global(parts)
                 stack.append(_Node(len(stack), parts, token) if named is None else named)
             elif op in _MUTATIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NoReturn, cast
 
+from wardian.names import PlainTensor
 from wardian.pickling.opcodes import COUNTED, HEADER, PUT, literal_of
 
 __all__ = ["LOST", "Tape", "named_global"]
@@ -58,6 +59,9 @@ class Tape:
         self._globals: dict[tuple[int, int], int] = {}
         self._rename = rename
         self._renamed: dict[int, int] = {}
+        self._fixed: tuple[int, int, int, int] | None = None
+        self._kinds: dict[str, int] = {}
+        self._numbers: dict[tuple[object, ...], bytes] = {}
         self.marker = -1
         """The object of `named_global`, once the pickle has named it."""
 
@@ -103,6 +107,45 @@ class Tape:
         self.occur(made)
         return made
 
+    def tensor(self, tensor: PlainTensor) -> int:
+        """Write a tensor as the pickler would, and return its object."""
+        if self._fixed is None:
+            rebuild = self._global_named("torch._utils", "_rebuild_tensor_v2")
+            no_hooks = self._global_named("collections", "OrderedDict")
+            self._fixed = rebuild, self.string(b"storage"), self.string(b"cpu"), no_hooks
+        rebuild, storage, cpu, no_hooks = self._fixed
+        key, kind_name, *numbers = tensor
+        kind = self._kinds.get(kind_name)
+        if kind is None:
+            kind = self._kinds[kind_name] = self._global_named("torch", kind_name)
+        known = tuple(numbers)
+        written = self._numbers.get(known)
+        if written is None:
+            written = self._numbers[known] = _numbers_of(tensor)
+        tape, counts, occurs_at = self.tape, self.counts, self.occurrences.append
+        for piece in (
+            rebuild,
+            b"((",
+            storage,
+            kind,
+            self.string(key.encode()),
+            cpu,
+            written,
+            no_hooks,
+            b")RtR",
+        ):
+            if type(piece) is int:
+                if not counts[piece]:
+                    self.occur(piece)
+                    continue
+                occurs_at(len(tape))
+                counts[piece] += 1
+            tape.append(piece)
+        return self.define()
+
+    def _global_named(self, module: str, qualname: str) -> int:
+        return self.global_(self.string(module.encode()), self.string(qualname.encode()))
+
     def occur(self, thing: int) -> None:
         """Put an object at the end of the tape, of a global the names first."""
         if not self.counts[thing] and thing in self.pairs:
@@ -133,3 +176,30 @@ class Tape:
                 fetches[thing] = b"h%c" % entries if entries < 256 else b"j" + entries.to_bytes(4, "little")
                 entries += 1
         return b"".join(cast("list[bytes]", tape))
+
+
+def _numbers_of(tensor: PlainTensor) -> bytes:
+    """The middle of a tensor: from the number of elements on, to whether it needs a gradient."""
+    gradient = b"\x88" if tensor.requires_grad else b"\x89"
+    sizes = _integers(tensor.shape) + _integers(tensor.stride)
+    return _integer(tensor.elements) + b"tQ" + _integer(tensor.offset) + sizes + gradient
+
+
+def _integer(value: int) -> bytes:
+    """A number, which is not negative, as CPython's `save_long` writes it."""
+    if value < 1 << 8:
+        return b"K%c" % value
+    if value < 1 << 16:
+        return b"M" + value.to_bytes(2, "little")
+    if value < 1 << 31:
+        return b"J" + value.to_bytes(4, "little")
+    size = value.bit_length() // 8 + 1
+    return b"\x8a%c" % size + value.to_bytes(size, "little")
+
+
+def _integers(values: tuple[int, ...]) -> bytes:
+    """A tuple of such numbers, as CPython's `save_tuple` writes it."""
+    numbers = b"".join(map(_integer, values))
+    if len(values) > 3:
+        return b"(" + numbers + b"t"
+    return numbers + (b")", b"\x85", b"\x86", b"\x87")[len(values)]

@@ -6,6 +6,7 @@ What is described can be made again from storage records alone, without unpickli
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any, Protocol, cast
 
@@ -208,6 +209,7 @@ def _parts(tensors: Mapping[str, torch.Tensor], key_of: _KeyOf) -> dict[str, Ten
     return parts
 
 
+@cache
 def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 

@@ -34,7 +34,11 @@ def named_tensors(obj: Any, prefix: str = "") -> Iterator[NamedTensor]:
         )
     elif isinstance(obj, Mapping):
         for key, value in obj.items():
-            if isinstance(key, str):
+            if not isinstance(key, str):
+                continue
+            if type(value) is torch.Tensor:  # as most are, of which there may be very many
+                yield NamedTensor(prefix + key, value, "buffer")
+            else:
                 yield from named_tensors(value, f"{prefix}{key}.")
     elif isinstance(obj, list | tuple):
         for index, value in enumerate(obj):

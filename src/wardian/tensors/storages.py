@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch.serialization import _get_restore_location, location_tag
 from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
-from wardian.names import RecordName
+from wardian.names import PlainTensor, RecordName
 from wardian.tensors.host import bytes_on_host
 
 __all__ = ["StorageReader", "StorageWriter", "restoring", "storage_record"]
@@ -32,6 +34,21 @@ def _storage_class(dtype: torch.dtype) -> Any:
     if kind is None:
         raise TypeError(f"PyTorch has no storage of {dtype}, so that no pickle can name it")
     return kind
+
+
+# Those that torch pickles with a typed storage; of the others `_rebuild_tensor_v3` takes an untyped one.
+_NAMES: dict[torch.dtype, str] = {
+    dtype: kind.__name__ for dtype, kind in _CLASSES.items() if dtype not in torch.storage._new_dtypes()
+}
+
+
+@cache
+def _reduces_as_known() -> bool:
+    """Tell whether this torch pickles a plain tensor as `StorageWriter.describe` says."""
+    sample = torch.ones(2, 3)[:, 1:]
+    function, (storage, *rest) = sample.__reduce_ex__(4)
+    known = [1, (2, 2), (3, 1), False, OrderedDict()]
+    return function is torch._utils._rebuild_tensor_v2 and type(storage) is TypedStorage and rest == known
 
 
 def storage_record(key: str) -> RecordName:
@@ -81,6 +98,35 @@ class StorageWriter:
     def _number(self, storage: UntypedStorage) -> str:
         """Return the number under which the archive will know *storage*, which it does not have yet."""
         return str(len(self._known))
+
+    kind = torch.Tensor
+    """Of the tensors that `describe` knows; subclasses have their own ways."""
+
+    def describe(self, tensor: torch.Tensor) -> PlainTensor | None:
+        """Return what `Tensor.__reduce_ex__` says of a plain tensor of the CPU, None of any other."""
+        if (
+            tensor.layout is not torch.strided
+            or tensor.__dict__
+            or tensor.is_quantized
+            or tensor.is_nested
+            or tensor._backward_hooks
+            or tensor.is_conj()
+            or tensor.is_neg()
+            or not tensor.is_cpu
+            or tensor.dtype not in _NAMES
+            or not _reduces_as_known()
+        ):
+            return None
+        storage = tensor.untyped_storage()
+        return PlainTensor(
+            self.add(storage),
+            _NAMES[tensor.dtype],
+            storage.nbytes() // tensor.dtype.itemsize,
+            tensor.storage_offset(),
+            tuple(tensor.shape),
+            tensor.stride(),
+            tensor.requires_grad,
+        )
 
     def key_of(self, tensor: torch.Tensor) -> str | None:
         """Return the number of the storage of *tensor*, or None if it was not written."""
@@ -176,7 +222,7 @@ class StorageReader:
         storage = self._loaded.get(key)
         if storage is None:
             place = self._offsets(key)
-            if place is not None and torch._guards.detect_fake_mode(None) is not None:
+            if place is not None and _faking():
                 storage = self._fake(place[1], location)
             else:
                 storage = self._restore(self._shared(key), location)
@@ -222,6 +268,13 @@ class StorageReader:
         part = self._whole[offset : offset + size]
         assert isinstance(part, UntypedStorage)
         return part
+
+
+def _faking() -> bool:
+    """Tell whether tensors are faked in this thread."""
+    # `detect_fake_mode` takes long to see that they are not.
+    possible = torch._C._len_torch_dispatch_stack() or torch._guards.TracingContext.try_get()
+    return bool(possible) and torch._guards.detect_fake_mode(None) is not None
 
 
 class _Devices(dict[Any, Any]):
