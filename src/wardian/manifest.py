@@ -200,9 +200,13 @@ class Manifest:
 
         Equal manifests give equal bytes, and `Manifest.from_json(m.to_json()) == m`.
         """
-        return json.dumps(
-            self, default=_to_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        ).encode()
+        parts = {f.name: _dumps(getattr(self, f.name)) for f in fields(self) if f.name not in _MANY}
+        # There may be a hundred thousand of these, and the encoder asks for each and sorts its keys.
+        parts["tensors"] = f"[{','.join(map(_tensor_json, self.tensors))}]"
+        records = [f"{_quoted(name)}:{_digest_json(d)}" for name, d in sorted(self.records.items())]
+        parts["records"] = f"{{{','.join(records)}}}"
+        keys = [f'"{name}":{text}' for name, text in sorted(parts.items())]
+        return f"{{{','.join(keys)}}}".encode()
 
     @classmethod
     @collector_paused()
@@ -258,6 +262,32 @@ def _no_floats(text: str) -> Any:
     raise ValueError(f"{text} is not an integer")
 
 
+_MANY = ("tensors", "records")
+_quoted: Callable[[str], str] = json.encoder.encode_basestring
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, default=_to_plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _tensor_json(tensor: TensorEntry) -> str:
+    if tensor.form is not None:
+        return _dumps(tensor)
+    record = "null" if tensor.record is None else _quoted(tensor.record)
+    return (
+        f'{{"dtype":{_quoted(tensor.dtype)},"entry":{_quoted(tensor.entry)},"form":null,'
+        f'"kind":"{tensor.kind}","name":{_quoted(tensor.name)},"offset":{tensor.offset},"record":{record},'
+        f'"requires_grad":{"true" if tensor.requires_grad else "false"},'
+        f'"shape":[{",".join(map(str, tensor.shape))}],"stride":[{",".join(map(str, tensor.stride))}]}}'
+    )
+
+
+def _digest_json(digest: RecordDigest) -> str:
+    if digest.algorithm == "blake3":
+        return f'{{"blake3":"{digest.hex}","size":{digest.size}}}'
+    return f'{{"sha256":"{digest.hex}","size":{digest.size}}}'
+
+
 _field_names: dict[type, tuple[str, ...]] = {}
 
 
@@ -267,8 +297,6 @@ def _to_plain(value: Any) -> Any:
     names = _field_names.get(kind)
     if names is not None:
         return {name: getattr(value, name) for name in names}
-    if isinstance(value, RecordDigest):
-        return {"size": value.size, value.algorithm: value.hex}
     if isinstance(value, Mapping):
         return dict(value)
     _field_names[kind] = tuple(f.name for f in fields(value))

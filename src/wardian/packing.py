@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, amend, assemble
+from wardian.collector import collector_paused
 from wardian.credentials import find_credentials
 from wardian.decisions import Plan
 from wardian.drafting import Drafting
@@ -74,6 +75,7 @@ class PackReport:
         )
 
 
+@collector_paused()
 def pack(
     obj: Any,
     path: str | os.PathLike[str],

@@ -42,4 +42,6 @@ def test_a_manifest_comes_back_from_its_json(manifest: Manifest) -> None:
     again = Manifest.from_json(data, path=None)
     assert again == manifest
     assert again.to_json() == data
+    canonical = json.dumps(json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert data.decode() == canonical
     _SCHEMA.validate(json.loads(data))

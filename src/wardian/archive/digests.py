@@ -36,12 +36,13 @@ def digest_of(data: Buffer, algorithm: Literal["sha256", "blake3"]) -> RecordDig
     'e3b0c44298fc1c14'
     """
     view = memoryview(data)
+    size = view.nbytes
     if algorithm == "sha256":
-        return RecordDigest(view.nbytes, algorithm, hashlib.sha256(view).hexdigest())
+        return RecordDigest(size, algorithm, hashlib.sha256(view).hexdigest())
     make = _blake3()
     # To share out what is small takes longer than to hash it.
-    threads = make.AUTO if view.nbytes > _SMALL else 1
-    return RecordDigest(view.nbytes, algorithm, make(view, max_threads=threads).hexdigest())
+    hasher = make(view) if size <= _SMALL else make(view, max_threads=make.AUTO)
+    return RecordDigest(size, algorithm, hasher.hexdigest())
 
 
 def new_blake3(*, all_cores: bool) -> blake3:

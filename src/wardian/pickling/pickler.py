@@ -48,8 +48,9 @@ ReducePackage = Callable[[Any], tuple[Any, ...]]
 class PlainTensors(Protocol):
     """Knows the tensors that need not be asked how they are pickled."""
 
-    kind: type
-    """Their class."""
+    @property
+    def kind(self) -> type:
+        """Their class."""
 
     def describe(self, obj: Any) -> PlainTensor | None:
         """Return what is written for *obj*, an instance of `kind`; None if it has to be asked."""

@@ -46,7 +46,7 @@ _NAMES: dict[torch.dtype, str] = {
 def _reduces_as_known() -> bool:
     """Tell whether this torch pickles a plain tensor as `StorageWriter.describe` says."""
     sample = torch.ones(2, 3)[:, 1:]
-    function, (storage, *rest) = sample.__reduce_ex__(4)
+    function, (storage, *rest) = sample.__reduce_ex__(4)  # type: ignore[no-untyped-call]
     known = [1, (2, 2), (3, 1), False, OrderedDict()]
     return function is torch._utils._rebuild_tensor_v2 and type(storage) is TypedStorage and rest == known
 
@@ -122,8 +122,8 @@ class StorageWriter:
             self.add(storage),
             _NAMES[tensor.dtype],
             storage.nbytes() // tensor.dtype.itemsize,
-            tensor.storage_offset(),
-            tuple(tensor.shape),
+            int(tensor.storage_offset()),
+            tensor.shape,
             tensor.stride(),
             tensor.requires_grad,
         )
