@@ -46,6 +46,7 @@ from wardian.errors import (
 
 if TYPE_CHECKING:
     import torch
+    from typing_extensions import Buffer
 
     from wardian.decisions import Plan
     from wardian.live.case import Case
@@ -97,12 +98,12 @@ _LATE = {
 
 
 def open(  # noqa: A001  the verb of the contract
-    path: str | os.PathLike[str] | bytes | BinaryIO, *, verify: bool = True
+    path: str | os.PathLike[str] | Buffer | BinaryIO, *, verify: bool = True
 ) -> Case:
     """Open a case without running any of its code.
 
     Args:
-        path: The file, its content as bytes, or an open binary file.
+        path: The file, its content as bytes or another buffer, or an open binary file.
         verify: Check weights before their first use on this machine. With False a damaged weight is not
             noticed; code, pickles and manifest are always checked. `Case.verify` checks all, at once.
 
@@ -122,7 +123,7 @@ def open(  # noqa: A001  the verb of the contract
 
 
 def load(
-    path: str | os.PathLike[str] | bytes | BinaryIO,
+    path: str | os.PathLike[str] | Buffer | BinaryIO,
     *,
     name: str | None = None,
     map_location: Any = None,
@@ -132,7 +133,7 @@ def load(
     """Load an object from a case. The case stays open as long as the process runs.
 
     Args:
-        path: The file, its content as bytes, or an open binary file.
+        path: The file, its content as bytes or another buffer, or an open binary file.
         name: The entry point; may be left out if there is one.
         map_location: Where tensors go, as for `torch.load`.
         share: Use the installed library instead of the packed copy where all its sources are the same,
@@ -156,13 +157,13 @@ def load(
         raise
 
 
-def requirements(path: str | os.PathLike[str] | bytes | BinaryIO, *, soft: bool = False) -> tuple[str, ...]:
+def requirements(path: str | os.PathLike[str] | Buffer | BinaryIO, *, soft: bool = False) -> tuple[str, ...]:
     """Return what a case needs installed, as PEP 508 lines for `pip install`.
 
     Nothing of the case is run, and it need not fit this environment.
 
     Args:
-        path: The file, its content as bytes, or an open binary file.
+        path: The file, its content as bytes or another buffer, or an open binary file.
         soft: Also list what the case loads without, and what only code uses that its self-test does not
             reach.
 

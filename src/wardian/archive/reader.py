@@ -30,6 +30,8 @@ from wardian.names import RecordName
 if TYPE_CHECKING:
     from mmap import mmap as Mapped  # noqa: N812
 
+    from typing_extensions import Buffer
+
 __all__ = ["ArchiveReader"]
 
 _END_OF_A_CASE = b"/" + layout.SEAL.encode()
@@ -66,7 +68,7 @@ class ArchiveReader:
     manifest: bytes
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str] | bytes | BinaryIO) -> ArchiveReader:
+    def open(cls, source: str | os.PathLike[str] | Buffer | BinaryIO) -> ArchiveReader:
         """Open an archive and check its structure.
 
         Args:
@@ -154,8 +156,14 @@ class ArchiveReader:
         return self._status is not None and self.path is not None and _identity(self.path) == self._status
 
     def stamp(self) -> str | None:
-        """Return what tells the file from others and from itself after a change; None if it has changed."""
-        return ":".join(map(str, self._status)) if self._status is not None and self.is_unchanged() else None
+        """Return what tells the file from others, and from itself after a change; None if it is in memory."""
+        if self._status is None or self.path is None:
+            return None
+        now = _identity(self.path)
+        if now is None or now[:2] != self._status[:2]:
+            # Another file has its name. What is mapped has none by now, by which anyone could change it.
+            now = self._status
+        return ":".join(map(str, now))
 
     def whole(self) -> memoryview:
         """Return the content of the archive without copying it; as for `view`."""
@@ -364,10 +372,13 @@ def _is_ours(first: bytes) -> bool:
     return first.startswith(b"case/") or first.endswith(b"/.data/0.storage")
 
 
-def _load(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[Path | None, bytes | Mapped]:
+def _load(source: str | os.PathLike[str] | Buffer | BinaryIO) -> tuple[Path | None, bytes | Mapped]:
     """Return the path, if there is one, and the content."""
     if isinstance(source, bytes):
         return None, source
+    if isinstance(source, bytearray | memoryview):
+        # A copy: it must stay what it was when it was checked.
+        return None, bytes(source)
     if isinstance(source, (str, os.PathLike)):
         with Path(source).open("rb") as file:
             return Path(source).absolute(), _content(file)

@@ -27,6 +27,7 @@ from wardian.names import RecordName, module_name
 
 if TYPE_CHECKING:
     import torch
+    from typing_extensions import Buffer
 
     from wardian.tensors.mapping import TensorMapping
     from wardian.tensors.selftest import Difference
@@ -117,12 +118,12 @@ class Case:
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str] | bytes | BinaryIO, *, share: bool = False, verify: bool = True
+        cls, path: str | os.PathLike[str] | Buffer | BinaryIO, *, share: bool = False, verify: bool = True
     ) -> Case:
         """Open a case: parse it and check it against the environment; no packed code runs.
 
         Args:
-            path: The file, its bytes, or an open binary file.
+            path: The file, its content as bytes or another buffer, or an open binary file.
             share: Serve installed libraries instead of packed copies whose sources are the same.
             verify: Check weights before their first use on this machine. Code, pickles and manifest are
                 always checked.

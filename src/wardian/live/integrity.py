@@ -100,7 +100,7 @@ class StorageChecks:
     def _remember(self, archive: ArchiveReader, stamp: str | None) -> None:
         """Note for later processes that every storage was checked, if the file is still the same."""
         note = None if archive.digest is None else _note(archive.digest)
-        if note is not None and stamp is not None and archive.stamp() == stamp:
+        if note is not None and stamp is not None and archive.is_unchanged() and archive.stamp() == stamp:
             _write(note, stamp)
 
     def _refreshed(self, archive: ArchiveReader) -> str | None:

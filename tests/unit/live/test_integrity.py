@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 import wardian
 from wardian.live.files import cache_folder
+from wardian.names import RecordName
 
 
 @pytest.fixture
@@ -47,6 +49,56 @@ def test_a_flipped_bit_is_found_whatever_reads_the_weights(case: Path, use: str,
     with wardian.open(case) as opened, pytest.raises(wardian.CorruptCaseError) as caught:
         uses[use](opened)
     assert caught.value.record == record
+
+
+def _change(path: Path, offset: int) -> None:
+    """Flip a bit in place, and set the time of the last change back."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(offset)
+        (old,) = file.read(1)
+        file.seek(offset)
+        file.write(bytes([old ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_a_file_that_is_open_and_changed_is_checked_at_each_change(case: Path) -> None:
+    with wardian.open(case) as opened:
+        offset, _ = opened.root.archive.location(RecordName(".data/0.storage"))
+        opened.load()
+        for _ in range(3):
+            _change(case, offset)
+            with pytest.raises(wardian.CorruptCaseError):
+                opened.load()
+            _change(case, offset)
+            opened.load()
+
+
+def test_a_file_that_is_open_and_replaced_stays_readable(case: Path) -> None:
+    with wardian.open(case) as opened:
+        expected = opened.load()["weight"]
+        other = case.with_name("other.case")
+        wardian.pack({"weight": torch.zeros(3)}, other, prove=False)
+        other.replace(case)
+        assert torch.equal(opened.load()["weight"], expected)
+        folder = cache_folder()
+        assert folder is not None
+        stamp = (folder / "verified" / opened.digest).read_text()
+        opened.load()
+        assert (folder / "verified" / opened.digest).read_text() == stamp
+
+
+@pytest.mark.parametrize("content", [b"", b"another file", b"\xff" * 1000, bytes(3)])
+def test_a_damaged_note_counts_for_nothing(case: Path, content: bytes) -> None:
+    with wardian.open(case) as opened:
+        opened.load()
+        digest = opened.digest
+    folder = cache_folder()
+    assert folder is not None
+    (folder / "verified" / digest).write_bytes(content)
+    _flip(case, ".data/0.storage")
+    with wardian.open(case) as opened, pytest.raises(wardian.CorruptCaseError):
+        opened.load()
 
 
 def test_from_memory_too(case: Path) -> None:
