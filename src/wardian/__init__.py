@@ -46,7 +46,6 @@ from wardian.errors import (
 
 if TYPE_CHECKING:
     import torch
-    from typing_extensions import Buffer
 
     from wardian.decisions import Plan
     from wardian.live.case import Case
@@ -98,7 +97,7 @@ _LATE = {
 
 
 def open(  # noqa: A001  the verb of the contract
-    path: str | os.PathLike[str] | Buffer | BinaryIO, *, verify: bool = True
+    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, verify: bool = True
 ) -> Case:
     """Open a case without running any of its code.
 
@@ -123,7 +122,7 @@ def open(  # noqa: A001  the verb of the contract
 
 
 def load(
-    path: str | os.PathLike[str] | Buffer | BinaryIO,
+    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
     *,
     name: str | None = None,
     map_location: Any = None,
@@ -157,7 +156,9 @@ def load(
         raise
 
 
-def requirements(path: str | os.PathLike[str] | Buffer | BinaryIO, *, soft: bool = False) -> tuple[str, ...]:
+def requirements(
+    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, soft: bool = False
+) -> tuple[str, ...]:
     """Return what a case needs installed, as PEP 508 lines for `pip install`.
 
     Nothing of the case is run, and it need not fit this environment.

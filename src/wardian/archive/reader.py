@@ -30,8 +30,6 @@ from wardian.names import RecordName
 if TYPE_CHECKING:
     from mmap import mmap as Mapped  # noqa: N812
 
-    from typing_extensions import Buffer
-
 __all__ = ["ArchiveReader"]
 
 _END_OF_A_CASE = b"/" + layout.SEAL.encode()
@@ -68,7 +66,9 @@ class ArchiveReader:
     manifest: bytes
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str] | Buffer | BinaryIO) -> ArchiveReader:
+    def open(
+        cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+    ) -> ArchiveReader:
         """Open an archive and check its structure.
 
         Args:
@@ -372,7 +372,9 @@ def _is_ours(first: bytes) -> bool:
     return first.startswith(b"case/") or first.endswith(b"/.data/0.storage")
 
 
-def _load(source: str | os.PathLike[str] | Buffer | BinaryIO) -> tuple[Path | None, bytes | Mapped]:
+def _load(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+) -> tuple[Path | None, bytes | Mapped]:
     """Return the path, if there is one, and the content."""
     if isinstance(source, bytes):
         return None, source

@@ -27,7 +27,6 @@ from wardian.names import RecordName, module_name
 
 if TYPE_CHECKING:
     import torch
-    from typing_extensions import Buffer
 
     from wardian.tensors.mapping import TensorMapping
     from wardian.tensors.selftest import Difference
@@ -118,7 +117,11 @@ class Case:
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str] | Buffer | BinaryIO, *, share: bool = False, verify: bool = True
+        cls,
+        path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+        *,
+        share: bool = False,
+        verify: bool = True,
     ) -> Case:
         """Open a case: parse it and check it against the environment; no packed code runs.
 
