@@ -42,6 +42,8 @@ _NESTED = {
 _ELEMENTS_IN_A_BYTE = {torch.quint4x2: 2, torch.quint2x4: 4}
 """Of dtypes whose `itemsize` is a whole byte all the same."""
 
+_QUANTISED = {torch.qint8, torch.quint8, torch.qint32, *_ELEMENTS_IN_A_BYTE}
+
 _KeyOf = Callable[[torch.Tensor], str | None]
 
 
@@ -312,12 +314,18 @@ def _check_nested(parts: Mapping[str, torch.Tensor]) -> None:
 
 def _check_jagged(parts: Mapping[str, torch.Tensor], axis: int | None) -> None:
     """Check what torch does not: that every row lies in the values."""
+    ends = [parts[role] for role in ("offsets", "lengths") if role in parts]
+    if any(end.dtype not in (torch.int32, torch.int64) or end.dim() != 1 for end in ends):
+        raise ValueError("its offsets or lengths are not of the kind that they must be")
     values, offsets = parts["values"], parts["offsets"].tolist()
     if axis is None or not 1 <= axis <= values.dim():
         raise ValueError("its jagged axis is none of its axes")
     lengths = parts["lengths"].tolist() if "lengths" in parts else [b - a for a, b in pairwise(offsets)]
-    ends = [start + length for start, length in zip(offsets[:-1], lengths, strict=True)]
-    if min([*offsets, *lengths], default=0) < 0 or max([*offsets, *ends], default=0) > values.shape[axis - 1]:
+    stops = [start + length for start, length in zip(offsets[:-1], lengths, strict=True)]
+    if (
+        min([*offsets, *lengths], default=0) < 0
+        or max([*offsets, *stops], default=0) > values.shape[axis - 1]
+    ):
         raise ValueError("its rows lie outside of its values")
 
 
@@ -347,6 +355,8 @@ def _rebuild_quantized(
 
 def _strided(part: TensorPart, storage: Callable[[str], UntypedStorage]) -> torch.Tensor:
     dtype = _dtype(part.dtype)
+    if dtype in _QUANTISED:  # torch makes it without a scheme, and crashes when it is used
+        raise ValueError(f"a {dtype} needs a scheme")
     held = _place(part, dtype, storage)
     return torch.empty(0, dtype=dtype, device=held.device).set_(held, part.offset, part.shape, part.stride)
 
