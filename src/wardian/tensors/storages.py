@@ -206,7 +206,8 @@ class StorageReader:
         if dtype is None or type(elements) is not int or not isinstance(location, str):
             raise ValueError(f"persistent id {pid!r:.80} has no storage class, size or location")
         storage = self.placed(key, location)
-        if elements * dtype.itemsize != storage.nbytes():
+        # What is left after the last whole element belongs to the storage, too, which may have other views.
+        if elements != storage.nbytes() // dtype.itemsize:
             raise ValueError(
                 f"storage {key} has {storage.nbytes()} bytes, not {elements} elements of {dtype}"
             )
