@@ -57,10 +57,15 @@ def views(draw: st.DrawFn) -> dict[str, torch.Tensor]:
         tensor = torch.empty(0, dtype=dtype).set_(storage, offset, shape, stride)
         if dtype is torch.complex64 and draw(st.booleans()):
             tensor = tensor.conj()
-        if dtype is torch.float32 and draw(st.booleans()):
-            tensor = draw(st.sampled_from([torch._neg_view, nn.Parameter, torch.Tensor.requires_grad_]))(
-                tensor
-            )
+        if dtype is torch.float32:
+            kinds: list[Any] = [
+                torch.Tensor.detach,
+                torch._neg_view,
+                nn.Parameter,
+                torch.Tensor.requires_grad_,
+            ]
+            kind: Any = draw(st.sampled_from(kinds))
+            tensor = kind(tensor)
         made.append(tensor)
     return {f"t{number}": tensor for number, tensor in enumerate(made)}
 
