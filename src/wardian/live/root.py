@@ -161,19 +161,12 @@ class Root:
         self.registers = False
         """Whether a module that ran mentions tables of PyTorch that others may have filled."""
         digest = archive.fingerprint
-        libraries = {library.record: library for library in manifest.libraries}
-
-        def link(record: RecordName) -> str | None:
-            library = libraries.get(record)
-            # A folder's files are where they are.
-            return (
-                None if library is None or isinstance(archive, FolderReader) else link_for(library, archive)
-            )
+        libraries = {RecordName(library.record): library for library in manifest.libraries}
 
         self.files: CaseFiles | FolderFiles = (
-            FolderFiles(archive.path)
+            FolderFiles(archive.path)  # they are where they are
             if isinstance(archive, FolderReader)
-            else CaseFiles(archive, digest, link)
+            else CaseFiles(archive, digest, libraries, lambda record: link_for(libraries[record], archive))
         )
         self.storages = StorageChecks(archive)
         self._deferred = frozenset(manifest.deferred)

@@ -390,3 +390,16 @@ def subprocess_pool_initializer():
 def many_children_at_once():
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert set(pool.map(work.squeeze, [model.Press("fig")] * 40, chunksize=1)) == {EXPECTED[0]}
+
+
+@check
+def packing_again_gives_the_same_bytes():
+    if not packed:
+        return
+    import wardian
+
+    again = folder / "again.case"
+    # What else the process has loaded of the library does not matter.
+    assert lib("records") and lib("ops").TOOLS
+    wardian.pack(load(), again, inputs=torch.load(folder / "orchard.inputs"))
+    assert again.read_bytes() == case.read_bytes()
