@@ -103,7 +103,8 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     # The archive deflates what it has in the background while the modules are compiled.
     for name, data in records.items():
         archive.add(name, data)
-    skeleton = _manifest(plan, contents)
+    builds = [records[name] for name in plan.libraries]
+    skeleton = _manifest(plan, contents, tuple(o for o in plan.operators if _mentions(builds, o)))
     sources = {f: records[f.record] for f in plan.files if f.module is not None and f.record.endswith(".py")}
     for name, data in _bytecode(plan, sources, skeleton.roots):
         archive.add(name, data)
@@ -139,11 +140,21 @@ def _folders_above(name: RecordName) -> Iterator[RecordName]:
     return (RecordName("/".join(parts[:count])) for count in range(1, len(parts)))
 
 
-def _manifest(plan: Plan, contents: Contents) -> Manifest:
+def _mentions(builds: Iterable[bytes], schema: str) -> bool:
+    """Tell whether one of the shared libraries registers an operator: it has the name in it.
+
+    What else was registered while they were loaded is of PyTorch, or of a library that is not packed.
+    """
+    name = schema.partition("(")[0].partition(".")[0].rpartition("::")[2]
+    pattern = re.compile(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)")
+    return any(pattern.search(build) for build in builds)
+
+
+def _manifest(plan: Plan, contents: Contents, operators: tuple[str, ...]) -> Manifest:
     libraries = tuple(
         Library(
             record=record,
-            operators=plan.operators,
+            operators=operators,
             torch=contents.torch,
             system=platform.system(),
             machine=platform.machine(),

@@ -23,7 +23,9 @@ def main(folder: Path) -> None:
     torch.manual_seed(0)
     model = orchard.model.Orchard().eval()
     torch.save(model, folder / "orchard.pt")
-    wardian.pack(model, folder / "orchard.case", inputs=(torch.randn(2, 4),))
+    inputs = (torch.randn(2, 4),)
+    torch.save(inputs, folder / "orchard.inputs")
+    wardian.pack(model, folder / "orchard.case", inputs=inputs)
 
 
 if __name__ == "__main__":

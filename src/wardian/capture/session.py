@@ -431,7 +431,8 @@ class Capture:
             if namespace is not None:
                 for used in _global_names(code):
                     namespace.require(used)
-            self.bytecode.add(f"{function.__module__ or '<executed>'}.{function.__qualname__}")
+            module = original_name(function.__module__ or "<executed>")
+            self.bytecode.add(f"{module}.{function.__qualname__}")
             make = self._maker(home, "code_of")
             return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
         text, node = found

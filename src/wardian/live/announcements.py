@@ -12,11 +12,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 from wardian.child import MARKER_VARIABLE, OPEN_CASES_VARIABLE
 from wardian.live.files import cache_folder
 
-__all__ = ["announce", "announced_path", "withdraw"]
+__all__ = ["announce", "announced_path", "find_held", "withdraw"]
 
 _MOST = 256
 """Cases in the variable; an environment has little room."""
@@ -24,14 +26,16 @@ _MOST = 256
 
 def announce(name: str, path: Path) -> None:
     """Let child processes find the file of a root."""
-    entries = [*_entries(), f"{name}={path}"][-_MOST:]
+    # Quoted, because a path may have a colon in it.
+    entries = [*_entries(), f"{name}={quote(os.fsencode(path))}"][-_MOST:]
     os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(entries)
     note = _note(os.getpid(), name)
     if note is not None:
         with contextlib.suppress(OSError):  # children that exist already are all that need it
             note.parent.mkdir(exist_ok=True, mode=0o700)
             _remove_old(note.parent)
-            note.write_text(json.dumps({"path": str(path), "started": _started(os.getpid())}))
+            facts = {"path": str(path), "started": _started(os.getpid()), "file": _identity(path)}
+            note.write_text(json.dumps(facts))
 
 
 def withdraw(name: str) -> None:
@@ -52,9 +56,28 @@ def announced_path(name: str) -> str | None:
     for entry in _entries():
         known, _, path = entry.partition("=")
         if known == name:
-            return path
+            return os.fsdecode(unquote_to_bytes(path))
     if MARKER_VARIABLE in os.environ or not _is_worker():  # a clean process finds nothing
         return None
+    return next((str(note["path"]) for _, note in _notes(name)), None)
+
+
+def find_held(name: str) -> str | None:
+    """Return a path of the very file that a process above this one has open as the root *name*, or None.
+
+    A file can be replaced or removed while it is open; who has it open goes on with it. Linux shows what
+    a process holds.
+    """
+    for process, note in _notes(name):
+        with contextlib.suppress(OSError):
+            for held in Path(f"/proc/{process}/fd").iterdir():
+                if _identity(held) == note.get("file"):
+                    return str(held)
+    return None
+
+
+def _notes(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the notes of the processes above that have the root *name* open, nearest first."""
     for process in _processes_above():
         note = _note(process, name)
         try:
@@ -63,8 +86,15 @@ def announced_path(name: str) -> str | None:
             continue
         # Numbers of processes are used again.
         if isinstance(content, dict) and content.get("started") == _started(process):
-            return str(content.get("path"))
-    return None
+            yield process, content
+
+
+def _identity(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_dev, status.st_ino]
 
 
 def _is_worker() -> bool:

@@ -6,6 +6,7 @@ import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from wardian.archive import ArchiveReader, FolderReader
@@ -15,12 +16,23 @@ from wardian.errors import (
     ClosedCaseError,
     CorruptCaseError,
     EntryNotFoundError,
+    ModuleNotInCaseError,
 )
-from wardian.live.announcements import announced_path
+from wardian.live.announcements import announced_path, find_held
 from wardian.live.audit import check_environment
+from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.loading import Loading
-from wardian.live.root import Root, acquire, acquire_private, get_root, is_private_name, release, root_name
+from wardian.live.root import (
+    Root,
+    acquire,
+    acquire_private,
+    closed_path,
+    find_open,
+    is_private_name,
+    release,
+    root_name,
+)
 from wardian.live.sharing import SHARED_SUFFIX, find_shared
 from wardian.manifest import Entry, Manifest
 from wardian.names import RecordName, module_name
@@ -389,25 +401,63 @@ class Case:
 def find_root(name: str) -> Root | None:
     """Return the open root *name*; open its case again if the parent process has it open.
 
+    A root of the same case counts that was opened from a file of another name.
+
     Raises:
         CaseError: if the file the parent named is not usable any more.
+        ModuleNotInCaseError: if the case was closed in this process.
     """
-    root = get_root(name)
-    if root is None and (path := announced_path(name)) is not None:
-        stem, _, digest = name.rpartition("_")
-        lost = f"{path}, the case whose digest begins with {digest}, that the parent process has open"
-        try:
-            archive = FolderReader(path) if os.path.isdir(path) else ArchiveReader.open(path)
-        except FileNotFoundError:
-            raise CaseError(f"{lost}, is not there any more", path=path) from None
+    root = find_open(name)
+    if root is not None:
+        return root
+    path = announced_path(name)
+    if path is None:
+        if (closed := closed_path(name)) is not None:
+            raise ModuleNotInCaseError(
+                f"{PREFIX}{name} is of a case that was closed in this process; open it again:"
+                f" wardian.open({closed!r})",
+                name=PREFIX + name,
+            )
+        return None
+    stem, _, digest = name.rpartition("_")
+    archive = _reopen(name, path)
+    try:
         manifest = read_manifest(archive)
-        if root_name(stem, archive.fingerprint) == name:
-            _reopened.append(Case.open(path, share=stem.endswith(SHARED_SUFFIX)))
-            archive.close()
-        elif is_private_name(name, stem, archive.fingerprint):  # the root of a PackageImporter
+        if archive.fingerprint.startswith(digest):
+            check_environment(manifest, path)
+            is_shared = stem.endswith(SHARED_SUFFIX) and root_name(Path(path).stem, digest) != name
+            shared = find_shared(manifest) if is_shared else frozenset()
+            _reopened.append(Case(path, archive, manifest, stem, shared))
+        else:  # the root of a PackageImporter
             _private.append(acquire_private(stem, archive, manifest, name))
-        else:
-            archive.close()
-            raise CaseError(f"{lost}, was replaced by another file", path=path)
-        root = get_root(name)
-    return root
+    except BaseException:
+        archive.close()
+        raise
+    return find_open(name)
+
+
+def _reopen(name: str, path: str) -> ArchiveReader | FolderReader:
+    """Return the archive that a process above this one has open as the root *name*.
+
+    Raises:
+        CaseError: if it is gone.
+    """
+    stem, _, digest = name.rpartition("_")
+    lost = f"{path}, the case whose digest begins with {digest}, that the parent process has open,"
+    if os.path.isdir(path):
+        return FolderReader(path)
+    try:
+        archive = ArchiveReader.open(path)
+    except FileNotFoundError:
+        problem = "is not there any more"
+    else:
+        if archive.fingerprint.startswith(digest) or is_private_name(name, stem, archive.fingerprint):
+            return archive
+        archive.close()
+        problem = "was replaced by another file"
+    held = find_held(name)  # the parent goes on with the file it has, and so does the child
+    if held is None:
+        raise CaseError(f"{lost} {problem}", path=path)
+    archive = ArchiveReader.open(held)
+    archive.path = Path(path)
+    return archive

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 import types
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 
 import platformdirs
@@ -50,6 +52,14 @@ def _mentions_files(code: types.CodeType) -> bool:
     return False
 
 
+_placed: dict[RecordName, Path] = {}
+"""Packed operator libraries that code of this process may load.
+
+All cases with a build of one use the same file: to load a second one ends the process, and the dynamic loader
+tells files by their inodes.
+"""
+
+
 class CaseFiles:
     """The tree of one case on disk: made when needed, a top-level name at a time.
 
@@ -59,11 +69,20 @@ class CaseFiles:
     Args:
         archive: Where the content comes from.
         digest: Names the folder.
-        skip: Tells whether a record stays out, such as an operator library that does not fit.
+        libraries: The operator libraries of the case.
+        link: Returns what takes the place of one: a path, "" for no file, None for the record itself.
     """
 
-    def __init__(self, archive: ArchiveReader, digest: str, link: Callable[[RecordName], str | None]) -> None:
+    def __init__(
+        self,
+        archive: ArchiveReader,
+        digest: str,
+        libraries: Iterable[RecordName],
+        link: Callable[[RecordName], str | None],
+    ) -> None:
         self._archive = archive
+        self._digest = digest
+        self._libraries = sorted(libraries)
         self._link = link
         self._made: set[str] = set()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -72,8 +91,46 @@ class CaseFiles:
             # A read-only home: the files live as long as the case is open.
             self._temporary = tempfile.TemporaryDirectory(prefix="wardian-")
             cache = Path(self._temporary.name)
-        self.folder = cache / "cases" / digest
+        self._cache = cache
         self._by_top: dict[str, list[RecordName]] | None = None
+
+    @cached_property
+    def _links(self) -> dict[RecordName, Path | None]:
+        """What the file of an operator library is a link to, None for no file."""
+        return {name: self._link_of(name) for name in self._libraries}
+
+    def _link_of(self, name: RecordName) -> Path | None:
+        link = self._link(name)
+        if link is not None:
+            return Path(link) if link else None
+        placed = _placed.get(name)
+        if placed is not None and placed.exists():
+            return placed
+        content = self._archive.read(name)
+        folder = self._cache / "libraries" / hashlib.sha256(content).hexdigest()
+        if not (folder / name).exists():
+            folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as work:
+                (Path(work) / "all" / name).parent.mkdir(parents=True)
+                (Path(work) / "all" / name).write_bytes(content)
+                try:
+                    os.rename(Path(work) / "all", folder)
+                except OSError:
+                    if not (folder / name).exists():  # otherwise another process was faster
+                        raise
+        _placed[name] = folder / name
+        return folder / name
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the case; where operator libraries are links, one for each set of targets.
+
+        Another process may find another build installed.
+        """
+        folder = self._cache / "cases" / self._digest
+        if not self._links:
+            return folder
+        return folder / hashlib.sha256(repr(sorted(self._links.items())).encode()).hexdigest()[:16]
 
     def path_of(self, record: str) -> str:
         """Return the path of *record* on disk; it need not be there."""
@@ -119,10 +176,9 @@ class CaseFiles:
             for name in records:
                 path = work / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                link = self._link(name)
-                if link is None:
+                if name not in self._links:
                     path.write_bytes(self._archive.read(name))
-                elif link:
+                elif (link := self._links[name]) is not None:
                     path.symlink_to(link)
             try:
                 os.rename(work / target.name, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import re
 import sys
@@ -13,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.readers import FileReader
 from typing import TYPE_CHECKING
 
-from wardian.errors import ModuleNotInCaseError
+from wardian.errors import ClosedCaseError, ModuleNotInCaseError
 from wardian.live.deferred import DeferredPackage
 from wardian.live.hooks import needs_hooked_builtins
-from wardian.live.registries import tolerate_second_copies
+from wardian.live.registries import registers, tolerate_second_copies
+from wardian.live.sharing import SHARED_SUFFIX
 from wardian.rewrite import compile_module
 
 if TYPE_CHECKING:
@@ -61,16 +63,28 @@ class CaseFinder(importlib.abc.MetaPathFinder):
             return None
         root = self._find_root(root_name)
         if root is None:
-            stem, digest = root_name[:-9], root_name[-8:]
-            raise ModuleNotInCaseError(
-                f"{fullname} is part of the case {stem!r} whose digest begins with {digest}, which is not"
-                f" open in this process; open it first: wardian.open('{stem}.case')",
-                name=fullname,
-            )
+            raise _not_open(fullname, root_name)
+        own = f"{root.name}.{module}".rstrip(".")
+        if own != fullname:  # the file had another name when somebody wrote this one down
+            root.aliases.add(PREFIX + root_name)
+            return importlib.machinery.ModuleSpec(fullname, AliasLoader(importlib.import_module(own)))
         return root.find_spec(module)
 
     def invalidate_caches(self) -> None:
         """Do nothing: a case does not change while it is open."""
+
+
+def _not_open(module: str, root_name: str) -> ModuleNotInCaseError:
+    stem, digest = root_name[:-9], root_name[-8:]
+    call = f"wardian.open('{stem}.case')"
+    if stem.endswith(SHARED_SUFFIX):
+        stem = stem.removesuffix(SHARED_SUFFIX)
+        call = f"wardian.load('{stem}.case', share=True)"
+    return ModuleNotInCaseError(
+        f"{module} is part of the case {stem!r} whose digest begins with {digest}, which is not open in this"
+        f" process; open it first, whatever its file is called by now: {call}",
+        name=module,
+    )
 
 
 class FolderFinder:
@@ -195,8 +209,15 @@ class CaseLoader(importlib.abc.SourceLoader):
         """Return the content of a file of the case by the path it would have.
 
         Raises:
-            OSError: if the case has no such file.
+            OSError: if the case has no such file, or is closed.
         """
+        try:
+            return self._read(path)
+        except ClosedCaseError as error:
+            # Whoever shows a traceback expects no other error of a loader (linecache.updatecache).
+            raise OSError(str(error)) from None
+
+    def _read(self, path: str) -> bytes:
         if self.module.bytecode is not None and path == importlib.util.cache_from_source(self.path):
             return self.root.archive.read(self.module.bytecode)
         record = self.root.files.record_at(path)
@@ -243,7 +264,10 @@ class CaseLoader(importlib.abc.SourceLoader):
             or self.module.record not in self.root.archive
         ):
             module.__dict__["__builtins__"] = self.root.builtins
-        with tolerate_second_copies(module.__name__):
+        # Warnings show the line of code that way; what else shows lines brings the globals with it.
+        linecache.lazycache(self.path, module.__dict__)
+        self.root.registers = self.root.registers or registers(code)
+        with tolerate_second_copies(wanted=self.root.registers):
             exec(code, module.__dict__)
 
     def get_resource_reader(self, fullname: str) -> FileReader:

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 import sys
+from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
@@ -57,10 +58,10 @@ def link_for(library: Library, archive: ArchiveReader) -> str | None:
 
 def _loaded(library: Library) -> str | None:
     """Return the file of a build that is loaded already."""
-    file_name = library.record.rpartition("/")[2]
     torch = sys.modules.get("torch")
     for loaded in sorted(map(str, torch.ops.loaded_libraries)) if torch is not None else ():
-        if os.path.basename(loaded) == file_name and os.path.exists(loaded):
+        # Builds of several libraries are called `_C.so`.
+        if Path(loaded).as_posix().endswith(f"/{library.record}") and os.path.exists(loaded):
             return os.path.realpath(loaded)
     return None
 

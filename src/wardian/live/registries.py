@@ -2,9 +2,9 @@
 
 Operators, pytree nodes and the like have one table per process. A packed library registers there when its
 modules run, as the installed one does; where both are loaded, or two cases pack the same library, the
-second registration would fail. While a packed module runs, a registration *it* makes that another copy
-has made before counts as done: the first one stays. The functions are put back when the module has run.
-Reason and scope: docs/reference/behaviour.md.
+second registration would fail. While packed modules run of a case whose code mentions such a function, a
+registration that *they* make and that another copy has made before counts as done: the first one stays. The
+functions are put back when the modules have run. Reason and scope: docs/reference/behaviour.md.
 """
 
 from __future__ import annotations
@@ -15,14 +15,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["tolerate_second_copies"]
+__all__ = ["registers", "tolerate_second_copies"]
 
 _lock = threading.RLock()
 _depth = 0
-_originals: list[tuple[Any, str, Any]] = []
+_wrapped: list[tuple[Any, str, Any]] = []
+"""What is wrapped at the moment: owner, name, wrapper."""
+_before: set[str] = set()
+"""The modules that were there when it was wrapped."""
+
+_LIBRARY = ("define", "impl", "fallback", "_register_fake", "_register_torch_dispatch_rule")
+_PYTREE = ("register_pytree_node", "_register_pytree_node", "register_constant", "register_dataclass")
+_REGISTERING = frozenset(
+    {"Library", "library", "_pytree", "custom_op", "triton_op", "register_fake", "register_autograd"}
+).union(_LIBRARY, _PYTREE)
+"""Names without which no code gets at a function that is wrapped."""
 
 _PACKED_MODULE = re.compile(r"wardian\.live\.\w+_[0-9a-f]{8}\.")
 _MAX_FRAMES = 12
@@ -69,46 +79,74 @@ def _fragment_if_taken(original: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
+def registers(code: CodeType) -> bool:
+    """Tell whether *code*, of a module, mentions what could register something in PyTorch's tables."""
+    return not _REGISTERING.isdisjoint(code.co_names) or any(
+        registers(constant) for constant in code.co_consts if isinstance(constant, CodeType)
+    )
+
+
 def _targets() -> Iterator[tuple[Any, str]]:
     torch = sys.modules.get("torch")
     if torch is None:
         return
     library = torch.library.Library
-    yield library, "__init__"
-    for name in ("define", "impl", "fallback", "_register_fake", "_register_torch_dispatch_rule"):
+    for name in ("__init__", *_LIBRARY):
         if hasattr(library, name):
             yield library, name
     pytree = sys.modules.get("torch.utils._pytree")
     if pytree is not None:
-        for name in (
-            "register_pytree_node",
-            "_register_pytree_node",
-            "register_constant",
-            "register_dataclass",
-        ):
+        for name in _PYTREE:
             if hasattr(pytree, name):
                 yield pytree, name
     yield torch.library, "register_autograd"
 
 
+def _wrap() -> None:
+    _before.update(sys.modules)
+    for owner, name in _targets():
+        original = getattr(owner, name)
+        wrapper = (_fragment_if_taken if name == "__init__" else _tolerant)(original)
+        _wrapped.append((owner, name, wrapper))
+        setattr(owner, name, wrapper)
+
+
+def _unwrap() -> None:
+    originals: dict[Any, Any] = {}
+    while _wrapped:
+        owner, name, wrapper = _wrapped.pop()
+        originals[wrapper] = wrapper.__wrapped__
+        if getattr(owner, name) is wrapper:
+            setattr(owner, name, wrapper.__wrapped__)
+    # `from torch.library import register_autograd` has bound the wrapper.
+    for name, module in list(sys.modules.items()):
+        # A module that runs was there when it began to.
+        if (name in _before and not _PACKED_MODULE.match(name)) or not isinstance(module, ModuleType):
+            continue
+        names = object.__getattribute__(module, "__dict__")
+        for key, value in list(names.items()):
+            if type(value) is FunctionType and value in originals:
+                names[key] = originals[value]
+    _before.clear()
+
+
 @contextmanager
-def tolerate_second_copies(module: str) -> Iterator[None]:
-    """Let packed *module* register, while it runs, what another copy of its library has registered."""
+def tolerate_second_copies(*, wanted: bool) -> Iterator[None]:
+    """Let packed modules register, while one runs, what another copy of their library has registered.
+
+    Args:
+        wanted: Whether the module that is going to run, or one of its case before, `registers`. If not,
+            nothing is wrapped unless it is already.
+    """
     global _depth  # noqa: PLW0603  the functions that are replaced are global, too
     with _lock:
         _depth += 1
-        if _depth == 1:
-            for owner, name in _targets():
-                original = getattr(owner, name)
-                _originals.append((owner, name, original))
-                wrap = _fragment_if_taken if name == "__init__" else _tolerant
-                setattr(owner, name, wrap(original))
+        if wanted and not _wrapped:
+            _wrap()
     try:
         yield
     finally:
         with _lock:
             _depth -= 1
-            if _depth == 0:
-                while _originals:
-                    owner, name, original = _originals.pop()
-                    setattr(owner, name, original)
+            if _depth == 0 and _wrapped:
+                _unwrap()

@@ -7,6 +7,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import inspect
+import linecache
 import os
 import re
 import sys
@@ -28,6 +29,7 @@ from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.integrity import StorageChecks
 from wardian.live.libraries import is_missing, link_for
 from wardian.live.mocks import MockLoader
+from wardian.live.sharing import SHARED_SUFFIX
 from wardian.live.stand_ins import StandIn, find_stand_ins, missing
 from wardian.manifest import Extern, Manifest
 from wardian.names import ModuleName, RecordName, ancestors
@@ -39,7 +41,9 @@ __all__ = [
     "Root",
     "acquire",
     "acquire_private",
+    "closed_path",
     "find_folder",
+    "find_open",
     "get_root",
     "is_private_name",
     "release",
@@ -81,6 +85,24 @@ def root_name(stem: str, digest: str) -> str:
 def get_root(name: str) -> Root | None:
     """Return the open root *name*, or None."""
     return _roots.get(name)
+
+
+def find_open(name: str) -> Root | None:
+    """Return the open root *name*, or one of the same case that was opened from a file of another name."""
+    found = _roots.get(name)
+    if found is None:
+        stem, _, digest = name.rpartition("_")
+        for short, root in list(_roots.items()):
+            other, _, its_digest = short.rpartition("_")
+            # With the installed library in place of the packed one it is not the same.
+            if its_digest == digest and other.endswith(SHARED_SUFFIX) == stem.endswith(SHARED_SUFFIX):
+                return root
+    return found
+
+
+def closed_path(name: str) -> str | None:
+    """Return the file of the root *name* if it was open in this process and is closed, else None."""
+    return None if name in _roots else _used.get(name)
 
 
 def find_folder(path: str) -> FolderFinder:
@@ -129,22 +151,22 @@ class Root:
         self.shared = shared
         self.attributes = dict(attributes or {})
         self.roots = manifest.roots
+        self.first_party = frozenset(
+            top for packed in manifest.distributions if packed.version is None for top in packed.roots
+        )
         self.rewritten = self.roots | SHIMMED | frozenset(self.guests)
         self.users = 0
+        self.aliases: set[str] = set()
+        """Further full names, under which pickles know it that were made when its file had another name."""
+        self.registers = False
+        """Whether a module that ran mentions tables of PyTorch that others may have filled."""
         digest = archive.fingerprint
-        libraries = {library.record: library for library in manifest.libraries}
-
-        def link(record: RecordName) -> str | None:
-            library = libraries.get(record)
-            # A folder's files are where they are.
-            return (
-                None if library is None or isinstance(archive, FolderReader) else link_for(library, archive)
-            )
+        libraries = {RecordName(library.record): library for library in manifest.libraries}
 
         self.files: CaseFiles | FolderFiles = (
-            FolderFiles(archive.path)
+            FolderFiles(archive.path)  # they are where they are
             if isinstance(archive, FolderReader)
-            else CaseFiles(archive, digest, link)
+            else CaseFiles(archive, digest, libraries, lambda record: link_for(libraries[record], archive))
         )
         self.storages = StorageChecks(archive)
         self._deferred = frozenset(manifest.deferred)
@@ -494,8 +516,9 @@ def _private_name(stem: str, fingerprint: str, number: int) -> str:
     return root_name(stem, hashlib.sha256(f"{fingerprint}:{number}".encode()).hexdigest())
 
 
-_used: set[str] = set()
-"""Names that a root has had in this process: objects outlive a root, and must not be taken for another's."""
+_used: dict[str, str] = {}
+"""Files of the roots of this process, closed ones too: objects outlive a root, and must not be taken for
+another's."""
 
 
 def _register(root: Root) -> Root:
@@ -503,7 +526,7 @@ def _register(root: Root) -> Root:
     if find_folder not in sys.path_hooks:
         sys.path_hooks.insert(0, find_folder)
     _roots[short] = root
-    _used.add(short)
+    _used[short] = str(root.archive.path or "<memory>")
     if root.archive.path is not None:
         announce(short, root.archive.path)
     return _use(root)
@@ -522,15 +545,17 @@ def release(root: Root) -> None:
             return
         short = root.name[len(PREFIX) :]
         _roots.pop(short, None)
-        for name in [n for n in sys.modules if n == root.name or n.startswith(root.name + ".")]:
-            del sys.modules[name]
         parent = sys.modules.get("wardian.live")
-        if parent is not None and hasattr(parent, short):
-            delattr(parent, short)
+        for name in (root.name, *root.aliases):
+            for module in [n for n in sys.modules if n == name or n.startswith(name + ".")]:
+                sys.modules.pop(module, None)
+            vars(parent).pop(name[len(PREFIX) :], None)
         withdraw(short)
-        folder = str(root.files.folder) + os.sep
-        for path in [p for p in sys.path_importer_cache if p.startswith(folder)]:
-            sys.path_importer_cache.pop(path, None)
+        if all(other.files.folder != root.files.folder for other in _roots.values()):
+            folder = str(root.files.folder) + os.sep
+            for cache in (sys.path_importer_cache, linecache.cache):
+                for path in [p for p in list(cache) if p.startswith(folder)]:
+                    cache.pop(path, None)
         if not _roots:
             sys.path_hooks.remove(find_folder)
         root.withdraw_operators()

@@ -202,6 +202,7 @@ def operator_libraries() -> frozenset[str]:
 
 def operator_schemas() -> frozenset[str]:
     """Return the schemas of the operators that native code has registered in this process."""
-    from_python = torch.library._defs
+    # A name as it was written: with the name of the overload, and with white space where that did no harm.
+    from_python = {name.partition(".")[0] for name in torch.library._defs}
     schemas = torch._C._jit_get_all_schemas()
     return frozenset(str(schema) for schema in schemas if schema.name not in from_python)

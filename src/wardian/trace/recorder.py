@@ -30,6 +30,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self._imports: set[ObservedImport] = set()
+        self._rewritten: dict[tuple[str, int], str] = {}
         self._absent: set[str] = set()
         self._files: set[str] = set()
         self._asked: set[str] = set()
@@ -126,6 +127,12 @@ class Recorder:
                     package = str(globals.get("__package__") or importer)
                     base = package.rsplit(".", level - 1)[0] if level > 1 else package
                     absolute = f"{base}.{name}" if name else base
+                    # `import a.b` in a case is two statements by now, and the second names no more modules
+                    # (wardian.rewrite).
+                    if tuple(fromlist or ()) == ("__class__",):
+                        self._rewritten[importer, line] = f"{absolute}."
+                    elif self._rewritten.get((importer, line), "").startswith(f"{absolute}."):
+                        return module
                 self._note(importer, absolute, line)
                 for item in fromlist or ():
                     if f"{absolute}.{item}" in sys.modules:

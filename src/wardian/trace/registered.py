@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from wardian.environment import Distributions, is_stdlib
+from wardian.live.root import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
 
 __all__ = ["find_registered", "modules_beside"]
@@ -44,7 +45,8 @@ def _home_of(name: str) -> str | None:
     """Return the folder on `sys.path`, or the open case, that a loaded module of the user comes from."""
     if name.startswith(LIVE_PREFIX):
         parts = name.split(".")
-        return ".".join(parts[:3]) if len(parts) > 3 else None
+        root = get_root(parts[2]) if len(parts) > 3 else None
+        return root.name if root is not None and parts[3] in root.first_party else None
     module = sys.modules.get(name)
     # multiprocessing calls the script `__mp_main__`, too.
     if not isinstance(module, types.ModuleType) or module.__name__ == "__main__":

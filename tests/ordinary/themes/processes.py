@@ -267,20 +267,41 @@ def a_file_that_was_replaced():
     other = folder / "replaced.case"
     other.write_bytes(case.read_bytes())
     script = "import pickle, sys; print(pickle.load(sys.stdin.buffer).squeeze())"
+
+    def child(environment):
+        return subprocess.run([sys.executable, "-P", "-c", script], input=data, capture_output=True, env=environment, check=False)
+
     with wardian.open(other) as opened:
         press = opened.import_module("orchard.model").Press("fig")
         data = pickle.dumps(press)
-        digest = opened.digest
+        digest, environment = opened.digest, dict(os.environ)
         new = folder / "new.case"
         wardian.pack(torch.nn.Linear(1, 1), new, prove=False)
         os.replace(new, other)
-        done = subprocess.run([sys.executable, "-P", "-c", script], input=data, capture_output=True, check=False)
-        message = done.stderr.decode()
-        assert done.returncode != 0 and "replaced" in message.splitlines()[-1] and digest[:8] in message, message
-        other.unlink()
-        done = subprocess.run([sys.executable, "-P", "-c", script], input=data, capture_output=True, check=False)
-        message = done.stderr.decode()
-        assert done.returncode != 0 and str(other) in message and digest[:8] in message, message
+        # This process goes on with the file that it has open, and so do its children.
+        done = child(environment)
+        assert done.stdout.strip() == b"fig juice", done.stderr.decode()
+    message = child(environment).stderr.decode()
+    assert "replaced" in message.splitlines()[-1] and digest[:8] in message, message
+    other.unlink()
+    message = child(environment).stderr.decode()
+    assert str(other) in message and digest[:8] in message, message
+
+
+@check
+def a_path_with_signs_that_separate_paths():
+    if not packed:
+        return
+    import wardian
+
+    other = folder / f"run{os.pathsep}3=a" / "signs.case"
+    other.parent.mkdir(exist_ok=True)
+    other.write_bytes(case.read_bytes())
+    with wardian.open(other) as opened:
+        press = opened.import_module("orchard.model").Press("fig")
+        script = "import pickle, sys; print(pickle.load(sys.stdin.buffer).squeeze())"
+        done = subprocess.run([sys.executable, "-P", "-c", script], input=pickle.dumps(press), capture_output=True, check=False)
+        assert done.stdout.strip() == b"fig juice", done.stderr.decode()
 
 
 @check
@@ -369,3 +390,16 @@ def subprocess_pool_initializer():
 def many_children_at_once():
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert set(pool.map(work.squeeze, [model.Press("fig")] * 40, chunksize=1)) == {EXPECTED[0]}
+
+
+@check
+def packing_again_gives_the_same_bytes():
+    if not packed:
+        return
+    import wardian
+
+    again = folder / "again.case"
+    # What else the process has loaded of the library does not matter.
+    assert lib("records") and lib("ops").TOOLS
+    wardian.pack(load(), again, inputs=torch.load(folder / "orchard.inputs"))
+    assert again.read_bytes() == case.read_bytes()

@@ -1,2 +1,5 @@
+TOOLS = {}
+
+
 def ripen(x):
     return x * 2

@@ -94,3 +94,9 @@ class Slotted:
 
     def __setstate__(self, state):
         self.a = state["a"]
+
+
+from orchard import ops
+
+ops.TOOLS["taste"] = taste
+ops.TOOLS["apple"] = Apple
