@@ -636,6 +636,11 @@ class _Scanner:
             return
         self.edge(base, node.lineno, context)
         fromlist = _argument(node, 3, "fromlist")
+        if "." in name and (
+            fromlist is None or (isinstance(fromlist, ast.List | ast.Tuple) and not fromlist.elts)
+        ):
+            # The call returns a package above the module, for the sake of its attributes.
+            self.edge(ModuleName(base.rpartition(".")[0]), node.lineno, context)
         if isinstance(fromlist, ast.Tuple | ast.List):
             for element in fromlist.elts:
                 if (attribute := self.text(element)) and attribute != "*":

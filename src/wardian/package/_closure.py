@@ -8,19 +8,17 @@ distributions after a run.
 
 from __future__ import annotations
 
-import ast
 import importlib.machinery
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from wardian.environment import ModuleKind, is_stdlib
 from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import ModuleName
+from wardian.names import ModuleName, top_level
 from wardian.package._digraph import DiGraph
-from wardian.package._modules import FoundModule, exists, find, stand_in_source
-from wardian.package.find_file_dependencies import imports_of
+from wardian.package._modules import FoundModule, exists, find, find_in_stdlib, stand_in_source
+from wardian.package.find_file_dependencies import check_levels, imports_of
 from wardian.package.importer import Importer
 from wardian.policy import Action, Policy, Rule
 from wardian.source import SourceFacts, batch, parse, scan
@@ -40,22 +38,29 @@ __all__ = [
 OWN_MODULE = "torch_package_importer"
 """The name by which packed code imports its importer."""
 
-_MOCK_OF_TORCH = "_mock"
+ALWAYS_THERE = frozenset({"torch", "wardian"})
+"""What loads a package, and so need not be in one."""
 
-_CLIMBS = re.compile(rb"from\b[\s\\]*((?:\.[\s\\]*)+)")
-"""The dots of a relative import."""
+_MOCK_OF_TORCH = "_mock"
 
 
 class PackagingErrorReason(Enum):
-    """Why a module could not be packaged."""
+    """Why a module could not be packaged.
 
-    IS_EXTENSION_MODULE = "Module is compiled, and was saved by name; extern it"
-    NO_DUNDER_FILE = "Module has no file, so there is no source to package"
-    SOURCE_FILE_NOT_FOUND = "Module has a file, but its source was not found"
-    DEPENDENCY_RESOLUTION_FAILED = "What the module imports could not be found out"
-    NO_ACTION = "Module did not match against any action pattern; intern, extern or mock it"
-    DENIED = "Module was denied by a pattern"
-    MOCKED_BUT_STILL_USED = "Module was mocked out, but objects of it were pickled; intern or extern it"
+    Programs compare the text of a `PackagingError`, and so these values: they are part of the interface that
+    this package takes over.
+    """
+
+    IS_EXTENSION_MODULE = "Module is a C extension module. wardian.package supports Python modules only."
+    NO_DUNDER_FILE = "Module had no __file__ defined."
+    SOURCE_FILE_NOT_FOUND = "Module had a __file__, but we could not find it in your filesystem."
+    DEPENDENCY_RESOLUTION_FAILED = "Dependency resolution failed."
+    NO_ACTION = "Module did not match against any action pattern. Extern, mock, or intern it."
+    DENIED = "Module was denied by a pattern."
+    MOCKED_BUT_STILL_USED = (
+        "Module was mocked out, but is still being used in the package. Please intern or extern the mocked "
+        "modules if objects are supposed to be in the package."
+    )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}.{self.name}>"
@@ -184,23 +189,13 @@ class Scans:
                 # Names such as `fx-generated._0` are no identifiers, and the scanner resolves against any.
                 tree = parse(source, file)
                 facts = scan(source, module, is_package=is_package, file=file, tree=tree)
-                _check_levels(tree, source, module, is_package=is_package)
+                check_levels(tree, source, file, module, is_package=is_package)
             except SyntaxError as error:
                 facts = error
             self._facts[key] = facts
         if isinstance(facts, SyntaxError):
             raise facts
         return imports_of(facts)
-
-
-def _check_levels(tree: ast.Module, source: bytes, module: ModuleName, *, is_package: bool) -> None:
-    """Refuse a relative import that climbs above everything, which the scanner passes over."""
-    depth = max(module.count(".") + is_package, 1)
-    if all(match[1].count(b".") <= depth for match in _CLIMBS.finditer(source)):
-        return  # what most sources are; only a tree tells code from text
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level > depth:
-            raise SyntaxError(f"line {node.lineno}: relative import beyond the top-level package")
 
 
 def close_over(
@@ -242,8 +237,13 @@ class _Walk:
         self.provided: dict[ModuleName, SourceSaved] = {}
 
     def run(self, saved: Sequence[Saved]) -> None:
-        # Given sources count whether they were given before or after the save that needs them.
-        self.provided = {item.module: item for item in saved if isinstance(item, SourceSaved)}
+        # What was saved by name counts, whether before or after the save that needs it; the last of one name.
+        named = {
+            item.module: item
+            for item in saved
+            if isinstance(item, SourceSaved) or (isinstance(item, ModuleSaved) and item.intern)
+        }
+        self.provided = {name: item for name, item in named.items() if isinstance(item, SourceSaved)}
         for item in saved:
             stack: list[Iterator[tuple[str | None, ModuleName]]] = [self.begin(item)]
             while stack:
@@ -259,7 +259,7 @@ class _Walk:
     def begin(self, item: Saved) -> Iterator[tuple[str | None, ModuleName]]:
         match item:
             case SourceSaved():
-                if self.provided[item.module] is item:
+                if self.provided.get(item.module) is item:
                     yield from self.add_source(item)
             case ModuleSaved(module=name, intern=True):
                 if name not in self.provided:
@@ -281,7 +281,8 @@ class _Walk:
                 self.refuse(
                     module,
                     PackagingErrorReason.MOCKED_BUT_STILL_USED,
-                    f"{', '.join(qualnames)} in {item.package}/{item.resource}",
+                    f"Object(s) '{qualnames}' from module `{module}` was mocked out during packaging but is "
+                    f"being used in resource - `{item.resource}` in package `{item.package}`.",
                     action=Action.MOCK,
                 )
             else:
@@ -296,8 +297,7 @@ class _Walk:
     def is_implicit(self, name: ModuleName) -> bool:
         if is_stdlib(name):
             return name != "__main__"
-        top = name.partition(".")[0]
-        if top == "torch":
+        if top_level(name) in ALWAYS_THERE:
             return True
         found = self.scans.find(name)
         return found is not None and self.is_torch(found)
@@ -321,12 +321,12 @@ class _Walk:
             return
         rule = self.policy.rule_for(name)
         if rule is None:
-            self.refuse(name, PackagingErrorReason.NO_ACTION, None)
+            self.refuse(name, PackagingErrorReason.NO_ACTION)
             return
         self.closure.matched.add(self.rules.index(rule))
         match rule.action:
             case Action.DENY:
-                self.refuse(name, PackagingErrorReason.DENIED, str(rule), action=Action.DENY)
+                self.refuse(name, PackagingErrorReason.DENIED, action=Action.DENY, place=str(rule))
             case Action.MOCK:
                 found = self.scans.find(name)
                 is_package = found is not None and found.facts.is_package
@@ -345,9 +345,11 @@ class _Walk:
         if found is None:
             self.refuse(name, PackagingErrorReason.NO_DUNDER_FILE, "it cannot be found")
             return
+        if found.facts.kind is ModuleKind.STDLIB:  # which no rule interns
+            found = find_in_stdlib(name)
         facts = found.facts
         compiled = self.compiled.get(facts.distribution or "")
-        if facts.kind is ModuleKind.EXTENSION and by_rule:
+        if facts.kind is ModuleKind.EXTENSION and by_rule and not found.only_there:
             if facts.distribution is not None:
                 self.compiled.setdefault(facts.distribution, name)
             self.add(Member(name, Action.EXTERN, f"compiled; {reason} cannot package it", found=found))
@@ -375,7 +377,8 @@ class _Walk:
             reason = PackagingErrorReason.IS_EXTENSION_MODULE
         else:
             reason = PackagingErrorReason.SOURCE_FILE_NOT_FOUND
-        self.refuse(name, reason, None if file is None else f"its file is {file}", action=Action.INTERN)
+        lost = reason is PackagingErrorReason.SOURCE_FILE_NOT_FOUND
+        self.refuse(name, reason, f"filename: {file}" if lost else None, action=Action.INTERN)
 
     def add_source(self, item: SourceSaved) -> Iterator[tuple[str | None, ModuleName]]:
         if item.module in self.closure.members:
@@ -390,7 +393,12 @@ class _Walk:
         try:
             pairs = self.scans.imports(module, source, is_package=is_package)
         except SyntaxError as error:
-            self.refuse(module, PackagingErrorReason.DEPENDENCY_RESOLUTION_FAILED, str(error))
+            self.refuse(
+                module,
+                PackagingErrorReason.DEPENDENCY_RESOLUTION_FAILED,
+                error.msg,
+                place=f"line {error.lineno}",
+            )
             return
         self.closure.members[module] = replace(self.closure.members[module], scanned=True)
         followed: set[ModuleName] = set()
@@ -418,9 +426,10 @@ class _Walk:
         self,
         name: ModuleName,
         reason: PackagingErrorReason,
-        context: str | None,
+        context: str | None = None,
         action: Action | None = None,
+        place: str | None = None,
     ) -> None:
-        self.graph.add_node(name, error=reason, error_context=context)
+        self.graph.add_node(name, error=reason, error_context=context, error_place=place)
         if action is not None:
             self.graph.add_node(name, action=action)

@@ -477,8 +477,6 @@ def test_wrong_arguments_of_saves() -> None:
         with pytest.raises(TypeError):
             e.save_text("a", 3, "")  # type: ignore[arg-type]
         with pytest.raises(TypeError):
-            e.save_binary("a", "b", "text")  # type: ignore[arg-type]
-        with pytest.raises(TypeError):
             e.save_source_string("a", b"x = 1")  # type: ignore[arg-type]
         with pytest.raises(TypeError):
             e.save_source_string(torch, "x = 1")  # type: ignore[arg-type]
