@@ -281,8 +281,8 @@ class _Walk:
                 self.refuse(
                     module,
                     PackagingErrorReason.MOCKED_BUT_STILL_USED,
-                    f"Object(s) '{qualnames}' from module `{module}` was mocked out during packaging but is "
-                    f"being used in resource - `{item.resource}` in package `{item.package}`.",
+                    f"{', '.join(qualnames)} of `{module}` in resource `{item.resource}` of package "
+                    f"`{item.package}`",
                     action=Action.MOCK,
                 )
             else:

@@ -15,11 +15,11 @@ class MockedObject:
     def __getattr__(self, attribute):
         if attribute.startswith("__") and attribute.endswith("__"):
             raise AttributeError(attribute)
-        return self._refuse(f"__getattr__: .{attribute}")
+        return self._refuse(f".{attribute}")
 
     def _refuse(self, how):
         raise NotImplementedError(
-            f"Object '{self._mocked_name}' was mocked out during packaging but it is being used in {how}; "
+            f"{self._mocked_name} was mocked out during packaging and cannot be used ({how}); "
             "export again with intern or extern for its module"
         )
 

@@ -17,7 +17,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from wardian.archive import ArchiveWriter
-from wardian.errors import PackError, Problem, WardianError
+from wardian.errors import PackError, Problem, UnpicklableError, WardianError
 from wardian.globs import GlobGroup
 from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name, record_name
 from wardian.package._closure import (
@@ -57,6 +57,9 @@ __all__ = [
 ]
 
 PackagingErrorReason = _Reason
+
+_OF_PICKLING = (AttributeError, RecursionError, WardianError)
+"""What pickling raises on its own account; the others, it has in common with `UnpicklableError`."""
 
 _ActionHook = Callable[["PackageExporter", str], None]
 
@@ -313,6 +316,7 @@ class PackageExporter:
         Raises:
             UnpicklableError: if something inside cannot be pickled, or is not what the importers find under
                 its name; it is a `pickle.PicklingError`.
+            Exception: what the code of an object raises that it is pickled with, with a note of its place.
             PackageUseError: if there is such a file already, or the protocol is another.
         """
         if pickle_protocol not in (3, 4):
@@ -331,14 +335,23 @@ class PackageExporter:
                 self._numbers += 1
             return known[id(obj)][0]
 
-        pickled = pickle_object(
-            obj,
-            name=f"{package}.{resource}",
-            persistent_id=self._storages.persistent_id,
-            rename=original_name,
-            reduce_package=reduce_package,
-            reduce_global=self._reduce_global,
-        )
+        try:
+            pickled = pickle_object(
+                obj,
+                name=f"{package}.{resource}",
+                persistent_id=self._storages.persistent_id,
+                rename=original_name,
+                reduce_package=reduce_package,
+                reduce_global=self._reduce_global,
+            )
+        except UnpicklableError as error:
+            raised = error.__cause__
+            known = isinstance(error, type(raised)) or isinstance(raised, _OF_PICKLING)
+            if raised is None or known:
+                raise
+            # What an object's own code raises is what programs catch.
+            raised.add_note(str(error))
+            raise raised from None
         self._entries.append(PickledEntry(record, _type_name(obj), pickled.data, self._tensors(record, obj)))
         self._record(PickleSaved(package, resource, pickled.globals, pickled.modules, dependencies))
 

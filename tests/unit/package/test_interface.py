@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import sys
+import threading
+import traceback
 from io import BytesIO
 from pathlib import Path
 from textwrap import dedent
@@ -83,8 +86,7 @@ def test_the_message_says_which_objects_of_a_mocked_module_a_pickle_holds() -> N
         in_turn(lambda e: e.mock("greenhouse.**"), lambda e: e.save_pickle("plants", "fern.pkl", beds.Bed()))
     )
     assert "Module was mocked out, but is still being used in the package." in str(error)
-    assert "Object(s) '['Bed']' from module `greenhouse.beds` was mocked out during packaging" in str(error)
-    assert "resource - `fern.pkl` in package `plants`" in str(error)
+    assert "Context: Bed of `greenhouse.beds` in resource `fern.pkl` of package `plants`\n" in str(error)
 
 
 def test_modules_without_file_or_source(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +154,22 @@ def test_wrong_uses_are_what_torch_package_raises_too() -> None:
         analyze.find_first_use_of_broken_modules(ValueError())  # type: ignore[arg-type]
     with pytest.raises(EmptyMatchError, match="did not match any modules to"):
         exported(lambda e: e.extern("foo", allow_empty=False))
+
+
+def test_what_the_code_of_an_object_raises_is_raised_with_its_place() -> None:
+    class Wilted:
+        def __getstate__(self) -> Any:
+            raise LookupError("no water")
+
+    for obj, kind in ((Wilted(), LookupError), (threading.Lock(), pickle.PicklingError), (print, None)):
+        with PackageExporter(BytesIO()) as e:
+            if kind is None:
+                e.save_pickle("p", "a.pkl", [obj])
+                continue
+            with pytest.raises(kind) as caught:
+                e.save_pickle("p", "a.pkl", {"fern": obj})
+            words = "".join(traceback.format_exception(caught.value))
+            assert "p.a.pkl['fern']" in words
 
 
 def test_a_resource_may_not_take_the_place_of_a_source() -> None:
@@ -293,7 +311,7 @@ def test_whatever_is_done_with_a_mocked_name_raises() -> None:
         lambda: result.x,
         lambda: dir(result),
     ):
-        with pytest.raises(NotImplementedError, match=r"'tools\.result' was mocked out during packaging"):
+        with pytest.raises(NotImplementedError, match=r"^tools\.result was mocked out during packaging"):
             use()
 
 
