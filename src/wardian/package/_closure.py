@@ -9,7 +9,7 @@ distributions after a run.
 from __future__ import annotations
 
 import importlib.machinery
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -18,10 +18,11 @@ from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import ModuleName, top_level
 from wardian.package._digraph import DiGraph
 from wardian.package._modules import FoundModule, exists, find, find_in_stdlib, stand_in_source
-from wardian.package.find_file_dependencies import check_levels, imports_of
+from wardian.package.find_file_dependencies import BEYOND, imports_of
 from wardian.package.importer import Importer
 from wardian.policy import Action, Policy, Rule
 from wardian.source import SourceFacts, batch, parse, scan
+from wardian.trace.tracer import TORCH
 
 __all__ = [
     "Closure",
@@ -189,7 +190,8 @@ class Scans:
                 # Names such as `fx-generated._0` are no identifiers, and the scanner resolves against any.
                 tree = parse(source, file)
                 facts = scan(source, module, is_package=is_package, file=file, tree=tree)
-                check_levels(tree, source, file, module, is_package=is_package)
+                if facts.climbs_out:
+                    facts = SyntaxError(BEYOND, (file, facts.climbs_out, None, None))
             except SyntaxError as error:
                 facts = error
             self._facts[key] = facts
@@ -198,41 +200,31 @@ class Scans:
         return imports_of(facts)
 
 
-def close_over(
-    saved: Sequence[Saved], rules: Sequence[Rule], scans: Scans, is_torch: Callable[[FoundModule], bool]
-) -> Closure:
+def close_over(saved: Sequence[Saved], rules: Sequence[Rule], scans: Scans) -> Closure:
     """Follow imports from what was saved, and decide about each module that is reached.
 
     Args:
         saved: What the user saved, in order.
         rules: What the user declared, in order; the first that matches decides.
         scans: Facts found so far.
-        is_torch: Tells whether a module belongs to PyTorch, which is always there.
     """
     compiled: dict[str, ModuleName] = {}
     with batch():
         while True:
             known = set(compiled)
-            walk = _Walk(rules, scans, is_torch, compiled)
+            walk = _Walk(rules, scans, compiled)
             walk.run(saved)
             if set(compiled) == known:
                 return walk.closure
 
 
 class _Walk:
-    def __init__(
-        self,
-        rules: Sequence[Rule],
-        scans: Scans,
-        is_torch: Callable[[FoundModule], bool],
-        compiled: dict[str, ModuleName],
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], scans: Scans, compiled: dict[str, ModuleName]) -> None:
         self.closure = Closure()
         self.graph = self.closure.graph
         self.rules = rules
         self.policy = Policy.ordered(rules)
         self.scans = scans
-        self.is_torch = is_torch
         self.compiled = compiled
         self.provided: dict[ModuleName, SourceSaved] = {}
 
@@ -300,7 +292,8 @@ class _Walk:
         if top_level(name) in ALWAYS_THERE:
             return True
         found = self.scans.find(name)
-        return found is not None and self.is_torch(found)
+        # Some modules of PyTorch have other top-level names, as functorch has.
+        return found is not None and found.root is None and found.facts.distribution == TORCH
 
     def settle(self, name: ModuleName, *, follow: bool = True) -> Iterator[tuple[str | None, ModuleName]]:
         """Decide about a module; yield what it leads to."""

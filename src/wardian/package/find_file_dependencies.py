@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import re
-
 from wardian.graph import ImportContext
 from wardian.names import ModuleName
-from wardian.source import SourceFacts, parse, scan
+from wardian.source import SourceFacts, scan
 
-__all__ = ["check_levels", "find_files_source_depends_on", "imports_of"]
+__all__ = ["BEYOND", "find_files_source_depends_on", "imports_of"]
 
-_CLIMBS = re.compile(rb"from\b[\s\\]*((?:\.[\s\\]*)+)")
-"""The dots of a relative import."""
+BEYOND = "attempted relative import beyond top-level package"
+"""What CPython says of a relative import that climbs above all packages."""
 
 
 def find_files_source_depends_on(src: str, package: str) -> list[tuple[str, str | None]]:
@@ -32,29 +29,10 @@ def find_files_source_depends_on(src: str, package: str) -> list[tuple[str, str 
     >>> find_files_source_depends_on("from mylib import ops; import numpy.linalg", "app")
     [('mylib', 'ops'), ('numpy.linalg', None)]
     """
-    source, file, name = src.encode(), "<source>", ModuleName(package)
-    tree = parse(source, file)
-    try:
-        check_levels(tree, source, file, name, is_package=True)
-    except SyntaxError as error:
-        raise ValueError(error.msg) from error
-    return list(imports_of(scan(source, name, is_package=True, file=file, tree=tree)))
-
-
-def check_levels(tree: ast.Module, source: bytes, file: str, module: ModuleName, *, is_package: bool) -> None:
-    """Refuse a relative import that climbs above everything, which the scanner passes over.
-
-    Raises:
-        SyntaxError: if there is one; it has the line.
-    """
-    depth = max(module.count(".") + is_package, 1)
-    if all(match[1].count(b".") <= depth for match in _CLIMBS.finditer(source)):
-        return  # what most sources are; only a tree tells code from text
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level > depth:
-            # The words of CPython's ImportError.
-            where = (file, node.lineno, node.col_offset + 1, None)
-            raise SyntaxError("attempted relative import beyond top-level package", where)
+    facts = scan(src.encode(), ModuleName(package), is_package=True, file="<source>")
+    if facts.climbs_out:
+        raise ValueError(f"line {facts.climbs_out}: {BEYOND}")
+    return list(imports_of(facts))
 
 
 def imports_of(facts: SourceFacts) -> dict[tuple[str, str | None], None]:

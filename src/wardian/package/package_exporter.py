@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -32,7 +33,6 @@ from wardian.package._closure import (
 from wardian.package._closure import PackagingErrorReason as _Reason
 from wardian.package._digraph import DiGraph
 from wardian.package._mangling import PackageMangler
-from wardian.package._modules import FoundModule
 from wardian.package._writing import PickledEntry, record_of, write
 from wardian.package.glob_group import GlobPattern
 from wardian.package.importer import (
@@ -192,7 +192,7 @@ class PackageExporter:
         if isinstance(f, str | os.PathLike):
             target = Path(os.fspath(f))
             folder = None
-        elif callable(getattr(f, "write", None)):
+        elif callable(getattr(f, "write", None)) and not isinstance(f, io.TextIOBase):
             self.buffer = f
             folder = tempfile.mkdtemp(prefix="wardian-")
             target = Path(folder, "package.case")
@@ -462,6 +462,8 @@ class PackageExporter:
         return self._register(Action.INTERN, hook)
 
     def _register(self, action: Action, hook: _ActionHook) -> RemovableHandle:
+        if not callable(hook):
+            raise TypeError(f"a hook is called, and a {type(hook).__name__} cannot be")
         hooks = self._hooks[action]
         handle = RemovableHandle(hooks)
         hooks[handle.id] = hook
@@ -579,7 +581,7 @@ class PackageExporter:
     def _closed_over(self) -> Closure:
         if self._closure is None:
             rules = [declared.rule for declared in self._rules]
-            self._closure = close_over(self._saved, rules, self._scans, _is_torch)
+            self._closure = close_over(self._saved, rules, self._scans)
         return self._closure
 
     def _record(self, item: Saved) -> None:
@@ -595,6 +597,8 @@ class PackageExporter:
         if not isinstance(module_name, str):
             raise TypeError(f"the name of a module is a str, not {type(module_name).__name__}")
         name = original_name(module_name)
+        if not name or "/" in name:
+            raise ValueError(f"not the dotted name of a module: {module_name!r}")
         record_name(name.replace(".", "/") + ".py")
         return name
 
@@ -670,10 +674,6 @@ class PackageExporter:
 def _type_name(obj: Any) -> str:
     """Return the dotted name of the class of *obj*."""
     return f"{original_name(type(obj).__module__)}.{type(obj).__qualname__}"
-
-
-def _is_torch(found: FoundModule) -> bool:
-    return found.root is None and found.facts.distribution == "torch"
 
 
 def _as_importer(importer: Importer | Iterable[Importer]) -> Importer:

@@ -142,11 +142,9 @@ class PackageImporter(Importer):
             ValueError: if it is empty.
             ModuleNotFoundError: if the package has no such module, and it is not external.
         """
-        if not isinstance(name, str):
-            raise TypeError(f"the name of a module is a str, not {type(name).__name__}")
+        name = self._own_name(name)
         if not name:
             raise ValueError("Empty module name")
-        name = self._mangler.demangle(name)
         if name in self.root.guests:
             return self.root.guests[name]  # type: ignore[no-any-return]
         top = name.partition(".")[0]
@@ -229,7 +227,7 @@ class PackageImporter(Importer):
         Raises:
             ModuleNotFoundError: if the package has no source of that name.
         """
-        packed = self.root.modules.get(self._mangler.demangle(module_name))
+        packed = self.root.modules.get(self._own_name(module_name))
         if packed is None:
             raise ModuleNotFoundError(
                 f"No module named {module_name!r} with source in {self.filename}", name=module_name
@@ -242,7 +240,7 @@ class PackageImporter(Importer):
         Args:
             fullname: Its dotted name.
         """
-        name = self._mangler.demangle(fullname)
+        name = self._own_name(fullname)
         return PackageResourceReader(self, name) if self._is_package(name) else None
 
     @property
@@ -305,6 +303,12 @@ class PackageImporter(Importer):
         finally:
             self._loads.current = before
 
+    def _own_name(self, name: str) -> str:
+        """Return the name under which a module was exported, for that and for the one it has here."""
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a module is a str, not {type(name).__name__}")
+        return self._mangler.demangle(name)
+
     def _is_package(self, name: str) -> bool:
         packed = self.root.modules.get(name)
         return packed.is_package if packed is not None else self.root.is_module(name)
@@ -315,7 +319,7 @@ class PackageImporter(Importer):
             resource = os.fspath(resource)
         if not isinstance(name, str) or not isinstance(resource, str):
             raise TypeError(f"package and resource are names, not {package!r} and {resource!r}")
-        name = self._mangler.demangle(name)
+        name = self._own_name(name)
         if not resource or os.path.basename(resource) != resource or "/" in resource:
             raise ValueError(f"{resource!r} must be only a file name, without folders")
         if not self.root.is_module(name):

@@ -8,7 +8,7 @@ import pickle
 import sys
 import threading
 import traceback
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -146,6 +146,13 @@ def test_wrong_uses_are_what_torch_package_raises_too() -> None:
             e.save_text("p", "a", "")
         with pytest.raises(TypeError):
             e.save_text("p", "b", b"")  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            e.register_mock_hook(3)  # type: ignore[arg-type]
+        for name in ("", "shed/door"):
+            with pytest.raises(ValueError, match="name of a module"):
+                e.save_source_string(name, "")
+    with pytest.raises(TypeError, match="StringIO"):
+        PackageExporter(StringIO())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="an Importer or a sequence of Importers"):
         PackageExporter(BytesIO(), importer=3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="3 is not an Importer"):
@@ -202,8 +209,9 @@ def test_what_a_package_does_not_have() -> None:
         i.get_source("q")
     with pytest.raises(ValueError, match="Empty module name"):
         i.import_module("")
-    with pytest.raises(TypeError):
-        i.import_module(3)  # type: ignore[arg-type]
+    for ask in (i.import_module, i.get_source, i.get_resource_reader):
+        with pytest.raises(TypeError):
+            ask(3)  # type: ignore[arg-type]
 
 
 # Arguments
