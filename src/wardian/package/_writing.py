@@ -159,8 +159,11 @@ def _runs(member: Member) -> bool:
 
 def _externs(closure: Closure, owners: Mapping[ModuleName, str | None]) -> tuple[Extern, ...]:
     modules: dict[tuple[str | None, str], list[ModuleName]] = {("torch", "torch"): [ModuleName("torch")]}
+    packed = {top_level(m.module) for m in closure.members.values() if m.action is Action.INTERN}
     for member in closure.members.values():
-        if member.action is Action.EXTERN and not is_stdlib(member.module):
+        # Of the standard library what its own packages need that are packaged: `json.decoder` below `json`.
+        outside = not is_stdlib(member.module) or top_level(member.module) in packed
+        if member.action is Action.EXTERN and outside:
             owner = owners[member.module]
             # What no distribution owns is kept apart by its top-level name.
             key = (owner, owner or top_level(member.module))

@@ -251,11 +251,15 @@ def test_a_module_of_the_standard_library_is_packaged_if_it_is_named() -> None:
     i = imported(
         in_turn(
             lambda e: e.save_module("colorsys"),
+            lambda e: e.save_module("json"),
             lambda e: e.save_source_string("m", "import colorsys\nimport abc"),
         )
     )
     assert i.file_structure().has_file("colorsys.py")
     assert not i.file_structure().has_file("abc.py")
+    assert i.import_module("json").loads("[1]") == [1]
+    assert is_from_package(i.import_module("json"))
+    assert not is_from_package(i.import_module("json.decoder"))
     assert is_from_package(i.import_module("m").colorsys)
     assert i.import_module("colorsys").rgb_to_hsv(1, 0, 0) == (0.0, 1.0, 1.0)
     with pytest.raises(PackagingError, match="no __file__"):
