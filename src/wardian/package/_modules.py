@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import linecache
 import sys
 import warnings
 from collections.abc import Callable
@@ -94,8 +95,12 @@ def _read(facts: ModuleFacts) -> bytes | None:
             return source
     try:
         return Path(facts.file).read_bytes()
-    except OSError:  # in a ZIP on sys.path
-        spec = importlib.util.find_spec(facts.name)
+    except OSError:
+        module = sys.modules.get(facts.name)
+        if module is not None:  # which may have been made from a text that linecache has
+            lines = linecache.getlines(getattr(module, "__file__", None) or facts.file, vars(module))
+            return "".join(lines).encode() if lines else None
+        spec = importlib.util.find_spec(facts.name)  # in a ZIP on sys.path
         return _source_of_loader(None if spec is None else spec.loader, facts.name)
 
 

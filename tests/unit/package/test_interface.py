@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import os
 import pickle
 import sys
@@ -245,6 +246,35 @@ def test_of_source_and_module_of_one_name_the_last_counts() -> None:
         in_turn(lambda e: e.save_module("tools"), lambda e: e.save_source_string("tools", "result = 1"))
     )
     assert i.import_module("tools").result == 1
+
+
+@pytest.mark.parametrize("known_to", ["linecache", "its loader", "nobody"])
+def test_the_source_of_a_module_without_a_file_is_found_by_who_knows_it(
+    known_to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Loader:
+        def get_source(self, name: str) -> str:
+            return "result = 'made'\n"
+
+    made = ModuleType("made_tools")
+    made.__file__ = f"made_tools_known_to_{known_to}.py"  # linecache keeps what it has found
+    if known_to == "linecache":
+        source = "result = 'made'\n"
+        entry = (len(source), None, [source], made.__file__)
+        monkeypatch.setitem(linecache.cache, made.__file__, entry)
+    elif known_to == "its loader":
+        made.__loader__ = Loader()  # type: ignore[assignment]
+    monkeypatch.setitem(sys.modules, "made_tools", made)
+
+    def fill(e: PackageExporter) -> None:
+        e.intern("**")
+        e.save_source_string("mine", "import made_tools")
+
+    if known_to == "nobody":
+        with pytest.raises(PackagingError, match="could not find it in your filesystem"):
+            exported(fill)
+    else:
+        assert imported(fill).import_module("mine").made_tools.result == "made"
 
 
 def test_a_module_of_the_standard_library_is_packaged_if_it_is_named() -> None:
