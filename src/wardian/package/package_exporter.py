@@ -645,12 +645,14 @@ class PackageExporter:
         return getattr, (owner, last)
 
     def _name_in_importers(self, obj: Any) -> tuple[str, str] | None:
-        reasons: list[Exception] = []
+        missing: ObjNotFoundError | None = None
         for leaf in leaves(self.importer):
+            # Under its name every importer before the one that has the object has nothing, or else the
+            # object would come back with another class: ObjMismatchError.
             try:
                 module, name = leaf.get_name(obj)
-            except (ObjNotFoundError, ObjMismatchError) as error:
-                reasons.append(error)
+            except ObjNotFoundError as error:
+                missing = missing or error
                 continue
             key = ModuleName(module)
             owner = self._scans.owners.setdefault(key, leaf)
@@ -660,7 +662,7 @@ class PackageExporter:
                     "and a package holds one copy of a module"
                 )
             return module, name
-        raise next((e for e in reasons if isinstance(e, ObjMismatchError)), reasons[0])
+        raise missing or ObjNotFoundError(f"{obj!r} was not found: the exporter has no importers")
 
     def _tensors(self, record: RecordName, obj: Any) -> tuple[Any, ...]:
         from wardian.tensors.index import tensor_index
