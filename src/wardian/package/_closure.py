@@ -9,6 +9,7 @@ distributions after a run.
 from __future__ import annotations
 
 import importlib.machinery
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -171,8 +172,16 @@ class Scans:
     def exists(self, name: ModuleName) -> bool:
         """Tell whether *name* is a module."""
         if name not in self._exists:
-            self._exists[name] = exists(self.importer, name)
+            self._exists[name] = not self._is_below_a_module(name) and exists(self.importer, name)
         return self._exists[name]
+
+    def _is_below_a_module(self, name: ModuleName) -> bool:
+        """Tell whether *name* cannot be a module, as most names that `from` imports cannot."""
+        parent = ModuleName(name.rpartition(".")[0])
+        if not parent or parent in sys.modules or name in sys.modules or is_stdlib(name):
+            return False
+        found = self.find(parent)
+        return found is not None and not found.facts.is_package
 
     def imports(
         self, module: ModuleName, source: bytes, *, is_package: bool
