@@ -98,7 +98,8 @@ def _read(facts: ModuleFacts) -> bytes | None:
     except OSError:
         module = sys.modules.get(facts.name)
         if module is not None:  # which may have been made from a text that linecache has
-            lines = linecache.getlines(getattr(module, "__file__", None) or facts.file, vars(module))
+            file = getattr(module, "__file__", None) or facts.file
+            lines = linecache.getlines(file, getattr(module, "__dict__", None))
             return "".join(lines).encode() if lines else None
         spec = importlib.util.find_spec(facts.name)  # in a ZIP on sys.path
         return _source_of_loader(None if spec is None else spec.loader, facts.name)
