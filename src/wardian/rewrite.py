@@ -44,8 +44,9 @@ def compile_module(
 ) -> CodeType:
     """Compile a module so that it imports packed modules from its own root.
 
-    Everything else stays: names that imports bind, their order, what circular imports tolerate, lines and
-    columns. `__import__(...)` and strings are left to the root's hooks.
+    A relative import that climbs out of its top-level package fails, as it does anywhere; it must not find
+    the root, or what is above it. Everything else stays: names that imports bind, their order, what circular
+    imports tolerate, lines and columns. `__import__(...)` and strings are left to the root's hooks.
 
     Args:
         source: Bytes as they are in the file.
@@ -75,8 +76,8 @@ def compile_module(
     if b"modules" in text and b"sys" in text:
         # `sys.modules["mylib"]` is an import by another name: such a module gets the root's view of sys.
         roots |= {"sys"}
-    if _may_import(roots, text):
-        place = _Place(module if is_package else module.rpartition(".")[0], is_package=is_package)
+    place = _Place(module if is_package else module.rpartition(".")[0], is_package=is_package)
+    if _may_import(roots, text) or _may_climb_out(text, place):
         rewritten = _rewrite(tree or parse(source, filename), text, roots, place)
         if rewritten is not None:
             return _compile(rewritten, filename)
@@ -104,6 +105,17 @@ def _patterns(roots: frozenset[str]) -> tuple[re.Pattern[bytes], ...]:
         # Several modules may stand on one line, and a backslash continues it.
         re.compile(rb"import(?:[ \t\f]|\\\n)(?:[^\n;#]|\\\n)*?(?<![\w.])(?:" + names + rb")(?![a-zA-Z0-9_])"),
     )
+
+
+def _may_climb_out(text: bytes, place: _Place) -> bool:
+    """Return whether *text* may import from outside of its top-level package by dots; False is certain."""
+    return any(match[0].count(b".") >= place.depth for match in _CLIMBS.finditer(text))
+
+
+_CLIMBS = re.compile(rb"from[ \t\f\\\n]*\.[. \t\f\\\n]*")
+
+_TOO_HIGH = 10_000
+"""The level of a relative import that is beyond whatever package it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,9 @@ def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], place: _Place
                     changed = True
                 elif isinstance(node, ast.ImportFrom) and not node.level and _top(node.module) in roots:
                     block.append(_import_from(node, node.module, node.names, place))
+                    changed = True
+                elif isinstance(node, ast.ImportFrom) and node.level >= place.depth:
+                    block.append(ast.copy_location(ast.ImportFrom(node.module, node.names, _TOO_HIGH), node))
                     changed = True
                 elif _BLOCKS.isdisjoint(node._fields):
                     block.append(node)

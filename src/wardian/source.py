@@ -166,6 +166,7 @@ class SourceFacts:
         dynamic: The code mentions `__import__`, `exec` or `eval`: it may import what no scan sees.
         operators: The X of each `torch.ops.X` that torch itself does not bring.
         registers: The code calls functions that write into a registry of the process.
+        climbs_out: Line of the first `from` import that climbs above all packages; 0 if there is none.
     """
 
     imports: tuple[Import, ...]
@@ -174,6 +175,7 @@ class SourceFacts:
     dynamic: bool
     operators: frozenset[str]
     registers: bool
+    climbs_out: int = 0
 
 
 @contextmanager
@@ -394,6 +396,7 @@ class _Scanner:
         self.imports: dict[Import, None] = {}
         self.candidates: dict[Import, None] = {}
         self.looks_at_files = self.dynamic = self.registers = False
+        self.climbs_out = 0
         self.operators: set[str] = set()
         # Names that mean something, however the module calls them.
         self.torch = {"torch"}
@@ -428,6 +431,7 @@ class _Scanner:
             dynamic=self.dynamic,
             operators=frozenset(self.operators),
             registers=self.registers,
+            climbs_out=self.climbs_out,
         )
 
     # Statements
@@ -532,6 +536,9 @@ class _Scanner:
     def found_import_from(self, node: ast.ImportFrom, context: ImportContext) -> None:
         base = self.absolute(node.module or "", node.level)
         if base is None:
+            # One dot in a module without a package is what code does that runs as a script, too.
+            if node.level > 1:
+                self.climbs_out = min(self.climbs_out or node.lineno, node.lineno)
             return
         self.edge(base, node.lineno, context)
         for alias in node.names:
@@ -636,6 +643,11 @@ class _Scanner:
             return
         self.edge(base, node.lineno, context)
         fromlist = _argument(node, 3, "fromlist")
+        if "." in name and (
+            fromlist is None or (isinstance(fromlist, ast.List | ast.Tuple) and not fromlist.elts)
+        ):
+            # The call returns a package above the module, for the sake of its attributes.
+            self.edge(ModuleName(base.rpartition(".")[0]), node.lineno, context)
         if isinstance(fromlist, ast.Tuple | ast.List):
             for element in fromlist.elts:
                 if (attribute := self.text(element)) and attribute != "*":

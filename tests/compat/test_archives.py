@@ -105,6 +105,9 @@ def test_files_and_the_importer_in_packed_code(path: Path) -> None:
     assert asks.text == i.load_text("texts", "note.txt")
     assert asks.packaged
     assert i.file_structure().has_file("meadow/flowers.py")
+    assert "torch" in i.extern_modules
+    with pytest.raises(ImportError, match="torch"):
+        PackageImporter(path, module_allowed=lambda name: name.partition(".")[0] != "torch")
     python = i.python_version()
     assert (python is None) == (version.startswith(("1.8", "1.9", "1.10", "1.11")))
 
@@ -118,7 +121,12 @@ def test_the_case_view(path: Path) -> None:
         check_flower(case.load("garden/garden.pkl").flowers[0])
         if "1.8" not in path.stem:
             check_flower(case.load("garden/traced.pkl"), traced=True)
+            check_flower(case.load("garden/scripted.pkl")["scripted"])
         check_tensors(case.load("garden/tensors.pkl"))
+        assert case.load("garden/function.pkl")(2) == 6
+        assert case.read("texts/raw.bin") == bytes(range(256))
+        with pytest.raises(NotImplementedError):
+            case.import_module("meadow.soil").scarecrow.colour()
 
 
 @each_archive

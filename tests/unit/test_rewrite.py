@@ -134,6 +134,31 @@ def test_modules_come_from_the_private_root_and_run_once() -> None:
         assert "mylib" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    ("module", "is_package", "statement", "climbs_out"),
+    [
+        ("app", False, "from . import mylib", True),
+        ("app", True, "from . import sub", False),
+        ("app", True, "from .. import mylib", True),
+        ("mylib.ops", False, "from . import nn", False),
+        ("mylib.ops", False, "from .. import standalone", True),
+        ("mylib.ops", False, "class C:\n    from ..\\\n. import live", True),
+        ("mylib.nn.blocks", True, "from ... import ops", False),
+        ("mylib.nn.blocks", True, "from .... import standalone", True),
+        ("mylib.ops", False, "text = 'from ... import x'", False),
+    ],
+)
+def test_dots_do_not_lead_out_of_the_top_level_package(
+    module: str, is_package: bool, statement: str, climbs_out: bool
+) -> None:
+    code = compiled(f"{statement}\n", module, is_package=is_package)
+    assert any(10_000 in each.co_consts for each in all_code(code)) is climbs_out
+    if climbs_out:
+        package = f"{ROOT}.{module}" if is_package else f"{ROOT}.{module}".rpartition(".")[0]
+        with pytest.raises(ImportError, match="beyond top-level package"):
+            exec(code, {"__package__": package, "__name__": f"{ROOT}.{module}"})
+
+
 def test_shimmed_modules_are_those_of_the_root() -> None:
     files = {"app.py": "import importlib, pkgutil as p\nfrom importlib import shim_of"}
     with importable(files, ROOT) as load:

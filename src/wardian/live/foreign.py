@@ -20,8 +20,8 @@ from wardian.names import ModuleName, RecordName, top_level
 
 __all__ = ["allowed_externs", "extern_modules", "is_allowed", "manifest_of", "read_manifest"]
 
-_ALWAYS = frozenset({"torch", "numpy"})
-"""What torch.package lets packed code import without an extern: PyTorch, and what tensors convert to."""
+_ALWAYS = frozenset({"torch", "numpy", "wardian"})
+"""What packed code may import without an extern: PyTorch, what tensors convert to, and what loads it."""
 
 _DISTRIBUTION = re.compile(r"(?!-)[A-Za-z0-9._-]{1,128}", re.ASCII)
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)*")

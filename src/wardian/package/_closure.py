@@ -8,22 +8,22 @@ distributions after a run.
 
 from __future__ import annotations
 
-import ast
 import importlib.machinery
-import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from wardian.environment import ModuleKind, is_stdlib
 from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import ModuleName
+from wardian.names import ModuleName, top_level
 from wardian.package._digraph import DiGraph
-from wardian.package._modules import FoundModule, exists, find, stand_in_source
-from wardian.package.find_file_dependencies import imports_of
+from wardian.package._modules import FoundModule, exists, find, find_in_stdlib, stand_in_source
+from wardian.package.find_file_dependencies import BEYOND, imports_of
 from wardian.package.importer import Importer
 from wardian.policy import Action, Policy, Rule
 from wardian.source import SourceFacts, batch, parse, scan
+from wardian.trace.tracer import TORCH
 
 __all__ = [
     "Closure",
@@ -40,22 +40,29 @@ __all__ = [
 OWN_MODULE = "torch_package_importer"
 """The name by which packed code imports its importer."""
 
-_MOCK_OF_TORCH = "_mock"
+ALWAYS_THERE = frozenset({"torch", "wardian"})
+"""What loads a package, and so need not be in one."""
 
-_CLIMBS = re.compile(rb"from\b[\s\\]*((?:\.[\s\\]*)+)")
-"""The dots of a relative import."""
+_MOCK_OF_TORCH = "_mock"
 
 
 class PackagingErrorReason(Enum):
-    """Why a module could not be packaged."""
+    """Why a module could not be packaged.
 
-    IS_EXTENSION_MODULE = "Module is compiled, and was saved by name; extern it"
-    NO_DUNDER_FILE = "Module has no file, so there is no source to package"
-    SOURCE_FILE_NOT_FOUND = "Module has a file, but its source was not found"
-    DEPENDENCY_RESOLUTION_FAILED = "What the module imports could not be found out"
-    NO_ACTION = "Module did not match against any action pattern; intern, extern or mock it"
-    DENIED = "Module was denied by a pattern"
-    MOCKED_BUT_STILL_USED = "Module was mocked out, but objects of it were pickled; intern or extern it"
+    Programs compare the text of a `PackagingError`, and so these values: they are part of the interface that
+    this package takes over.
+    """
+
+    IS_EXTENSION_MODULE = "Module is a C extension module. wardian.package supports Python modules only."
+    NO_DUNDER_FILE = "Module had no __file__ defined."
+    SOURCE_FILE_NOT_FOUND = "Module had a __file__, but we could not find it in your filesystem."
+    DEPENDENCY_RESOLUTION_FAILED = "Dependency resolution failed."
+    NO_ACTION = "Module did not match against any action pattern. Extern, mock, or intern it."
+    DENIED = "Module was denied by a pattern."
+    MOCKED_BUT_STILL_USED = (
+        "Module was mocked out, but is still being used in the package. Please intern or extern the mocked "
+        "modules if objects are supposed to be in the package."
+    )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}.{self.name}>"
@@ -165,8 +172,16 @@ class Scans:
     def exists(self, name: ModuleName) -> bool:
         """Tell whether *name* is a module."""
         if name not in self._exists:
-            self._exists[name] = exists(self.importer, name)
+            self._exists[name] = not self._is_below_a_module(name) and exists(self.importer, name)
         return self._exists[name]
+
+    def _is_below_a_module(self, name: ModuleName) -> bool:
+        """Tell whether *name* cannot be a module, as most names that `from` imports cannot."""
+        parent = ModuleName(name.rpartition(".")[0])
+        if not parent or parent in sys.modules or name in sys.modules or is_stdlib(name):
+            return False
+        found = self.find(parent)
+        return found is not None and not found.facts.is_package
 
     def imports(
         self, module: ModuleName, source: bytes, *, is_package: bool
@@ -184,7 +199,8 @@ class Scans:
                 # Names such as `fx-generated._0` are no identifiers, and the scanner resolves against any.
                 tree = parse(source, file)
                 facts = scan(source, module, is_package=is_package, file=file, tree=tree)
-                _check_levels(tree, source, module, is_package=is_package)
+                if facts.climbs_out:
+                    facts = SyntaxError(BEYOND, (file, facts.climbs_out, None, None))
             except SyntaxError as error:
                 facts = error
             self._facts[key] = facts
@@ -193,57 +209,42 @@ class Scans:
         return imports_of(facts)
 
 
-def _check_levels(tree: ast.Module, source: bytes, module: ModuleName, *, is_package: bool) -> None:
-    """Refuse a relative import that climbs above everything, which the scanner passes over."""
-    depth = max(module.count(".") + is_package, 1)
-    if all(match[1].count(b".") <= depth for match in _CLIMBS.finditer(source)):
-        return  # what most sources are; only a tree tells code from text
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level > depth:
-            raise SyntaxError(f"line {node.lineno}: relative import beyond the top-level package")
-
-
-def close_over(
-    saved: Sequence[Saved], rules: Sequence[Rule], scans: Scans, is_torch: Callable[[FoundModule], bool]
-) -> Closure:
+def close_over(saved: Sequence[Saved], rules: Sequence[Rule], scans: Scans) -> Closure:
     """Follow imports from what was saved, and decide about each module that is reached.
 
     Args:
         saved: What the user saved, in order.
         rules: What the user declared, in order; the first that matches decides.
         scans: Facts found so far.
-        is_torch: Tells whether a module belongs to PyTorch, which is always there.
     """
     compiled: dict[str, ModuleName] = {}
     with batch():
         while True:
             known = set(compiled)
-            walk = _Walk(rules, scans, is_torch, compiled)
+            walk = _Walk(rules, scans, compiled)
             walk.run(saved)
             if set(compiled) == known:
                 return walk.closure
 
 
 class _Walk:
-    def __init__(
-        self,
-        rules: Sequence[Rule],
-        scans: Scans,
-        is_torch: Callable[[FoundModule], bool],
-        compiled: dict[str, ModuleName],
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], scans: Scans, compiled: dict[str, ModuleName]) -> None:
         self.closure = Closure()
         self.graph = self.closure.graph
         self.rules = rules
         self.policy = Policy.ordered(rules)
         self.scans = scans
-        self.is_torch = is_torch
         self.compiled = compiled
         self.provided: dict[ModuleName, SourceSaved] = {}
 
     def run(self, saved: Sequence[Saved]) -> None:
-        # Given sources count whether they were given before or after the save that needs them.
-        self.provided = {item.module: item for item in saved if isinstance(item, SourceSaved)}
+        # What was saved by name counts, whether before or after the save that needs it; the last of one name.
+        named = {
+            item.module: item
+            for item in saved
+            if isinstance(item, SourceSaved) or (isinstance(item, ModuleSaved) and item.intern)
+        }
+        self.provided = {name: item for name, item in named.items() if isinstance(item, SourceSaved)}
         for item in saved:
             stack: list[Iterator[tuple[str | None, ModuleName]]] = [self.begin(item)]
             while stack:
@@ -259,7 +260,7 @@ class _Walk:
     def begin(self, item: Saved) -> Iterator[tuple[str | None, ModuleName]]:
         match item:
             case SourceSaved():
-                if self.provided[item.module] is item:
+                if self.provided.get(item.module) is item:
                     yield from self.add_source(item)
             case ModuleSaved(module=name, intern=True):
                 if name not in self.provided:
@@ -281,7 +282,8 @@ class _Walk:
                 self.refuse(
                     module,
                     PackagingErrorReason.MOCKED_BUT_STILL_USED,
-                    f"{', '.join(qualnames)} in {item.package}/{item.resource}",
+                    f"{', '.join(qualnames)} of `{module}` in resource `{item.resource}` of package "
+                    f"`{item.package}`",
                     action=Action.MOCK,
                 )
             else:
@@ -296,11 +298,11 @@ class _Walk:
     def is_implicit(self, name: ModuleName) -> bool:
         if is_stdlib(name):
             return name != "__main__"
-        top = name.partition(".")[0]
-        if top == "torch":
+        if top_level(name) in ALWAYS_THERE:
             return True
         found = self.scans.find(name)
-        return found is not None and self.is_torch(found)
+        # Some modules of PyTorch have other top-level names, as functorch has.
+        return found is not None and found.root is None and found.facts.distribution == TORCH
 
     def settle(self, name: ModuleName, *, follow: bool = True) -> Iterator[tuple[str | None, ModuleName]]:
         """Decide about a module; yield what it leads to."""
@@ -321,12 +323,12 @@ class _Walk:
             return
         rule = self.policy.rule_for(name)
         if rule is None:
-            self.refuse(name, PackagingErrorReason.NO_ACTION, None)
+            self.refuse(name, PackagingErrorReason.NO_ACTION)
             return
         self.closure.matched.add(self.rules.index(rule))
         match rule.action:
             case Action.DENY:
-                self.refuse(name, PackagingErrorReason.DENIED, str(rule), action=Action.DENY)
+                self.refuse(name, PackagingErrorReason.DENIED, action=Action.DENY, place=str(rule))
             case Action.MOCK:
                 found = self.scans.find(name)
                 is_package = found is not None and found.facts.is_package
@@ -345,9 +347,11 @@ class _Walk:
         if found is None:
             self.refuse(name, PackagingErrorReason.NO_DUNDER_FILE, "it cannot be found")
             return
+        if found.facts.kind is ModuleKind.STDLIB:  # which no rule interns
+            found = find_in_stdlib(name)
         facts = found.facts
         compiled = self.compiled.get(facts.distribution or "")
-        if facts.kind is ModuleKind.EXTENSION and by_rule:
+        if facts.kind is ModuleKind.EXTENSION and by_rule and not found.only_there:
             if facts.distribution is not None:
                 self.compiled.setdefault(facts.distribution, name)
             self.add(Member(name, Action.EXTERN, f"compiled; {reason} cannot package it", found=found))
@@ -375,7 +379,8 @@ class _Walk:
             reason = PackagingErrorReason.IS_EXTENSION_MODULE
         else:
             reason = PackagingErrorReason.SOURCE_FILE_NOT_FOUND
-        self.refuse(name, reason, None if file is None else f"its file is {file}", action=Action.INTERN)
+        lost = reason is PackagingErrorReason.SOURCE_FILE_NOT_FOUND
+        self.refuse(name, reason, f"filename: {file}" if lost else None, action=Action.INTERN)
 
     def add_source(self, item: SourceSaved) -> Iterator[tuple[str | None, ModuleName]]:
         if item.module in self.closure.members:
@@ -390,7 +395,12 @@ class _Walk:
         try:
             pairs = self.scans.imports(module, source, is_package=is_package)
         except SyntaxError as error:
-            self.refuse(module, PackagingErrorReason.DEPENDENCY_RESOLUTION_FAILED, str(error))
+            self.refuse(
+                module,
+                PackagingErrorReason.DEPENDENCY_RESOLUTION_FAILED,
+                error.msg,
+                place=f"line {error.lineno}",
+            )
             return
         self.closure.members[module] = replace(self.closure.members[module], scanned=True)
         followed: set[ModuleName] = set()
@@ -418,9 +428,10 @@ class _Walk:
         self,
         name: ModuleName,
         reason: PackagingErrorReason,
-        context: str | None,
+        context: str | None = None,
         action: Action | None = None,
+        place: str | None = None,
     ) -> None:
-        self.graph.add_node(name, error=reason, error_context=context)
+        self.graph.add_node(name, error=reason, error_context=context, error_place=place)
         if action is not None:
             self.graph.add_node(name, action=action)

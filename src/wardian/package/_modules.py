@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import linecache
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from wardian.live.root import Root
 from wardian.names import ModuleName
 from wardian.package.importer import Importer, leaves, sys_importer
 
-__all__ = ["FoundModule", "exists", "find", "stand_in_source"]
+__all__ = ["FoundModule", "exists", "find", "find_in_stdlib", "stand_in_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class FoundModule:
     """Returns the source, None if it cannot be found."""
     root: Root | None = None
     """The package it is from, None for the interpreter."""
+    only_there: bool = False
+    """Whether an importer of another kind has it, and the interpreter does not."""
 
 
 def stand_in_source() -> bytes:
@@ -65,7 +68,13 @@ def _find_in(leaf: Importer, name: ModuleName) -> FoundModule | None:
         module = leaf.import_module(name)
     except Exception:  # noqa: BLE001  importing runs anybody's code
         return None
-    return _of_module(name, module)
+    found = _of_module(name, module)
+    return found if sys.modules.get(name) is module else replace(found, only_there=True)
+
+
+def find_in_stdlib(name: ModuleName) -> FoundModule:
+    """Return a module of the standard library, with its source if it has one."""
+    return _of_module(name, importlib.import_module(name))
 
 
 def _in_interpreter(name: ModuleName) -> FoundModule | None:
@@ -86,8 +95,13 @@ def _read(facts: ModuleFacts) -> bytes | None:
             return source
     try:
         return Path(facts.file).read_bytes()
-    except OSError:  # in a ZIP on sys.path
-        spec = importlib.util.find_spec(facts.name)
+    except OSError:
+        module = sys.modules.get(facts.name)
+        if module is not None:  # which may have been made from a text that linecache has
+            file = getattr(module, "__file__", None) or facts.file
+            lines = linecache.getlines(file, getattr(module, "__dict__", None))
+            return "".join(lines).encode() if lines else None
+        spec = importlib.util.find_spec(facts.name)  # in a ZIP on sys.path
         return _source_of_loader(None if spec is None else spec.loader, facts.name)
 
 

@@ -7,7 +7,7 @@ class MockedObject:
         object.__setattr__(self, "_mocked_name", name)
 
     def __repr__(self):
-        return f"<mocked {self._mocked_name}>"
+        return f"MockedObject({self._mocked_name})"
 
     def __mro_entries__(self, bases):
         return (object,)
@@ -19,14 +19,14 @@ class MockedObject:
 
     def _refuse(self, how):
         raise NotImplementedError(
-            f"{self._mocked_name} was mocked out when this package was exported and cannot be used "
-            f"({self._mocked_name}{how}); export again with intern or extern for its module"
+            f"{self._mocked_name} was mocked out during packaging and cannot be used ({how}); "
+            "export again with intern or extern for its module"
         )
 
 
 def _refusal(method):
     def refuse(self, *args, **kwargs):
-        self._refuse(f".{method}")
+        self._refuse(method)
 
     return refuse
 
@@ -36,7 +36,8 @@ for _method in (
     "getitem gt iadd iand ifloordiv ilshift imatmul imod imul index int invert ior ipow irshift isub iter "
     "itruediv ixor le len lshift lt matmul mod mul neg next or pos pow radd rand rdivmod reversed rfloordiv "
     "rlshift rmatmul rmod rmul ror round rpow rrshift rshift rsub rtruediv rxor setattr setitem sub truediv "
-    "trunc xor instancecheck subclasscheck await aiter anext aenter aexit reduce reduce_ex getstate"
+    "trunc xor instancecheck subclasscheck await aiter anext aenter aexit reduce reduce_ex getstate "
+    "eq ne hash dir copy deepcopy"
 ).split():
     setattr(MockedObject, f"__{_method}__", _refusal(f"__{_method}__"))
 del _method

@@ -18,7 +18,7 @@ from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.package._closure import Closure, Member
 from wardian.policy import Action
 
-__all__ = ["PickledEntry", "write"]
+__all__ = ["PickledEntry", "record_of", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def write(
         PackError: if two files have one name.
     """
     sources = {
-        _record_of(member): member.source
+        record_of(member): member.source
         for member in closure.members.values()
         if member.source is not None and member.action in (Action.INTERN, Action.MOCK)
     }
@@ -76,7 +76,8 @@ def write(
     assemble(archive, _plan(closure, sources, others), contents)
 
 
-def _record_of(member: Member) -> RecordName:
+def record_of(member: Member) -> RecordName:
+    """Return the name under which the source of a module is in the archive."""
     return record_name(member.module.replace(".", "/") + ("/__init__.py" if member.is_package else ".py"))
 
 
@@ -110,7 +111,7 @@ def _plan(closure: Closure, sources: Mapping[RecordName, bytes], others: Sequenc
         files=tuple(
             sorted(
                 PackedFile(
-                    record := _record_of(m), f"<{m.module}>", len(sources[record]), m.module, owners[m.module]
+                    record := record_of(m), f"<{m.module}>", len(sources[record]), m.module, owners[m.module]
                 )
                 for m in inside
                 if m.source is not None
@@ -158,8 +159,11 @@ def _runs(member: Member) -> bool:
 
 def _externs(closure: Closure, owners: Mapping[ModuleName, str | None]) -> tuple[Extern, ...]:
     modules: dict[tuple[str | None, str], list[ModuleName]] = {("torch", "torch"): [ModuleName("torch")]}
+    packed = {top_level(m.module) for m in closure.members.values() if m.action is Action.INTERN}
     for member in closure.members.values():
-        if member.action is Action.EXTERN and not is_stdlib(member.module):
+        # Of the standard library what its own packages need that are packaged: `json.decoder` below `json`.
+        outside = not is_stdlib(member.module) or top_level(member.module) in packed
+        if member.action is Action.EXTERN and outside:
             owner = owners[member.module]
             # What no distribution owns is kept apart by its top-level name.
             key = (owner, owner or top_level(member.module))

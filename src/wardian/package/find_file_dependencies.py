@@ -6,7 +6,10 @@ from wardian.graph import ImportContext
 from wardian.names import ModuleName
 from wardian.source import SourceFacts, scan
 
-__all__ = ["find_files_source_depends_on", "imports_of"]
+__all__ = ["BEYOND", "find_files_source_depends_on", "imports_of"]
+
+BEYOND = "attempted relative import beyond top-level package"
+"""What CPython says of a relative import that climbs above all packages."""
 
 
 def find_files_source_depends_on(src: str, package: str) -> list[tuple[str, str | None]]:
@@ -21,11 +24,14 @@ def find_files_source_depends_on(src: str, package: str) -> list[tuple[str, str 
 
     Raises:
         SyntaxError: if *src* is not valid.
+        ValueError: if a relative import climbs above everything.
 
     >>> find_files_source_depends_on("from mylib import ops; import numpy.linalg", "app")
     [('mylib', 'ops'), ('numpy.linalg', None)]
     """
     facts = scan(src.encode(), ModuleName(package), is_package=True, file="<source>")
+    if facts.climbs_out:
+        raise ValueError(f"line {facts.climbs_out}: {BEYOND}")
     return list(imports_of(facts))
 
 

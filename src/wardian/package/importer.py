@@ -191,7 +191,7 @@ class OrderedImporter(Importer):
         error: ModuleNotFoundError | None = None
         for importer in self._importers:
             if not isinstance(importer, Importer):
-                raise TypeError(f"an Importer is needed, not {importer!r}")
+                raise TypeError(f"{importer!r} is not an Importer, as all that are searched must be")
             try:
                 module = importer.import_module(module_name)
             except ModuleNotFoundError as missing:

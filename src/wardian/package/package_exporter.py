@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from wardian.archive import ArchiveWriter
-from wardian.errors import PackError, Problem, WardianError
+from wardian.errors import PackError, Problem, UnpicklableError, WardianError
 from wardian.globs import GlobGroup
 from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name, record_name
 from wardian.package._closure import (
@@ -31,8 +32,8 @@ from wardian.package._closure import (
 )
 from wardian.package._closure import PackagingErrorReason as _Reason
 from wardian.package._digraph import DiGraph
-from wardian.package._modules import FoundModule
-from wardian.package._writing import PickledEntry, write
+from wardian.package._mangling import PackageMangler
+from wardian.package._writing import PickledEntry, record_of, write
 from wardian.package.glob_group import GlobPattern
 from wardian.package.importer import (
     Importer,
@@ -49,6 +50,7 @@ from wardian.tensors.scripts import ScriptingStorageWriter
 __all__ = [
     "EmptyMatchError",
     "PackageExporter",
+    "PackageTypeError",
     "PackageUseError",
     "PackagingError",
     "PackagingErrorReason",
@@ -56,7 +58,16 @@ __all__ = [
 
 PackagingErrorReason = _Reason
 
+_OF_PICKLING = (AttributeError, RecursionError, WardianError)
+"""What pickling raises on its own account; the others, it has in common with `UnpicklableError`."""
+
 _ActionHook = Callable[["PackageExporter", str], None]
+
+
+_HOW_TO_SEE_PATHS = (
+    "Set debug=True when invoking PackageExporter for a visualization of where broken modules are coming "
+    "from!"
+)
 
 
 class EmptyMatchError(PackError):
@@ -67,8 +78,15 @@ class PackageUseError(WardianError, ValueError, AssertionError):
     """An exporter was asked for something it cannot do."""
 
 
+class PackageTypeError(WardianError, TypeError, AssertionError):
+    """An argument has the wrong type."""
+
+
 class PackagingError(PackError):
     """Modules that the package needs cannot be packaged; all of them are named at once.
+
+    The message has the words of torch.package. The line that settles each of them is in `problems`, and in
+    the notes that a traceback shows.
 
     Args:
         dependency_graph: All modules and pickles, with the imports between them. A broken module has the
@@ -89,7 +107,9 @@ class PackagingError(PackError):
             if reason is not None:
                 broken.setdefault(reason, []).append(name)
                 chain = tuple(dependency_graph.first_path(name))
-                problems.append(Problem(f"{name}: {reason.value}", _fix_for(name, reason), name, chain))
+                places = ": ".join(filter(None, (node.get("error_place"), node.get("error_context"))))
+                what = f"{name}: {reason.value}{f' ({places})' if places else ''}"
+                problems.append(Problem(what, _fix_for(name, reason), name, chain))
         lines = [""]
         for reason, names in broken.items():
             lines.append(f"* {reason.value}")
@@ -100,11 +120,15 @@ class PackagingError(PackError):
                     lines.append(f"      Context: {context}")
                 if debug:
                     lines.append(f"      A path to {name}: {' -> '.join(dependency_graph.first_path(name))}")
-                if fix := _fix_for(name, reason):
-                    lines.append(f"      fix: {fix}")
         if not debug:
-            lines += ["", "PackageExporter(..., debug=True) shows how each of them is reached."]
+            lines += ["", _HOW_TO_SEE_PATHS]
         super().__init__("\n".join([*lines, ""]), problems=problems)
+        # Not in the message, which programs compare; a traceback shows it all the same.
+        for problem in problems:
+            place = dependency_graph.nodes[problem.module].get("error_place")
+            if problem.fix or place:
+                where = f"{problem.module}{f' ({place})' if place else ''}"
+                self.add_note(f"{where}{f': fix: {problem.fix}' if problem.fix else ''}")
 
     def __str__(self) -> str:
         return self.message
@@ -168,7 +192,7 @@ class PackageExporter:
         if isinstance(f, str | os.PathLike):
             target = Path(os.fspath(f))
             folder = None
-        elif callable(getattr(f, "write", None)):
+        elif callable(getattr(f, "write", None)) and not isinstance(f, io.TextIOBase):
             self.buffer = f
             folder = tempfile.mkdtemp(prefix="wardian-")
             target = Path(folder, "package.case")
@@ -256,17 +280,20 @@ class PackageExporter:
         """
         if not isinstance(module_name, str):
             raise TypeError(
-                f"save_module takes the name of a module, such as torch.__name__, not {module_name!r}"
+                f"save_module() expects a string input, such as torch.__name__, not {module_name!r}"
             )
         name = self._checked_module(module_name)
         if module_name != name:
             for leaf in leaves(self.importer):
-                if module_name.startswith(getattr(leaf, "_prefix", "\0")):
+                mangler = getattr(leaf, "_mangler", None)
+                if isinstance(mangler, PackageMangler) and mangler.demangle(module_name) == name:
                     self._scans.owners[name] = leaf
                     break
             else:
                 raise ModuleNotFoundError(
-                    f"{module_name} is from a package that is none of this exporter's importers",
+                    f"Module not found: {module_name!r} is from a package that is none of this exporter's "
+                    "importers; name the PackageImporter it came from first: "
+                    "PackageExporter(f, importer=(its_importer, sys_importer))",
                     name=module_name,
                 )
         if self._scans.find(name) is None:
@@ -289,10 +316,13 @@ class PackageExporter:
         Raises:
             UnpicklableError: if something inside cannot be pickled, or is not what the importers find under
                 its name; it is a `pickle.PicklingError`.
+            Exception: what the code of an object raises that it is pickled with, with a note of its place.
             PackageUseError: if there is such a file already, or the protocol is another.
         """
         if pickle_protocol not in (3, 4):
-            raise PackageUseError(f"pickle_protocol must be 3 or 4, not {pickle_protocol!r}")
+            raise PackageUseError(
+                f"wardian.package only supports pickle protocols 3 and 4, got {pickle_protocol!r}"
+            )
         record = self._new_record(package, resource)
         fresh: dict[int, tuple[tuple[Any, ...], Any]] = {}
 
@@ -305,14 +335,23 @@ class PackageExporter:
                 self._numbers += 1
             return known[id(obj)][0]
 
-        pickled = pickle_object(
-            obj,
-            name=f"{package}.{resource}",
-            persistent_id=self._storages.persistent_id,
-            rename=original_name,
-            reduce_package=reduce_package,
-            reduce_global=self._reduce_global,
-        )
+        try:
+            pickled = pickle_object(
+                obj,
+                name=f"{package}.{resource}",
+                persistent_id=self._storages.persistent_id,
+                rename=original_name,
+                reduce_package=reduce_package,
+                reduce_global=self._reduce_global,
+            )
+        except UnpicklableError as error:
+            raised = error.__cause__
+            known = isinstance(error, type(raised)) or isinstance(raised, _OF_PICKLING)
+            if raised is None or known:
+                raise
+            # What an object's own code raises is what programs catch.
+            raised.add_note(str(error))
+            raise raised from None
         self._entries.append(PickledEntry(record, _type_name(obj), pickled.data, self._tensors(record, obj)))
         self._record(PickleSaved(package, resource, pickled.globals, pickled.modules, dependencies))
 
@@ -324,20 +363,24 @@ class PackageExporter:
             resource: Name of the file.
             text: The content.
         """
-        self.save_binary(package, resource, text.encode())
+        if not isinstance(text, str):
+            raise TypeError(f"the content of {resource} must be a str, not {type(text).__name__}")
+        self.save_binary(package, resource, text)
 
-    def save_binary(self, package: str, resource: str, binary: bytes) -> None:
+    def save_binary(self, package: str, resource: str, binary: bytes | str) -> None:
         """Save a file.
 
         Args:
             package: Dotted name of the package that it lies in.
             resource: Name of the file.
-            binary: The content.
+            binary: The content; a text is saved in UTF-8.
 
         Raises:
-            TypeError: if *binary* is not bytes.
+            TypeError: if *binary* is neither.
             PackageUseError: if there is such a file already.
         """
+        if isinstance(binary, str):
+            binary = binary.encode()
         if not isinstance(binary, bytes | bytearray | memoryview):
             raise TypeError(f"the content of {resource} must be bytes, not {type(binary).__name__}")
         self._resources[self._new_record(package, resource)] = bytes(binary)
@@ -419,6 +462,8 @@ class PackageExporter:
         return self._register(Action.INTERN, hook)
 
     def _register(self, action: Action, hook: _ActionHook) -> RemovableHandle:
+        if not callable(hook):
+            raise TypeError(f"a hook is called, and a {type(hook).__name__} cannot be")
         hooks = self._hooks[action]
         handle = RemovableHandle(hooks)
         hooks[handle.id] = hook
@@ -494,6 +539,9 @@ class PackageExporter:
                     hook(self, str(name))
             closure = self._validated()  # a hook may have saved something
             scripts = self._storages.finish_scripts()
+            self._refuse_twice(
+                record_of(member) for member in closure.members.values() if member.source is not None
+            )
             write(self._archive, closure, self._entries, self._resources, scripts)
             self._archive.publish()
             if self.buffer is not None:
@@ -525,13 +573,15 @@ class PackageExporter:
             raise PackagingError(closure.graph, debug=self.debug)
         for index, (rule, text) in enumerate(self._rules):
             if not rule.allow_empty and index not in closure.matched:
-                raise EmptyMatchError(f"{text} did not match any modules, and had to (allow_empty=False)")
+                raise EmptyMatchError(
+                    f"Exporter did not match any modules to {text}, and had to (allow_empty=False)"
+                )
         return closure
 
     def _closed_over(self) -> Closure:
         if self._closure is None:
             rules = [declared.rule for declared in self._rules]
-            self._closure = close_over(self._saved, rules, self._scans, _is_torch)
+            self._closure = close_over(self._saved, rules, self._scans)
         return self._closure
 
     def _record(self, item: Saved) -> None:
@@ -547,23 +597,35 @@ class PackageExporter:
         if not isinstance(module_name, str):
             raise TypeError(f"the name of a module is a str, not {type(module_name).__name__}")
         name = original_name(module_name)
+        if not name or "/" in name:
+            raise ValueError(f"not the dotted name of a module: {module_name!r}")
         record_name(name.replace(".", "/") + ".py")
         return name
 
     def _new_record(self, package: str, resource: str) -> RecordName:
         self._require_open()
+        if isinstance(resource, os.PathLike):
+            resource = os.fspath(resource)
         if not isinstance(package, str) or not isinstance(resource, str):
             raise TypeError(
                 f"package and resource are names, not {type(package).__name__} and {type(resource).__name__}"
             )
         if "/" in resource or os.path.basename(resource) != resource or not resource:
-            raise ValueError(f"a resource is a file name without folders, not {resource!r}")
+            raise ValueError(f"{resource!r} must be only a file name, without folders")
         record = record_name(f"{original_name(package).replace('.', '/')}/{resource}")
         if record.startswith("."):
             raise ValueError(f"package {package!r}: names that begin with a dot are reserved")
         if record in self._resources or any(entry.record == record for entry in self._entries):
-            raise PackageUseError(f"{package} has a file {resource!r} already")
+            raise PackageUseError(f"{str(record)!r} already exists in this archive")
         return record
+
+    def _refuse_twice(self, sources: Iterable[RecordName]) -> None:
+        taken = {*self._resources, *(entry.record for entry in self._entries)}
+        for record in sources:
+            if record in taken:
+                raise PackageUseError(
+                    f"{str(record)!r} already exists in this archive: it is the source of a module, too"
+                )
 
     def _reduce_global(self, obj: Any) -> Any:
         """Check that the importers lead to a class or function, and remember which one does."""
@@ -583,12 +645,14 @@ class PackageExporter:
         return getattr, (owner, last)
 
     def _name_in_importers(self, obj: Any) -> tuple[str, str] | None:
-        reasons: list[Exception] = []
+        missing: ObjNotFoundError | None = None
         for leaf in leaves(self.importer):
+            # Under its name every importer before the one that has the object has nothing, or else the
+            # object would come back with another class: ObjMismatchError.
             try:
                 module, name = leaf.get_name(obj)
-            except (ObjNotFoundError, ObjMismatchError) as error:
-                reasons.append(error)
+            except ObjNotFoundError as error:
+                missing = missing or error
                 continue
             key = ModuleName(module)
             owner = self._scans.owners.setdefault(key, leaf)
@@ -598,7 +662,7 @@ class PackageExporter:
                     "and a package holds one copy of a module"
                 )
             return module, name
-        raise next((e for e in reasons if isinstance(e, ObjMismatchError)), reasons[0])
+        raise missing or ObjNotFoundError(f"{obj!r} was not found: the exporter has no importers")
 
     def _tensors(self, record: RecordName, obj: Any) -> tuple[Any, ...]:
         from wardian.tensors.index import tensor_index
@@ -614,18 +678,16 @@ def _type_name(obj: Any) -> str:
     return f"{original_name(type(obj).__module__)}.{type(obj).__qualname__}"
 
 
-def _is_torch(found: FoundModule) -> bool:
-    return found.root is None and found.facts.distribution == "torch"
-
-
 def _as_importer(importer: Importer | Iterable[Importer]) -> Importer:
     if isinstance(importer, Importer):
         return importer
     if isinstance(importer, str | bytes) or not isinstance(importer, Sequence):
-        raise TypeError(f"importer must be an Importer or several in order, not {type(importer).__name__}")
+        raise TypeError(
+            f"importer must be an Importer or a sequence of Importers, not {type(importer).__name__}"
+        )
     for item in importer:
         if not isinstance(item, Importer):
-            raise TypeError(f"importer must hold objects of Importer, not {type(item).__name__}")
+            raise TypeError(f"{item!r} is not an Importer, as all of a sequence of Importers must be")
     return OrderedImporter(*importer)
 
 

@@ -15,13 +15,14 @@ from typing import IO, TYPE_CHECKING, Any
 import torch
 
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.errors import WardianError
+from wardian.errors import CorruptCaseError, NotACaseError, WardianError
 from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.loading import Loading
 from wardian.live.root import acquire_private, release
 from wardian.manifest import Manifest
 from wardian.names import RecordName, record_name
+from wardian.package._mangling import PackageMangler
 from wardian.package.file_structure_representation import Directory, make_directory
 from wardian.package.glob_group import GlobPattern
 from wardian.package.importer import Importer
@@ -29,11 +30,30 @@ from wardian.package.importer import Importer
 if TYPE_CHECKING:
     from wardian.live.root import Root
 
-__all__ = ["PackageImporter", "PackageResourceReader", "ResourceNotFoundError"]
+__all__ = [
+    "CorruptPackageError",
+    "NotAPackageError",
+    "PackageImporter",
+    "PackageNotFoundError",
+    "PackageResourceReader",
+    "ResourceNotFoundError",
+]
 
 
 class ResourceNotFoundError(WardianError, RuntimeError, FileNotFoundError):
     """A package has no file of the name."""
+
+
+class PackageNotFoundError(WardianError, RuntimeError, FileNotFoundError):
+    """There is no file to load a package from."""
+
+
+class NotAPackageError(NotACaseError, RuntimeError):
+    """A file is of another kind, or an archive that is no package."""
+
+
+class CorruptPackageError(CorruptCaseError, RuntimeError):
+    """The file of a package is damaged."""
 
 
 class PackageImporter(Importer):
@@ -55,8 +75,9 @@ class PackageImporter(Importer):
     Raises:
         TypeError: if *file_or_buffer* is anything else.
         ImportError: if an external module is not allowed.
-        FileNotFoundError: if there is no such file.
-        NotACaseError, CorruptCaseError: if the file cannot be used.
+        PackageNotFoundError: if there is no such file; it is a `FileNotFoundError`.
+        NotAPackageError, CorruptPackageError: if the file cannot be used. These three are a `RuntimeError`,
+            too, which is what torch.package raises.
 
     >>> importer = PackageImporter("model.pt")
     >>> importer.load_pickle("model", "model.pkl")
@@ -71,15 +92,20 @@ class PackageImporter(Importer):
         archive = _open(file_or_buffer)
         try:
             self.filename = (
-                os.fspath(file_or_buffer) if isinstance(file_or_buffer, str | os.PathLike) else "<binary>"
+                os.fspath(file_or_buffer)
+                if isinstance(file_or_buffer, str | os.PathLike)
+                else "<pytorch_file_reader>"
+                if isinstance(file_or_buffer, torch._C.PyTorchFileReader)
+                else "<binary>"
             )
-            self.extern_modules = extern_modules(archive)
+            with _as_package_errors():
+                self.extern_modules = extern_modules(archive)
+                manifest = read_manifest(archive)
             for name in self.extern_modules:
                 if not module_allowed(name):
                     raise ImportError(
                         f"{self.filename} needs the external module {name!r}, which is not allowed", name=name
                     )
-            manifest = read_manifest(archive)
         except BaseException:
             archive.close()
             raise
@@ -94,7 +120,7 @@ class PackageImporter(Importer):
             allows=(lambda name: is_allowed(name, allowed)) if _is_package(manifest) else None,
             attributes={"__torch_package__": True},
         )
-        self._prefix = f"{self.root.name}."
+        self._mangler = PackageMangler(self.root.name)
 
     def __repr__(self) -> str:
         return f"<PackageImporter {self.filename} ({self.root.name})>"
@@ -112,9 +138,13 @@ class PackageImporter(Importer):
             package: Not used.
 
         Raises:
+            TypeError: if *name* is not a str.
+            ValueError: if it is empty.
             ModuleNotFoundError: if the package has no such module, and it is not external.
         """
-        name = name.removeprefix(self._prefix)
+        name = self._own_name(name)
+        if not name:
+            raise ValueError("Empty module name")
         if name in self.root.guests:
             return self.root.guests[name]  # type: ignore[no-any-return]
         top = name.partition(".")[0]
@@ -189,17 +219,19 @@ class PackageImporter(Importer):
 
     def id(self) -> str:
         """Return the name below which the modules of this importer are."""
-        return self.root.name
+        return self._mangler.parent_name()
 
     def get_source(self, module_name: str) -> str:
         """Return the source of a module of the package.
 
         Raises:
-            ImportError: if the package has no source of that name.
+            ModuleNotFoundError: if the package has no source of that name.
         """
-        packed = self.root.modules.get(module_name.removeprefix(self._prefix))
+        packed = self.root.modules.get(self._own_name(module_name))
         if packed is None:
-            raise ImportError(f"{self.filename} has no source of {module_name}", name=module_name)
+            raise ModuleNotFoundError(
+                f"No module named {module_name!r} with source in {self.filename}", name=module_name
+            )
         return self._archive.read(packed.record).decode()
 
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
@@ -208,16 +240,17 @@ class PackageImporter(Importer):
         Args:
             fullname: Its dotted name.
         """
-        name = fullname.removeprefix(self._prefix)
+        name = self._own_name(fullname)
         return PackageResourceReader(self, name) if self._is_package(name) else None
 
     @property
     def modules(self) -> dict[str, ModuleType]:  # type: ignore[override]
         """The modules of the package that are imported, by the names they were exported under."""
+        prefix = f"{self.root.name}."
         return {
-            name.removeprefix(self._prefix): module
+            name[len(prefix) :]: module
             for name, module in sys.modules.copy().items()
-            if name.startswith(self._prefix)
+            if name.startswith(prefix)
         }
 
     def whichmodule(self, obj: Any, name: str) -> str:
@@ -270,21 +303,29 @@ class PackageImporter(Importer):
         finally:
             self._loads.current = before
 
+    def _own_name(self, name: str) -> str:
+        """Return the name under which a module was exported, for that and for the one it has here."""
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a module is a str, not {type(name).__name__}")
+        return self._mangler.demangle(name)
+
     def _is_package(self, name: str) -> bool:
         packed = self.root.modules.get(name)
         return packed.is_package if packed is not None else self.root.is_module(name)
 
     def _record(self, package: str | ModuleType, resource: str) -> RecordName:
         name = package.__name__ if isinstance(package, ModuleType) else package
+        if isinstance(resource, os.PathLike):
+            resource = os.fspath(resource)
         if not isinstance(name, str) or not isinstance(resource, str):
             raise TypeError(f"package and resource are names, not {package!r} and {resource!r}")
-        name = name.removeprefix(self._prefix)
+        name = self._own_name(name)
         if not resource or os.path.basename(resource) != resource or "/" in resource:
-            raise ValueError(f"a resource is a file name without folders, not {resource!r}")
+            raise ValueError(f"{resource!r} must be only a file name, without folders")
         if not self.root.is_module(name):
-            raise ModuleNotFoundError(f"{self.filename} has no package {name!r}", name=name)
+            raise ModuleNotFoundError(f"No module named {name!r} in {self.filename}", name=name)
         if not self._is_package(name):
-            raise TypeError(f"{name} is a module, not a package, and has no files")
+            raise TypeError(f"{name!r} is not a package but a module, and has no files")
         record = record_name(f"{name.replace('.', '/')}/{resource}")
         if record not in self._archive:
             raise ResourceNotFoundError(
@@ -355,11 +396,26 @@ class _FolderQuestions:
 def _open(source: Any) -> ArchiveReader | FolderReader:
     if isinstance(source, torch._C.PyTorchFileReader):
         return ArchiveReader.open(_rezip(source))
-    if isinstance(source, str | os.PathLike):
-        return FolderReader(source) if os.path.isdir(source) else ArchiveReader.open(source)
-    if not callable(getattr(source, "read", None)):
+    is_path = isinstance(source, str | os.PathLike)
+    if not is_path and not callable(getattr(source, "read", None)):
         raise TypeError(f"a path or a binary file is needed, not {type(source).__name__}")
-    return ArchiveReader.open(source)
+    with _as_package_errors():
+        return FolderReader(source) if is_path and os.path.isdir(source) else ArchiveReader.open(source)
+
+
+@contextlib.contextmanager
+def _as_package_errors() -> Iterator[None]:
+    """Let errors of files be what those of torch.package are, too."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise PackageNotFoundError(
+            f"there is no package {error.filename!r}", filename=error.filename
+        ) from error
+    except NotACaseError as error:
+        raise NotAPackageError(error.message, path=error.path) from error
+    except CorruptCaseError as error:
+        raise CorruptPackageError(error.message, path=error.path, record=error.record) from error
 
 
 def _rezip(reader: Any) -> bytes:

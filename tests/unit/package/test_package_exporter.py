@@ -139,7 +139,7 @@ def test_lists_say_what_happens_to_which_module_before_the_end() -> None:
         e.mock("shed.roof")
         e.intern("**")
         e.save_pickle("obj", "obj.pkl", module("shed").Shed(["a"]))
-        assert e.externed_modules() == ["math", "shed.door", "xml.sax.xmlreader"]
+        assert e.externed_modules() == ["math", "shed.door", "xml.sax", "xml.sax.xmlreader"]
         assert e.mocked_modules() == ["shed.roof"]
         assert e.interned_modules() == ["shed", "shed.loft.boxes"]
         assert e.denied_modules() == []
@@ -476,8 +476,6 @@ def test_wrong_arguments_of_saves() -> None:
             e.save_text("a", "b/c.txt", "")
         with pytest.raises(TypeError):
             e.save_text("a", 3, "")  # type: ignore[arg-type]
-        with pytest.raises(TypeError):
-            e.save_binary("a", "b", "text")  # type: ignore[arg-type]
         with pytest.raises(TypeError):
             e.save_source_string("a", b"x = 1")  # type: ignore[arg-type]
         with pytest.raises(TypeError):

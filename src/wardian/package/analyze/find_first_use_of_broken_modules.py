@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wardian.package.package_exporter import PackagingError
+from wardian.package.package_exporter import PackageTypeError, PackagingError
 
 __all__ = ["find_first_use_of_broken_modules"]
 
@@ -18,9 +18,9 @@ def find_first_use_of_broken_modules(exc: PackagingError) -> dict[str, list[str]
         itself the last.
 
     Raises:
-        TypeError: if *exc* is another kind of error.
+        PackageTypeError: if *exc* is another kind of error; it is a `TypeError`.
     """
     if not isinstance(exc, PackagingError):
-        raise TypeError(f"a PackagingError is needed, not {type(exc).__name__}")
+        raise PackageTypeError(f"exc must be a PackagingError, not {type(exc).__name__}")
     graph = exc.dependency_graph
     return {name: graph.first_path(name) for name, node in graph.nodes.items() if node.get("error")}
