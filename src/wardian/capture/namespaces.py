@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import collections
+import dataclasses
+import functools
 import inspect
 import linecache
 import math
@@ -20,7 +23,7 @@ from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_tex
 from wardian.capture.usage import Usage, find_usage
 from wardian.names import ModuleName
 
-__all__ = ["Binding", "Namespace", "Piece"]
+__all__ = ["Binding", "Namespace", "Piece", "is_generated"]
 
 _CELL = re.compile(r"<|.*[/\\]ipykernel_\d+[/\\]")
 """Names that IPython, the REPL, doctest and others give to what stands for a file in `linecache`."""
@@ -64,6 +67,13 @@ class _Definition:
 
 
 _NOTHING = Usage(frozenset(), frozenset())
+
+_INSTEAD = "instead of the source"
+_AFTERWARDS = "after the source has run"
+"""How a value is set that the source does not give."""
+
+_UNKNOWN = object()
+_CONTAINERS = (dict, list, set, bytearray, collections.deque)
 
 
 @dataclass(eq=False)
@@ -242,7 +252,7 @@ class Namespace:
         codes = [
             f.__code__
             for f in _functions_in(value)
-            if f.__globals__ is self.variables and not _GENERATED.match(f.__code__.co_filename)
+            if f.__globals__ is self.variables and not is_generated(f.__code__)
         ]
         places = {(code.co_filename, code.co_firstlineno) for code in codes}
         fitting = [b for b in defs if _holds(b, places)]
@@ -347,6 +357,8 @@ class Namespace:
         value = self.variables.get(name)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             edits += self._leave_out_defaults(name, value, text, node)
+            if isinstance(value, types.FunctionType):
+                self._note_attributes(name, value, node)
         elif isinstance(node, ast.ClassDef) and isinstance(value, type):
             edits += self._leave_out_members(name, value, text, node)
         source = verbatim(text, node, edits)
@@ -370,39 +382,75 @@ class Namespace:
     def _leave_out_defaults(
         self, path: str, function: Any, text: Text, node: ast.FunctionDef | ast.AsyncFunctionDef
     ) -> list[Edit]:
-        """Leave default arguments out that are made of values; they are set when an object is loaded."""
-        defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
-        computed = [d for d in defaults if self._needs_values(text, d)]
-        if not computed or not isinstance(function, types.FunctionType):
+        """Leave default arguments out that are made of values; they are set when an object is loaded.
+
+        Those that were changed since are set, too: a dictionary that serves as a cache.
+        """
+        if not isinstance(function, types.FunctionType) or function.__name__ != node.name:
             return []
-        if function.__code__.co_firstlineno != first_line(node) or function.__name__ != node.name:
+        if function.__code__.co_firstlineno != first_line(node):
+            return []
+        live = [*zip(node.args.defaults, function.__defaults__ or (), strict=False)]
+        live += [
+            (expression, (function.__kwdefaults__ or {}).get(argument.arg))
+            for argument, expression in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            if expression is not None
+        ]
+        ways = [self._way_of(text, expression, value) for expression, value in live]
+        if not any(ways):
             return []
         for attribute in ("__defaults__", "__kwdefaults__"):
-            self.repairs[path, attribute] = (function, attribute, getattr(function, attribute))
-        return [(span_of(d), "None") for d in computed]
+            if getattr(function, attribute):
+                self.repairs[path, attribute] = (function, attribute, getattr(function, attribute))
+        return [(span_of(e), "None") for (e, _), way in zip(live, ways, strict=True) if way == _INSTEAD]
 
     def _leave_out_members(self, path: str, cls: type, text: Text, node: ast.ClassDef) -> list[Edit]:
-        """Leave out of a class what is made of values."""
+        """Leave out of a class what is made of values, and set what was changed since."""
         edits: list[Edit] = []
         plain = not node.decorator_list and type(cls).__module__ in ("builtins", "abc")
+        settable = type(cls).__setattr__ is type.__setattr__
         for inner in node.body:
             if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
                 edits += self._leave_out_defaults(
                     f"{path}.{inner.name}", vars(cls).get(inner.name), text, inner
                 )
-            elif plain and isinstance(inner, ast.Assign) and len(inner.targets) == 1:
-                target = inner.targets[0]
-                if (
-                    isinstance(target, ast.Name)
-                    and target.id in vars(cls)
-                    and self._needs_values(text, inner.value)
-                ):
-                    self.repairs[path, target.id] = (cls, target.id, vars(cls)[target.id])
-                    edits.append((span_of(inner.value), "None"))
+                continue
+            name, expression = _assigned(inner)
+            if expression is None or name not in vars(cls) or not settable:
+                continue
+            way = self._way_of(text, expression, vars(cls)[name])
+            if plain or (way == _AFTERWARDS and _written(expression) is not _UNKNOWN):
+                if way:
+                    self.repairs[path, name] = (cls, name, vars(cls)[name])
+                if way == _INSTEAD:
+                    edits.append((span_of(expression), "None"))
         if plain:
             for name in self._set_afterwards(cls, text, node):
                 self.repairs[path, name] = (cls, name, vars(cls)[name])
         return edits
+
+    def _note_attributes(self, path: str, function: types.FunctionType, node: ast.stmt) -> None:
+        """Set the attributes that a function got: `step.calls = 0`."""
+        decorated = bool(getattr(node, "decorator_list", []))
+        for name, value in vars(function).items():
+            plain = _literal(value) is not None or isinstance(value, _CONTAINERS)
+            if not decorated or (plain and not name.startswith("_")):
+                self.repairs[path, name] = (function, name, value)
+
+    def _way_of(self, text: Text, expression: ast.expr, value: Any) -> str:
+        """Tell how what an expression made is taken: by its source (empty), by value, or by both."""
+        if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
+            return _INSTEAD if self._needs_values(text, expression) else ""
+        written = _written(expression)
+        if written is not _UNKNOWN:
+            return "" if _is_same(written, value) else _AFTERWARDS
+        if self._needs_values(text, expression):
+            return _INSTEAD
+        if _literal(value) is not None:
+            return _AFTERWARDS
+        # What decorators and subclasses fill while the module is executed must be there by then.
+        filled = isinstance(value, _CONTAINERS) or type(value).__module__ == self.name
+        return "" if _is_made_by_python(value) else _AFTERWARDS if filled else _INSTEAD
 
     def _set_afterwards(self, cls: type, text: Text, node: ast.ClassDef) -> Iterator[str]:
         """Yield the attributes that a class got after its statement: `Net.forward = faster`."""
@@ -493,6 +541,15 @@ class Namespace:
                     names |= {alias.name for alias in node.names}
         return sorted(names)
 
+    def shows(self, path: str, obj: Any) -> bool:
+        """Tell whether the statement of a class holds *obj*, to which *path* leads, or got it later."""
+        top, _, below = path.partition(".")
+        if not below or not isinstance(obj, types.FunctionType):
+            return True
+        binding = self.binding_of(top, self.variables[top])
+        place = (obj.__code__.co_filename, obj.__code__.co_firstlineno)
+        return binding is None or _holds(binding, {place})
+
     def name_of(self, obj: Any) -> str | None:
         """Return the path by which the namespace leads to *obj*, with all it needs taken; or None."""
         qualname = getattr(obj, "__qualname__", None)
@@ -529,13 +586,59 @@ def _bound_names(node: ast.stmt) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in names)
         case ast.Assign(targets=targets):
             for target in targets:
-                yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+                yield from _stored_names(target)
         case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
             yield name
         case ast.For(target=target) | ast.AsyncFor(target=target):
-            yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+            yield from _stored_names(target)
         case _ if type(node).__name__ == "TypeAlias":
             yield node.name.id  # type: ignore[attr-defined]
+
+
+def _assigned(node: ast.stmt) -> tuple[str, ast.expr | None]:
+    """Return the one name that a statement gives a value, and the expression."""
+    target = None
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+    elif isinstance(node, ast.AnnAssign):
+        target = node.target
+    return (target.id, node.value) if isinstance(target, ast.Name) else ("", None)  # type: ignore[attr-defined]
+
+
+def _written(expression: ast.expr) -> Any:
+    """Return the value of an expression that is a literal."""
+    try:
+        return ast.literal_eval(expression)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return _UNKNOWN
+
+
+def _is_same(written: Any, value: Any) -> bool:
+    """Tell whether *value* is still what was written."""
+    if type(written) is not type(value):
+        return False
+    if isinstance(value, _CONTAINERS) and len(value) != len(written):
+        return False
+    try:
+        return repr(written) == repr(value)
+    except Exception:  # noqa: BLE001  of what was put into it
+        return False
+
+
+def _is_made_by_python(value: Any) -> bool:
+    """Tell whether a value is part of how a class works, such as a property."""
+    described = hasattr(type(value), "__get__") or hasattr(type(value), "__set_name__")
+    return described or isinstance(value, functools.partial | dataclasses.Field)
+
+
+def _stored_names(target: ast.expr) -> Iterator[str]:
+    # Not `model` of `model.scale = 2`.
+    yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+
+
+def is_generated(code: types.CodeType) -> bool:
+    """Tell whether a library made the source of *code* in the run, as namedtuple does."""
+    return _GENERATED.match(code.co_filename) is not None
 
 
 def _functions_in(value: Any) -> Iterator[types.FunctionType]:

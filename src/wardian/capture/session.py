@@ -28,7 +28,7 @@ from wardian.capture.homes import (
     public_name,
     public_name_of_class,
 )
-from wardian.capture.namespaces import Namespace, Piece
+from wardian.capture.namespaces import Namespace, Piece, is_generated
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
 from wardian.names import ModuleName, original_name
@@ -282,6 +282,8 @@ class Capture:
                 if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
                     continue
                 scope = function.__globals__
+                if scope.get("__name__") == module or is_generated(function.__code__):
+                    continue
                 namespace = self._namespace(scope) if "__name__" in scope else None
                 if namespace is not None:
                     namespace.repairs.setdefault(
@@ -410,7 +412,7 @@ class Capture:
 
     def _in_namespace(self, namespace: Namespace, obj: Any) -> Global | None:
         path = namespace.name_of(obj)
-        if path is None:
+        if path is None or not namespace.shows(path, obj):
             return None
         top = path.partition(".")[0]
         namespace.require(top)
@@ -425,8 +427,11 @@ class Capture:
         code = function.__code__
         home: Namespace | _Home = namespace or self._home(original_name(function.__globals__["__name__"]))
         cells = function.__closure__ or ()
-        state = self._state_of(function)
         found = find_function(code)
+        made_as = code.co_name
+        if found is not None:
+            made_as = getattr(found[1], "name", "<lambda>")
+        state = self._state_of(function, made_as)
         if found is None:
             if namespace is not None:
                 for used in _global_names(code):
@@ -454,8 +459,13 @@ class Capture:
         self._uses_runtime = True
         return self.named(home.module, key), cells, state, None, None, self._helper("restore")
 
-    def _state_of(self, function: types.FunctionType) -> dict[str, Any]:
-        """Return what a function has beside its code and cells."""
+    def _state_of(self, function: types.FunctionType, made_as: str) -> dict[str, Any]:
+        """Return what a function has beside its code and cells.
+
+        Args:
+            function: The live one.
+            made_as: The name that it has when it is made again.
+        """
         code = function.__code__
         state = {
             "__qualname__": function.__qualname__,
@@ -468,7 +478,7 @@ class Capture:
         }
         if function.__doc__ in code.co_consts[:1]:
             del state["__doc__"]
-        if function.__name__ == code.co_name:
+        if function.__name__ == made_as:
             del state["__name__"]
         if function.__annotations__ and not self._can_pickle(function.__annotations__):
             del state["__annotations__"]
