@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wardian.capture.homes import find_path_in, importable, look_up
+from wardian.capture.registrations import Registration, find_registration
 from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
 from wardian.names import ModuleName
@@ -31,6 +32,9 @@ _CELL = re.compile(r"<|.*[/\\]ipykernel_\d+[/\\]")
 _GENERATED = re.compile(
     r"<(frozen|eval_with_key|attrs generated|string|__array_function__|lambdifygenerated)"
 )
+
+_OPERATORS = re.compile(r"""\bops\.(\w+)|["'](\w+)::""")
+"""How code names operators: `torch.ops.shop.scale`, "shop::scale"."""
 
 _SKIPPED = frozenset({"__builtins__", "__name__", "__doc__", "__file__", "__annotations__", "__spec__"})
 
@@ -68,6 +72,9 @@ class _Definition:
 
 _NOTHING = Usage(frozenset(), frozenset())
 
+_STATEMENT = 2
+"""Rank of what is defined by a statement that is neither an import nor a constant."""
+
 _INSTEAD = "instead of the source"
 _AFTERWARDS = "after the source has run"
 """How a value is set that the source does not give."""
@@ -100,6 +107,8 @@ class Namespace:
         self._texts: dict[str, Text] = {}
         self._bindings: dict[str, list[Binding]] = {}
         self._read: set[str] = set()
+        self._registrations: list[tuple[Binding, Registration]] = []
+        self._operators: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -152,6 +161,8 @@ class Namespace:
             binding = Binding(text, node, (number, node.lineno, node.col_offset))
             for name in _bound_names(node):
                 self._bindings.setdefault(name, []).append(binding)
+            if (found := find_registration(node, self.variables)) is not None:
+                self._registrations.append((binding, found))
 
     # What is taken
 
@@ -173,6 +184,51 @@ class Namespace:
             else:
                 self.definitions[wanted] = definition
                 todo += sorted(definition.usage.at_once | definition.usage.later)
+        self._require_registrations()
+
+    def require_operators(self, namespace: str) -> None:
+        """Take the statements that define or change operators of *namespace*, of `torch.ops`."""
+        if namespace not in self._operators:
+            self._operators.add(namespace)
+            self._read_texts()
+            self._require_registrations()
+
+    def _require_registrations(self) -> None:
+        """Take the statements that register something about what is taken."""
+        if not self._registrations:
+            return
+        pieces = [piece for definition in self.definitions.values() for piece in definition.pieces]
+        text = "\n".join(piece.source for piece in (*pieces, *self.factories.values()))
+        used = self._operators | {name for pair in _OPERATORS.findall(text) for name in pair}
+        wanted = [
+            (binding, about)
+            for binding, about in self._registrations
+            if not about.names.isdisjoint(self.definitions) or not about.operators.isdisjoint(used)
+        ]
+        if wanted:
+            self._registrations = [pair for pair in self._registrations if pair not in wanted]
+            for binding, _ in wanted:
+                self._require_statement(binding)
+
+    def _require_statement(self, binding: Binding) -> None:
+        """Take a statement for what it does."""
+        for name in _bound_names(binding.node):
+            value = self.variables.get(name)
+            taken = self.binding_of(name, value)
+            if taken is not None and taken.node is binding.node:
+                self.require(name)
+                definition = self.definitions.get(name)
+                # Of a decorator that returns None, the name is a constant.
+                if definition is not None and definition.rank == _STATEMENT:
+                    return
+        edits = self.absolute_imports(binding.text, binding.node)
+        source = verbatim(binding.text, binding.node, edits)
+        usage = find_usage(source)
+        piece = Piece(source, binding.text.file, first_line(binding.node))
+        # No name can be this.
+        self.definitions[f"line {binding.order}"] = _Definition(_STATEMENT, binding.order, (piece,), usage)
+        for used in sorted(usage.at_once | usage.later):
+            self.require(used)
 
     def require_definition(self, name: str, binding: Binding) -> None:
         """Take *name* from the statement *binding*."""
@@ -195,6 +251,7 @@ class Namespace:
 
     def settle(self) -> None:
         """Take by statement, too, what is taken by value but is used already when the module is executed."""
+        self._require_registrations()
         while True:
             early = self._used_at_once() & self.values.keys() - self.definitions.keys()
             moved = False
@@ -368,7 +425,7 @@ class Namespace:
         )
         usage = Usage(usage.at_once, usage.later | annotations)
         piece = Piece(source, text.file, first_line(node))
-        return _Definition(2, binding.order, (piece,), usage, frozenset(self._plain_bases(node)))
+        return _Definition(_STATEMENT, binding.order, (piece,), usage, frozenset(self._plain_bases(node)))
 
     def _plain_bases(self, node: ast.stmt) -> Iterator[str]:
         """Yield the names of base classes that do nothing when a class is derived from them."""

@@ -22,6 +22,7 @@ from wardian.capture.classes import recipe_for
 from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
+    find_path_in,
     importable,
     is_importable,
     look_up,
@@ -170,6 +171,10 @@ class Capture:
             return self._parametrized(obj)
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
+        if kind.__module__ == "torch._library.custom_ops" and isinstance(
+            function := getattr(obj, "_init_fn", None), types.FunctionType
+        ):
+            return self._global_in(function.__globals__, obj)
         if kind.__module__ == "torch.jit" and kind.__name__ == "ScriptFunction":
             original = getattr(obj, "_torchdynamo_inline", None)  # None if it was traced
             return NotImplemented if original is None else (self.named("torch.jit", "script"), (original,))
@@ -242,6 +247,10 @@ class Capture:
     def _operator(self, operator: Any) -> Any:
         """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
         name = str(operator)
+        if name.partition(".")[0] not in ("aten", "prim", "prims"):
+            main = self._namespace(vars(sys.modules["__main__"]))
+            if main is not None:
+                main.require_operators(name.partition(".")[0])
         try:
             found = look_up("torch", f"ops.{name}")
         except AttributeError:
@@ -260,6 +269,14 @@ class Capture:
         if isinstance(obj, typing.NewType):
             return self.named("typing", "NewType"), (obj.__name__, obj.__supertype__)
         return type(obj), (obj.__name__, *getattr(obj, "__constraints__", ()))
+
+    def _global_in(self, variables: dict[str, Any], obj: Any) -> Any:
+        """Return the name of what is a global among *variables*."""
+        namespace = self._namespace(variables)
+        if namespace is not None:
+            return self._in_namespace(namespace, obj) or NotImplemented
+        path = find_path_in(variables, obj)
+        return NotImplemented if path is None else self.named(original_name(variables["__name__"]), path)
 
     def _lru_cache(self, obj: Any) -> Any:
         if importable(obj) is not None:
