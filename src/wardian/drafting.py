@@ -23,7 +23,7 @@ from wardian.planning import make_plan
 from wardian.policy import Policy
 from wardian.reductions import Reductions
 from wardian.trace.observe import Draft, Observation, observe
-from wardian.trace.registered import find_registered, modules_beside
+from wardian.trace.registered import find_registered, modules_beside, users_modules
 from wardian.trace.tracer import make_trace
 
 __all__ = ["Drafting"]
@@ -171,16 +171,23 @@ class Drafting:
             first = error
         named = {module for module, _ in self._pickled.globals}
         named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
+        attempts: list[list[Any]]
         if isinstance(first, Observation):
             seen = first.evidence.modules
-            registered: list[Any] = find_registered(seen, modules_beside(named, seen))
+            attempts = [find_registered(seen, modules_beside(named, seen))]
         else:
             # It may be for want of what a module does when it is imported.
-            beside = modules_beside(named, ())
-            registered = [*beside.values(), *find_registered(beside, {})]
-        registered = [found for found in registered if not self._is_named(found)]
-        if registered:
-            before = self._pickled
+            beside = modules_beside(named | self.capture.modules_used(), ())
+            seen = tuple(beside)
+            from_script = find_registered(beside, {})
+            attempts = [from_script, [*beside.values(), *from_script]]
+        changed = self.capture.note_settings(users_modules(seen))
+        before = self._pickled
+        for attempt in attempts:
+            registered = [found for found in attempt if not self._is_named(found)]
+            if not registered and not changed:
+                continue
+            self.capture.note_registered(registered)
             try:
                 self._pickled = self._pickle_object(self._obj, self.entry.name, tuple(registered))
                 return self._observe_once(arguments)

@@ -14,15 +14,16 @@ import os
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wardian.capture.homes import find_path_in, importable, look_up
-from wardian.capture.registrations import Registration, find_registration
+from wardian.capture.homes import find_path_in, importable, is_importable, look_up
+from wardian.capture.registrations import Registration, find_call, find_registration, find_setting
 from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
-from wardian.names import ModuleName
+from wardian.environment import is_stdlib
+from wardian.names import ModuleName, top_level
 
 __all__ = ["Binding", "Namespace", "Piece", "is_generated"]
 
@@ -35,6 +36,8 @@ _GENERATED = re.compile(
 
 _OPERATORS = re.compile(r"""\bops\.(\w+)|["'](\w+)::""")
 """How code names operators: `torch.ops.shop.scale`, "shop::scale"."""
+
+_OF_NOBODY = ("torch", "wardian")
 
 _SKIPPED = frozenset({"__builtins__", "__name__", "__doc__", "__file__", "__annotations__", "__spec__"})
 
@@ -164,6 +167,24 @@ class Namespace:
             if (found := find_registration(node, self.variables)) is not None:
                 self._registrations.append((binding, found))
 
+    def settings(self) -> Iterator[tuple[types.ModuleType, str]]:
+        """Yield the globals of other modules that its statements set, by module and name."""
+        self._read_texts()
+        for text in self._texts.values():
+            for node in _statements(text.tree.body):
+                found = find_setting(node, self.variables)
+                if found is not None and found[0] is not sys.modules.get(self.name):
+                    yield found
+
+    def modules_used(self) -> Iterator[str]:
+        """Yield the names of the modules of which something is taken."""
+        for name in self.definitions:
+            value = self.variables.get(name)
+            module = value if isinstance(value, types.ModuleType) else None
+            found = module.__name__ if module is not None else getattr(value, "__module__", None)
+            if isinstance(found, str):
+                yield found
+
     # What is taken
 
     def require(self, name: str) -> None:
@@ -192,6 +213,22 @@ class Namespace:
             self._operators.add(namespace)
             self._read_texts()
             self._require_registrations()
+
+    def require_calls(self, registered: Iterable[Any]) -> None:
+        """Take the statements that gave what is *registered* to functions of other modules."""
+        wanted = {id(found) for found in registered}
+        names = frozenset(name for name, value in self.variables.items() if id(value) in wanted)
+        if not names:
+            return
+        self._read_texts()
+        for number, text in enumerate(self._texts.values()):
+            for node in _statements(text.tree.body):
+                function = find_call(node, names, self.variables)
+                module = None if function is None else function.__module__
+                if module is None or module == self.name or not is_importable(module):
+                    continue
+                if top_level(ModuleName(module)) not in _OF_NOBODY and not is_stdlib(ModuleName(module)):
+                    self._require_statement(Binding(text, node, (number, node.lineno, node.col_offset)))
 
     def _require_registrations(self) -> None:
         """Take the statements that register something about what is taken."""

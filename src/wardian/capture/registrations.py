@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import abc
 import ast
+import inspect
 import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Registration", "find_registration"]
+__all__ = ["Registration", "find_call", "find_registration", "find_setting"]
 
 _BY_ARGUMENT = {
     "torch.utils._pytree": re.compile("_?register_"),
@@ -81,6 +82,44 @@ def find_registration(node: ast.stmt, variables: Mapping[str, Any]) -> Registrat
     return Registration(frozenset(names), frozenset(operators)) if names or operators else None
 
 
+def find_setting(node: ast.stmt, variables: Mapping[str, Any]) -> tuple[types.ModuleType, str] | None:
+    """Return the module and the name of its global that *node* sets: `shop.settings.RATE = 2`.
+
+    Args:
+        node: A statement.
+        variables: The globals it was executed with, as they are now.
+    """
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return None
+    target = node.targets[0]
+    owner = _resolve(target.value, variables) if isinstance(target, ast.Attribute) else None
+    if not isinstance(owner, types.ModuleType) or not isinstance(target, ast.Attribute):
+        return None
+    return owner, target.attr
+
+
+def find_call(
+    node: ast.stmt, names: frozenset[str], variables: Mapping[str, Any]
+) -> types.FunctionType | None:
+    """Return the function that *node* calls with one of the globals *names*: `shop.register("net", Net)`.
+
+    Args:
+        node: A statement.
+        names: Names of globals.
+        variables: The globals it was executed with, as they are now.
+    """
+    if not isinstance(node, ast.Expr):
+        return None
+    for function, arguments in _calls(node):
+        found = _resolve(function, variables)
+        found = getattr(found, "__func__", found)
+        if isinstance(found, types.FunctionType) and any(
+            isinstance(argument, ast.Name) and argument.id in names for argument in arguments
+        ):
+            return found
+    return None
+
+
 def _calls(node: ast.stmt) -> Iterator[tuple[ast.expr, list[ast.expr]]]:
     """Yield what a statement calls, with the arguments."""
     calls: list[ast.expr] = list(getattr(node, "decorator_list", ()))
@@ -90,8 +129,8 @@ def _calls(node: ast.stmt) -> Iterator[tuple[ast.expr, list[ast.expr]]]:
         if isinstance(call, ast.Call):
             inner = call.func
             # op.register(int)(function)
-            inner = inner.func if isinstance(inner, ast.Call) else inner
-            yield inner, [*call.args, *(keyword.value for keyword in call.keywords)]
+            outer = [*call.args, *(keyword.value for keyword in call.keywords)]
+            yield (inner.func if isinstance(inner, ast.Call) else inner), outer
         else:
             yield call, []
 
@@ -106,7 +145,7 @@ def _resolve(expression: ast.expr, variables: Mapping[str, Any]) -> Any:
     of_torch = type(owner).__module__ in ("torch.library", "torch._library.custom_ops")
     if isinstance(owner, types.ModuleType | types.FunctionType | type) or of_torch:
         return getattr(owner, expression.attr, None)
-    return None
+    return inspect.getattr_static(type(owner), expression.attr, None)
 
 
 def _root(expression: ast.expr) -> str:

@@ -248,9 +248,9 @@ class Capture:
         """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
         name = str(operator)
         if name.partition(".")[0] not in ("aten", "prim", "prims"):
-            main = self._namespace(vars(sys.modules["__main__"]))
-            if main is not None:
-                main.require_operators(name.partition(".")[0])
+            script = self.script()
+            if script is not None:
+                script.require_operators(name.partition(".")[0])
         try:
             found = look_up("torch", f"ops.{name}")
         except AttributeError:
@@ -334,6 +334,46 @@ class Capture:
             None,
             self._helper("restore"),
         )
+
+    def script(self) -> Namespace | None:
+        """Return the namespace of the script or notebook that runs; None if it is an importable module."""
+        return self._namespace(vars(sys.modules["__main__"]))
+
+    def modules_used(self) -> set[str]:
+        """Return the names of the modules that what is taken of scripts uses."""
+        return {name for namespace in self._namespaces.values() for name in namespace.modules_used()}
+
+    def note_registered(self, registered: Iterable[Any]) -> None:
+        """Note classes and functions that other modules hold because the script told them of."""
+        script = self.script()
+        if script is not None:
+            script.require_calls(registered)
+
+    def note_settings(self, modules: Iterable[types.ModuleType]) -> bool:
+        """Note what the script set in other modules, functions and classes of its own above all.
+
+        Args:
+            modules: Those that a case of the object has.
+
+        Returns:
+            Whether there is something of which nothing was known.
+        """
+        script = self.script()
+        if script is None:
+            return False
+        known = len(script.repairs)
+        inside = {id(module): module for module in modules}
+        for module, name in script.settings():
+            if id(module) in inside and name in vars(module):
+                script.repairs.setdefault((module.__name__, name), (module, name, vars(module)[name]))
+        for module in inside.values():
+            for name, value in list(object.__getattribute__(module, "__dict__").items()):
+                if isinstance(value, type) and value.__module__ == module.__name__:
+                    self._note_patches(value)
+                own = isinstance(value, types.FunctionType) and value.__globals__ is script.variables
+                if own or (isinstance(value, type) and value.__module__ == script.name):
+                    script.repairs.setdefault((module.__name__, name), (module, name, value))
+        return len(script.repairs) > known
 
     def _fits(self, name: str, value: Any) -> bool:
         """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
