@@ -165,6 +165,8 @@ class Drafting:
 
     def _observe(self, arguments: PickledObject | None) -> Observation:
         """Run the object in a clean process, where what was registered in this one is registered first."""
+        if self.capture.note_texts(self._pickled.data):
+            self._pickled = self._pickle_object(self._obj, self.entry.name)
         try:
             first: Observation | PackError = self._observe_once(arguments)
         except PackError as error:

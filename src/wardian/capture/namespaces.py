@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
+import contextvars
 import dataclasses
 import functools
 import inspect
@@ -36,6 +37,8 @@ _GENERATED = re.compile(
 
 _OPERATORS = re.compile(r"""\bops\.(\w+)|["'](\w+)::""")
 """How code names operators: `torch.ops.shop.scale`, "shop::scale"."""
+
+_LOOK_UP = re.compile(r"\b(globals|eval|exec|vars)\s*\(|\bsys\.modules\b")
 
 _OF_NOBODY = ("torch", "wardian")
 
@@ -112,6 +115,8 @@ class Namespace:
         self._read: set[str] = set()
         self._registrations: list[tuple[Binding, Registration]] = []
         self._operators: set[str] = set()
+        self.looks_up = False
+        """Whether something in it looks globals up by names that are values."""
 
     @property
     def name(self) -> str:
@@ -205,7 +210,22 @@ class Namespace:
             else:
                 self.definitions[wanted] = definition
                 todo += sorted(definition.usage.at_once | definition.usage.later)
+                todo += sorted(self.looked_up("".join(piece.source for piece in definition.pieces)))
         self._require_registrations()
+
+    def looked_up(self, source: str) -> Iterator[str]:
+        """Yield the functions, classes and constants that *source* looks up by text: `globals()["act"]`."""
+        if not _LOOK_UP.search(source):
+            return
+        self.looks_up = True
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from filter(self._is_code, re.findall(r"[^\W\d]\w*", node.value))
+
+    def _is_code(self, name: str) -> bool:
+        """Tell whether a global is a function or class, or a plain constant."""
+        value = self.variables.get(name, self)
+        return isinstance(value, type | types.FunctionType) or _literal(value) is not None
 
     def require_operators(self, namespace: str) -> None:
         """Take the statements that define or change operators of *namespace*, of `torch.ops`."""
@@ -327,6 +347,8 @@ class Namespace:
         found = self._import_from(name, value)
         if found is not None:
             return found
+        if isinstance(value, contextvars.ContextVar) and (made := self._assignment(name)) is not None:
+            return self._statement(name, made)
         binding = self.binding_of(name, value)
         if binding is None or (isinstance(value, types.FunctionType) and self._is_decorated_late(binding)):
             return None
@@ -351,7 +373,7 @@ class Namespace:
         places = {(code.co_filename, code.co_firstlineno) for code in codes}
         fitting = [b for b in defs if _holds(b, places)]
         if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
-            return fitting[-1]
+            return fitting[-1] if self._has_bases(fitting[-1].node, value) else None
         if codes:
             return self._lambda_binding(bindings, value)
         if defs and bindings[-1] is defs[-1] and self._made_by(defs[-1].node, name, value):
@@ -360,6 +382,16 @@ class Namespace:
             named = getattr(value, "__module__", None) in (self.name, None)
             return bindings[-1] if named and isinstance(bindings[-1].node, ast.Assign) else None
         return None
+
+    def _has_bases(self, node: ast.stmt, cls: Any) -> bool:
+        """Tell whether the statement of a class, executed again, finds its bases: not `class Net(Net)`."""
+        for base in getattr(node, "bases", ()):
+            value = self.variables.get(base.id) if isinstance(base, ast.Name) else None
+            if not isinstance(value, type) or not isinstance(cls, type) or value.__module__ != self.name:
+                continue
+            if value not in cls.__mro__[1:] or self.binding_of(base.id, value) is None:
+                return False
+        return True
 
     def _lambda_binding(self, bindings: list[Binding], value: Any) -> Binding | None:
         if not bindings or not _is_lambda(bindings[-1].node) or not isinstance(value, types.FunctionType):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import copyreg
 import dis
 import functools
 import gc
+import queue
 import re
 import sys
 import threading
@@ -114,6 +116,9 @@ class Capture:
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
         self._changed = tuple(find_changed_modules())
+        # Whatever stands there now: a shell or a test runner has its own.
+        names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
+        self._streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
         self._answers: dict[type, Callable[[Any], Any]] = {
             types.CellType: self._cell,
             types.MethodType: self._method,
@@ -131,6 +136,8 @@ class Capture:
             type(threading.Lock()): lambda lock: (self.named("threading", "Lock"), ()),
             type(threading.RLock()): lambda lock: (self.named("threading", "RLock"), ()),
             typing.ForwardRef: self._forward_reference,
+            contextvars.ContextVar: self._context_variable,
+            queue.SimpleQueue: self._simple_queue,
             weakref.ref: self._reference,
             weakref.WeakMethod: lambda found: (self.named("weakref", "WeakMethod"), (found(),)),
             weakref.ProxyType: self._proxy,
@@ -162,6 +169,8 @@ class Capture:
             return known[1]
         if isinstance(obj, _FUNCTION_LIKE):
             return self._builtin(obj)
+        if id(obj) in self._streams:
+            return self.named("sys", self._streams[id(obj)])
         answer = self._answers.get(kind)
         if answer is not None:
             return answer(obj)
@@ -180,7 +189,38 @@ class Capture:
             return NotImplemented if original is None else (self.named("torch.jit", "script"), (original,))
         if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
             return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
+        if isinstance(getattr(kind, "__getattr__", None), types.FunctionType) and _is_plain(kind):
+            return self._with_getattr(obj)
         return NotImplemented
+
+    def _with_getattr(self, obj: Any) -> Any:
+        """Set the state of an object without asking it for `__setstate__`.
+
+        A `__getattr__` that looks into an attribute, which is not there before the state is set, would ask
+        itself for ever.
+        """
+        reduced = obj.__reduce_ex__(4)
+        if len(reduced) < 3 or reduced[2] is None:
+            return NotImplemented
+        parts = (*reduced, None, None)[:5]
+        return *parts, self._helper("set_state")
+
+    def _context_variable(self, variable: contextvars.ContextVar[Any]) -> Any:
+        """Return the name of a context variable, which a module or script keeps."""
+        script = self.script()
+        found = None if script is None else self._in_namespace(script, variable)
+        if found is not None:
+            return found
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, types.ModuleType):
+                variables: dict[str, Any] = object.__getattribute__(module, "__dict__")
+                path = next((key for key, value in list(variables.items()) if value is variable), None)
+                if path is not None and is_importable(name):
+                    return self.named(original_name(name), path)
+        return self.named("contextvars", "ContextVar"), (variable.name,)
+
+    def _simple_queue(self, found: queue.SimpleQueue[Any]) -> Any:
+        return (self.named("queue", "SimpleQueue"), ()) if found.empty() else NotImplemented
 
     def _parametrized(self, module: Any) -> Any:
         injectors = (
@@ -349,6 +389,26 @@ class Capture:
         if script is not None:
             script.require_calls(registered)
 
+    def note_texts(self, data: bytes) -> bool:
+        """Note functions and classes that scripts look up by a text that the object holds.
+
+        Args:
+            data: The pickle of the object.
+
+        Returns:
+            Whether there are any that were not taken.
+        """
+        found = False
+        for namespace in list(self._namespaces.values()):
+            for name in list(namespace.variables) if namespace.looks_up else ():
+                value = namespace.variables[name]
+                if name in namespace.definitions or not isinstance(value, type | types.FunctionType):
+                    continue
+                if name.encode() in data and not name.startswith("_"):
+                    namespace.require(name)
+                    found = True
+        return found
+
     def note_settings(self, modules: Iterable[types.ModuleType]) -> bool:
         """Note what the script set in other modules, functions and classes of its own above all.
 
@@ -511,7 +571,7 @@ class Capture:
             number += 1
         if namespace is not None:
             usage = find_usage(source)
-            for used in sorted(usage.at_once | usage.later):
+            for used in sorted(usage.at_once | usage.later | set(namespace.looked_up(source))):
                 namespace.require(used)
         self._uses_runtime = True
         return self.named(home.module, key), cells, state, None, None, self._helper("restore")
@@ -716,6 +776,14 @@ def _is_at(module: str, path: str, obj: Any) -> bool:
         return look_up(module, path) is obj
     except AttributeError:
         return False
+
+
+def _is_plain(kind: type) -> bool:
+    """Tell whether Python's own way of pickling is that of a class."""
+    own = ("__reduce__", "__reduce_ex__", "__getstate__")
+    return not hasattr(kind, "__setstate__") and all(
+        getattr(kind, name) is getattr(object, name) for name in own
+    )
 
 
 def _never(value: Any) -> str | None:
