@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from wardian.source import batch, parse
+from wardian.source import batch, with_whole_stack
 
 __all__ = [
     "Edit",
@@ -53,7 +53,8 @@ class Text:
         """Its syntax; empty if it is not valid for this interpreter."""
         try:
             with batch():
-                return parse(self.source.encode(), self.file)
+                # As text: a line that names an encoding speaks of the bytes of the file.
+                return with_whole_stack(lambda: ast.parse(self.source, self.file), self.file)
         except SyntaxError:
             return ast.Module([], [])
 
