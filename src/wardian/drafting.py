@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -115,6 +116,20 @@ class Drafting:
         if self._test is not None and self.entry.test is not None:
             pickles[RecordName(self.entry.test)] = self._test.data
         return pickles
+
+    def held_files(self, read: Iterable[str]) -> list[str]:
+        """Return the files that were read, and will be read again by a path that the object holds.
+
+        Args:
+            read: Absolute paths of files that were read in a run.
+        """
+        data = self._pickled.data
+        return [
+            path
+            for path in read
+            if path.encode("utf-8", "surrogateescape") in data and os.path.isfile(path)
+            if not path.startswith(("/dev/", "/proc/", "/sys/"))
+        ]
 
     def records(self) -> dict[RecordName, bytes]:
         """Return the other records that parts of the object wrote."""
