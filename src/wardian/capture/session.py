@@ -713,7 +713,8 @@ class Capture:
     def left_out(self) -> list[str]:
         """Names that could not be taken, as sentences."""
         return [
-            f"{original_name(namespace.name)}.{name} cannot be packed and is not defined in the case: {why}"
+            f"{original_name(namespace.name)}.{name} cannot be packed and is not"
+            f" {'set' if '.' in name else 'defined'} in the case: {why}"
             for namespace in self._namespaces.values()
             for name, why in sorted(namespace.rejected.items())
         ]
