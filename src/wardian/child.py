@@ -75,7 +75,8 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
         path = [unpacked(entry) for entry in path]
         own = str(Path(__file__).parents[1])
         path = path if own in path else [*path, own]
-        question.write_text(json.dumps({**request, "sys_path": path, "answer": str(answer)}))
+        environment = {"sys_path": path, "recursion_limit": sys.getrecursionlimit()}
+        question.write_text(json.dumps({**request, **environment, "answer": str(answer)}))
         with log.open("wb") as output:
             process = subprocess.run(
                 [sys.executable, "-c", _BOOT, work, str(question)],
@@ -101,6 +102,7 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
 def main(work: str, question: str) -> None:
     """Do in the child what `run_in_clean_process` asks for."""
     request = json.loads(Path(question).read_text())
+    sys.setrecursionlimit(request["recursion_limit"])
     module, _, function = work.rpartition(".")
     try:
         result = getattr(importlib.import_module(module), function)(request)

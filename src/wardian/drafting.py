@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,7 @@ from wardian.planning import make_plan
 from wardian.policy import Policy
 from wardian.reductions import Reductions
 from wardian.trace.observe import Draft, Observation, observe
-from wardian.trace.registered import find_registered, modules_beside
+from wardian.trace.registered import find_registered, modules_beside, users_modules
 from wardian.trace.tracer import make_trace
 
 __all__ = ["Drafting"]
@@ -116,6 +117,20 @@ class Drafting:
             pickles[RecordName(self.entry.test)] = self._test.data
         return pickles
 
+    def held_files(self, read: Iterable[str]) -> list[str]:
+        """Return the files that were read, and will be read again by a path that the object holds.
+
+        Args:
+            read: Absolute paths of files that were read in a run.
+        """
+        data = self._pickled.data
+        return [
+            path
+            for path in read
+            if path.encode("utf-8", "surrogateescape") in data and os.path.isfile(path)
+            if not path.startswith(("/dev/", "/proc/", "/sys/"))
+        ]
+
     def records(self) -> dict[RecordName, bytes]:
         """Return the other records that parts of the object wrote."""
         return {**self._reductions.resources, **self._reductions.scripts()}
@@ -166,22 +181,31 @@ class Drafting:
 
     def _observe(self, arguments: PickledObject | None) -> Observation:
         """Run the object in a clean process, where what was registered in this one is registered first."""
+        if self.capture.note_texts(self._pickled.data):
+            self._pickled = self._pickle_object(self._obj, self.entry.name)
         try:
             first: Observation | PackError = self._observe_once(arguments)
         except PackError as error:
             first = error
         named = {module for module, _ in self._pickled.globals}
         named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
+        attempts: list[list[Any]]
         if isinstance(first, Observation):
             seen = first.evidence.modules
-            registered: list[Any] = find_registered(seen, modules_beside(named, seen))
+            attempts = [find_registered(seen, modules_beside(named, seen))]
         else:
             # It may be for want of what a module does when it is imported.
-            beside = modules_beside(named, ())
-            registered = [*beside.values(), *find_registered(beside, {})]
-        registered = [found for found in registered if not self._is_named(found)]
-        if registered:
-            before = self._pickled
+            beside = modules_beside(named | self.capture.modules_used(), ())
+            seen = tuple(beside)
+            from_script = find_registered(beside, {})
+            attempts = [from_script, [*beside.values(), *from_script]]
+        changed = self.capture.note_settings(users_modules(seen))
+        before = self._pickled
+        for attempt in attempts:
+            registered = [found for found in attempt if not self._is_named(found)]
+            if not registered and not changed:
+                continue
+            self.capture.note_registered(registered)
             try:
                 self._pickled = self._pickle_object(self._obj, self.entry.name, tuple(registered))
                 return self._observe_once(arguments)

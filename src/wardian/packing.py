@@ -147,6 +147,7 @@ def pack(
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
         warned = [
             *capture.warnings(packed),
+            *map(_outside, draft.held_files(trace.evidence.files)),
             *find_credentials(
                 lambda: find_texts(obj, name),
                 draft.pickles()[RecordName(draft.entry.record)],
@@ -204,6 +205,13 @@ def _own_files(the_plan: Plan) -> Iterator[tuple[str, bytes]]:
             except OSError:  # assembling has told
                 continue
             yield file.record, content
+
+
+def _outside(path: str) -> str:
+    return (
+        f"{path}, a path that the object holds, was read; it will not be there where the case is loaded. Keep"
+        " its content in the object, or read it beside the code: Path(__file__).parent"
+    )
 
 
 def _sealed(name: str) -> str:

@@ -27,6 +27,9 @@ __all__ = ["prove", "prove_in_child"]
 _OWN = ("wardian", "torch", "blake3", "packaging", "platformdirs")
 
 
+_MISSING_FILE = re.compile(r"FileNotFoundError: .*: '([^']+)'$")
+
+
 def prove(path: Path, manifest: Manifest) -> None:
     """Load every object of a case, and run the self-tests, where only the hard externs can be imported.
 
@@ -54,6 +57,13 @@ def prove(path: Path, manifest: Manifest) -> None:
 
 
 def _advice(error: ChildError) -> str:
+    missing = _MISSING_FILE.match(error.summary)
+    if missing is not None and not os.path.isabs(missing[1]) and os.path.exists(missing[1]):
+        return (
+            f"\n  {missing[1]} is in the current folder here, and will not be where the case is loaded."
+            "\n  fix: keep what it holds in the object, or put it beside the code and read"
+            f" Path(__file__).with_name({os.path.basename(missing[1])!r})"
+        )
     if not error.summary.startswith("CheckError"):
         return ""
     return (

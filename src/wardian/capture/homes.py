@@ -58,6 +58,8 @@ def is_importable(module: str | None) -> bool:
     """Tell whether an import in another process finds the very module that is loaded under this name."""
     if not module or module in ("__main__", "__mp_main__") or module not in sys.modules:
         return False
+    if not all(part.isidentifier() for part in module.split(".")):  # `<run_path>`, of runpy
+        return False
     original = original_name(module)
     if original.partition(".")[0].rstrip("_0123456789") == CAPTURED and original != module:
         return False

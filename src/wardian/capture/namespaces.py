@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import collections
+import contextvars
+import dataclasses
+import functools
 import inspect
 import linecache
 import math
@@ -11,16 +15,18 @@ import os
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wardian.capture.homes import find_path_in, importable, look_up
+from wardian.capture.homes import find_path_in, importable, is_importable, look_up
+from wardian.capture.registrations import Registration, find_call, find_registration, find_setting
 from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
-from wardian.names import ModuleName
+from wardian.environment import is_stdlib
+from wardian.names import ModuleName, top_level
 
-__all__ = ["Binding", "Namespace", "Piece"]
+__all__ = ["Binding", "Namespace", "Piece", "is_generated"]
 
 _CELL = re.compile(r"<|.*[/\\]ipykernel_\d+[/\\]")
 """Names that IPython, the REPL, doctest and others give to what stands for a file in `linecache`."""
@@ -28,6 +34,13 @@ _CELL = re.compile(r"<|.*[/\\]ipykernel_\d+[/\\]")
 _GENERATED = re.compile(
     r"<(frozen|eval_with_key|attrs generated|string|__array_function__|lambdifygenerated)"
 )
+
+_OPERATORS = re.compile(r"""\bops\.(\w+)|["'](\w+)::""")
+"""How code names operators: `torch.ops.shop.scale`, "shop::scale"."""
+
+_LOOK_UP = re.compile(r"\b(globals|eval|exec|vars)\s*\(|\bsys\.modules\b")
+
+_OF_NOBODY = ("torch", "wardian")
 
 _SKIPPED = frozenset({"__builtins__", "__name__", "__doc__", "__file__", "__annotations__", "__spec__"})
 
@@ -65,6 +78,16 @@ class _Definition:
 
 _NOTHING = Usage(frozenset(), frozenset())
 
+_STATEMENT = 2
+"""Rank of what is defined by a statement that is neither an import nor a constant."""
+
+_INSTEAD = "instead of the source"
+_AFTERWARDS = "after the source has run"
+"""How a value is set that the source does not give."""
+
+_UNKNOWN = object()
+_CONTAINERS = (dict, list, set, bytearray, collections.deque)
+
 
 @dataclass(eq=False)
 class Namespace:
@@ -90,6 +113,10 @@ class Namespace:
         self._texts: dict[str, Text] = {}
         self._bindings: dict[str, list[Binding]] = {}
         self._read: set[str] = set()
+        self._registrations: list[tuple[Binding, Registration]] = []
+        self._operators: set[str] = set()
+        self.looks_up = False
+        """Whether something in it looks globals up by names that are values."""
 
     @property
     def name(self) -> str:
@@ -142,6 +169,26 @@ class Namespace:
             binding = Binding(text, node, (number, node.lineno, node.col_offset))
             for name in _bound_names(node):
                 self._bindings.setdefault(name, []).append(binding)
+            if (found := find_registration(node, self.variables)) is not None:
+                self._registrations.append((binding, found))
+
+    def settings(self) -> Iterator[tuple[types.ModuleType, str]]:
+        """Yield the globals of other modules that its statements set, by module and name."""
+        self._read_texts()
+        for text in self._texts.values():
+            for node in _statements(text.tree.body):
+                found = find_setting(node, self.variables)
+                if found is not None and found[0] is not sys.modules.get(self.name):
+                    yield found
+
+    def modules_used(self) -> Iterator[str]:
+        """Yield the names of the modules of which something is taken."""
+        for name in self.definitions:
+            value = self.variables.get(name)
+            module = value if isinstance(value, types.ModuleType) else None
+            found = module.__name__ if module is not None else getattr(value, "__module__", None)
+            if isinstance(found, str):
+                yield found
 
     # What is taken
 
@@ -163,6 +210,82 @@ class Namespace:
             else:
                 self.definitions[wanted] = definition
                 todo += sorted(definition.usage.at_once | definition.usage.later)
+                todo += sorted(self.looked_up("".join(piece.source for piece in definition.pieces)))
+        self._require_registrations()
+
+    def looked_up(self, source: str) -> Iterator[str]:
+        """Yield the functions, classes and constants that *source* looks up by text: `globals()["act"]`."""
+        if not _LOOK_UP.search(source):
+            return
+        self.looks_up = True
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from filter(self._is_code, re.findall(r"[^\W\d]\w*", node.value))
+
+    def _is_code(self, name: str) -> bool:
+        """Tell whether a global is a function or class, or a plain constant."""
+        value = self.variables.get(name, self)
+        return isinstance(value, type | types.FunctionType) or _literal(value) is not None
+
+    def require_operators(self, namespace: str) -> None:
+        """Take the statements that define or change operators of *namespace*, of `torch.ops`."""
+        if namespace not in self._operators:
+            self._operators.add(namespace)
+            self._read_texts()
+            self._require_registrations()
+
+    def require_calls(self, registered: Iterable[Any]) -> None:
+        """Take the statements that gave what is *registered* to functions of other modules."""
+        wanted = {id(found) for found in registered}
+        names = frozenset(name for name, value in self.variables.items() if id(value) in wanted)
+        if not names:
+            return
+        self._read_texts()
+        for number, text in enumerate(self._texts.values()):
+            for node in _statements(text.tree.body):
+                function = find_call(node, names, self.variables)
+                module = None if function is None else function.__module__
+                if module is None or module == self.name or not is_importable(module):
+                    continue
+                if top_level(ModuleName(module)) not in _OF_NOBODY and not is_stdlib(ModuleName(module)):
+                    self._require_statement(Binding(text, node, (number, node.lineno, node.col_offset)))
+
+    def _require_registrations(self) -> None:
+        """Take the statements that register something about what is taken."""
+        if not self._registrations:
+            return
+        pieces = [piece for definition in self.definitions.values() for piece in definition.pieces]
+        text = "\n".join(piece.source for piece in (*pieces, *self.factories.values()))
+        used = self._operators | {name for pair in _OPERATORS.findall(text) for name in pair}
+        wanted = [
+            (binding, about)
+            for binding, about in self._registrations
+            if not about.names.isdisjoint(self.definitions) or not about.operators.isdisjoint(used)
+        ]
+        if wanted:
+            self._registrations = [pair for pair in self._registrations if pair not in wanted]
+            for binding, _ in wanted:
+                self._require_statement(binding)
+
+    def _require_statement(self, binding: Binding) -> None:
+        """Take a statement for what it does."""
+        for name in _bound_names(binding.node):
+            value = self.variables.get(name)
+            taken = self.binding_of(name, value)
+            if taken is not None and taken.node is binding.node:
+                self.require(name)
+                definition = self.definitions.get(name)
+                # Of a decorator that returns None, the name is a constant.
+                if definition is not None and definition.rank == _STATEMENT:
+                    return
+        edits = self.absolute_imports(binding.text, binding.node)
+        source = verbatim(binding.text, binding.node, edits)
+        usage = find_usage(source)
+        piece = Piece(source, binding.text.file, first_line(binding.node))
+        # No name can be this.
+        self.definitions[f"line {binding.order}"] = _Definition(_STATEMENT, binding.order, (piece,), usage)
+        for used in sorted(usage.at_once | usage.later):
+            self.require(used)
 
     def require_definition(self, name: str, binding: Binding) -> None:
         """Take *name* from the statement *binding*."""
@@ -185,6 +308,7 @@ class Namespace:
 
     def settle(self) -> None:
         """Take by statement, too, what is taken by value but is used already when the module is executed."""
+        self._require_registrations()
         while True:
             early = self._used_at_once() & self.values.keys() - self.definitions.keys()
             moved = False
@@ -223,6 +347,8 @@ class Namespace:
         found = self._import_from(name, value)
         if found is not None:
             return found
+        if isinstance(value, contextvars.ContextVar) and (made := self._assignment(name)) is not None:
+            return self._statement(name, made)
         binding = self.binding_of(name, value)
         if binding is None or (isinstance(value, types.FunctionType) and self._is_decorated_late(binding)):
             return None
@@ -242,12 +368,12 @@ class Namespace:
         codes = [
             f.__code__
             for f in _functions_in(value)
-            if f.__globals__ is self.variables and not _GENERATED.match(f.__code__.co_filename)
+            if f.__globals__ is self.variables and not is_generated(f.__code__)
         ]
         places = {(code.co_filename, code.co_firstlineno) for code in codes}
         fitting = [b for b in defs if _holds(b, places)]
         if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
-            return fitting[-1]
+            return fitting[-1] if self._has_bases(fitting[-1].node, value) else None
         if codes:
             return self._lambda_binding(bindings, value)
         if defs and bindings[-1] is defs[-1] and self._made_by(defs[-1].node, name, value):
@@ -256,6 +382,16 @@ class Namespace:
             named = getattr(value, "__module__", None) in (self.name, None)
             return bindings[-1] if named and isinstance(bindings[-1].node, ast.Assign) else None
         return None
+
+    def _has_bases(self, node: ast.stmt, cls: Any) -> bool:
+        """Tell whether the statement of a class, executed again, finds its bases: not `class Net(Net)`."""
+        for base in getattr(node, "bases", ()):
+            value = self.variables.get(base.id) if isinstance(base, ast.Name) else None
+            if not isinstance(value, type) or not isinstance(cls, type) or value.__module__ != self.name:
+                continue
+            if value not in cls.__mro__[1:] or self.binding_of(base.id, value) is None:
+                return False
+        return True
 
     def _lambda_binding(self, bindings: list[Binding], value: Any) -> Binding | None:
         if not bindings or not _is_lambda(bindings[-1].node) or not isinstance(value, types.FunctionType):
@@ -347,6 +483,8 @@ class Namespace:
         value = self.variables.get(name)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             edits += self._leave_out_defaults(name, value, text, node)
+            if isinstance(value, types.FunctionType):
+                self._note_attributes(name, value, node)
         elif isinstance(node, ast.ClassDef) and isinstance(value, type):
             edits += self._leave_out_members(name, value, text, node)
         source = verbatim(text, node, edits)
@@ -356,7 +494,7 @@ class Namespace:
         )
         usage = Usage(usage.at_once, usage.later | annotations)
         piece = Piece(source, text.file, first_line(node))
-        return _Definition(2, binding.order, (piece,), usage, frozenset(self._plain_bases(node)))
+        return _Definition(_STATEMENT, binding.order, (piece,), usage, frozenset(self._plain_bases(node)))
 
     def _plain_bases(self, node: ast.stmt) -> Iterator[str]:
         """Yield the names of base classes that do nothing when a class is derived from them."""
@@ -370,39 +508,75 @@ class Namespace:
     def _leave_out_defaults(
         self, path: str, function: Any, text: Text, node: ast.FunctionDef | ast.AsyncFunctionDef
     ) -> list[Edit]:
-        """Leave default arguments out that are made of values; they are set when an object is loaded."""
-        defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
-        computed = [d for d in defaults if self._needs_values(text, d)]
-        if not computed or not isinstance(function, types.FunctionType):
+        """Leave default arguments out that are made of values; they are set when an object is loaded.
+
+        Those that were changed since are set, too: a dictionary that serves as a cache.
+        """
+        if not isinstance(function, types.FunctionType) or function.__name__ != node.name:
             return []
-        if function.__code__.co_firstlineno != first_line(node) or function.__name__ != node.name:
+        if function.__code__.co_firstlineno != first_line(node):
+            return []
+        live = [*zip(node.args.defaults, function.__defaults__ or (), strict=False)]
+        live += [
+            (expression, (function.__kwdefaults__ or {}).get(argument.arg))
+            for argument, expression in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            if expression is not None
+        ]
+        ways = [self._way_of(text, expression, value) for expression, value in live]
+        if not any(ways):
             return []
         for attribute in ("__defaults__", "__kwdefaults__"):
-            self.repairs[path, attribute] = (function, attribute, getattr(function, attribute))
-        return [(span_of(d), "None") for d in computed]
+            if getattr(function, attribute):
+                self.repairs[path, attribute] = (function, attribute, getattr(function, attribute))
+        return [(span_of(e), "None") for (e, _), way in zip(live, ways, strict=True) if way == _INSTEAD]
 
     def _leave_out_members(self, path: str, cls: type, text: Text, node: ast.ClassDef) -> list[Edit]:
-        """Leave out of a class what is made of values."""
+        """Leave out of a class what is made of values, and set what was changed since."""
         edits: list[Edit] = []
         plain = not node.decorator_list and type(cls).__module__ in ("builtins", "abc")
+        settable = type(cls).__setattr__ is type.__setattr__
         for inner in node.body:
             if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
                 edits += self._leave_out_defaults(
                     f"{path}.{inner.name}", vars(cls).get(inner.name), text, inner
                 )
-            elif plain and isinstance(inner, ast.Assign) and len(inner.targets) == 1:
-                target = inner.targets[0]
-                if (
-                    isinstance(target, ast.Name)
-                    and target.id in vars(cls)
-                    and self._needs_values(text, inner.value)
-                ):
-                    self.repairs[path, target.id] = (cls, target.id, vars(cls)[target.id])
-                    edits.append((span_of(inner.value), "None"))
+                continue
+            name, expression = _assigned(inner)
+            if expression is None or name not in vars(cls) or not settable:
+                continue
+            way = self._way_of(text, expression, vars(cls)[name])
+            if plain or (way == _AFTERWARDS and _written(expression) is not _UNKNOWN):
+                if way:
+                    self.repairs[path, name] = (cls, name, vars(cls)[name])
+                if way == _INSTEAD:
+                    edits.append((span_of(expression), "None"))
         if plain:
             for name in self._set_afterwards(cls, text, node):
                 self.repairs[path, name] = (cls, name, vars(cls)[name])
         return edits
+
+    def _note_attributes(self, path: str, function: types.FunctionType, node: ast.stmt) -> None:
+        """Set the attributes that a function got: `step.calls = 0`."""
+        decorated = bool(getattr(node, "decorator_list", []))
+        for name, value in vars(function).items():
+            plain = _literal(value) is not None or isinstance(value, _CONTAINERS)
+            if not decorated or (plain and not name.startswith("_")):
+                self.repairs[path, name] = (function, name, value)
+
+    def _way_of(self, text: Text, expression: ast.expr, value: Any) -> str:
+        """Tell how what an expression made is taken: by its source (empty), by value, or by both."""
+        if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
+            return _INSTEAD if self._needs_values(text, expression) else ""
+        written = _written(expression)
+        if written is not _UNKNOWN:
+            return "" if _is_same(written, value) else _AFTERWARDS
+        if self._needs_values(text, expression):
+            return _INSTEAD
+        if _literal(value) is not None:
+            return _AFTERWARDS
+        # What decorators and subclasses fill while the module is executed must be there by then.
+        filled = isinstance(value, _CONTAINERS) or type(value).__module__ == self.name
+        return "" if _is_made_by_python(value) else _AFTERWARDS if filled else _INSTEAD
 
     def _set_afterwards(self, cls: type, text: Text, node: ast.ClassDef) -> Iterator[str]:
         """Yield the attributes that a class got after its statement: `Net.forward = faster`."""
@@ -493,6 +667,15 @@ class Namespace:
                     names |= {alias.name for alias in node.names}
         return sorted(names)
 
+    def shows(self, path: str, obj: Any) -> bool:
+        """Tell whether the statement of a class holds *obj*, to which *path* leads, or got it later."""
+        top, _, below = path.partition(".")
+        if not below or not isinstance(obj, types.FunctionType):
+            return True
+        binding = self.binding_of(top, self.variables[top])
+        place = (obj.__code__.co_filename, obj.__code__.co_firstlineno)
+        return binding is None or _holds(binding, {place})
+
     def name_of(self, obj: Any) -> str | None:
         """Return the path by which the namespace leads to *obj*, with all it needs taken; or None."""
         qualname = getattr(obj, "__qualname__", None)
@@ -529,13 +712,59 @@ def _bound_names(node: ast.stmt) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in names)
         case ast.Assign(targets=targets):
             for target in targets:
-                yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+                yield from _stored_names(target)
         case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
             yield name
         case ast.For(target=target) | ast.AsyncFor(target=target):
-            yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+            yield from _stored_names(target)
         case _ if type(node).__name__ == "TypeAlias":
             yield node.name.id  # type: ignore[attr-defined]
+
+
+def _assigned(node: ast.stmt) -> tuple[str, ast.expr | None]:
+    """Return the one name that a statement gives a value, and the expression."""
+    target = None
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+    elif isinstance(node, ast.AnnAssign):
+        target = node.target
+    return (target.id, node.value) if isinstance(target, ast.Name) else ("", None)  # type: ignore[attr-defined]
+
+
+def _written(expression: ast.expr) -> Any:
+    """Return the value of an expression that is a literal."""
+    try:
+        return ast.literal_eval(expression)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return _UNKNOWN
+
+
+def _is_same(written: Any, value: Any) -> bool:
+    """Tell whether *value* is still what was written."""
+    if type(written) is not type(value):
+        return False
+    if isinstance(value, _CONTAINERS) and len(value) != len(written):
+        return False
+    try:
+        return repr(written) == repr(value)
+    except Exception:  # noqa: BLE001  of what was put into it
+        return False
+
+
+def _is_made_by_python(value: Any) -> bool:
+    """Tell whether a value is part of how a class works, such as a property."""
+    described = hasattr(type(value), "__get__") or hasattr(type(value), "__set_name__")
+    return described or isinstance(value, functools.partial | dataclasses.Field)
+
+
+def _stored_names(target: ast.expr) -> Iterator[str]:
+    # Not `model` of `model.scale = 2`.
+    yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+
+
+def is_generated(code: types.CodeType) -> bool:
+    """Tell whether a library made the source of *code* in the run, as namedtuple does."""
+    return _GENERATED.match(code.co_filename) is not None
 
 
 def _functions_in(value: Any) -> Iterator[types.FunctionType]:

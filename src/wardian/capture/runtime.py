@@ -24,6 +24,7 @@ __all__ = [
     "named_tuple_of",
     "parametrized",
     "restore",
+    "set_state",
 ]
 
 
@@ -138,6 +139,13 @@ def cached(function: Any, maxsize: Any, typed: bool) -> Any:
 def fill(cell: Any, content: tuple[Any]) -> None:
     """Give a cell its content; a tuple, as None would mean that there is none."""
     cell.cell_contents = content[0]
+
+
+def set_state(made: Any, state: Any) -> None:
+    """Give an object its attributes, and ask it for nothing."""
+    values, slots = state if isinstance(state, tuple) else (state, None)
+    for name, value in {**(values or {}), **(slots or {})}.items():
+        object.__setattr__(made, name, value)
 
 
 def restore(made: Any, state: dict[str, Any]) -> None:

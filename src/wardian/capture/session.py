@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import copyreg
 import dis
 import functools
 import gc
+import queue
 import re
 import sys
 import threading
@@ -22,13 +24,14 @@ from wardian.capture.classes import recipe_for
 from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
+    find_path_in,
     importable,
     is_importable,
     look_up,
     public_name,
     public_name_of_class,
 )
-from wardian.capture.namespaces import Namespace, Piece
+from wardian.capture.namespaces import Namespace, Piece, is_generated
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
 from wardian.names import ModuleName, original_name
@@ -113,6 +116,9 @@ class Capture:
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
         self._changed = tuple(find_changed_modules())
+        # Whatever stands there now: a shell or a test runner has its own.
+        names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
+        self._streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
         self._answers: dict[type, Callable[[Any], Any]] = {
             types.CellType: self._cell,
             types.MethodType: self._method,
@@ -130,6 +136,8 @@ class Capture:
             type(threading.Lock()): lambda lock: (self.named("threading", "Lock"), ()),
             type(threading.RLock()): lambda lock: (self.named("threading", "RLock"), ()),
             typing.ForwardRef: self._forward_reference,
+            contextvars.ContextVar: self._context_variable,
+            queue.SimpleQueue: self._simple_queue,
             weakref.ref: self._reference,
             weakref.WeakMethod: lambda found: (self.named("weakref", "WeakMethod"), (found(),)),
             weakref.ProxyType: self._proxy,
@@ -161,6 +169,8 @@ class Capture:
             return known[1]
         if isinstance(obj, _FUNCTION_LIKE):
             return self._builtin(obj)
+        if id(obj) in self._streams:
+            return self.named("sys", self._streams[id(obj)])
         answer = self._answers.get(kind)
         if answer is not None:
             return answer(obj)
@@ -170,12 +180,47 @@ class Capture:
             return self._parametrized(obj)
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
+        if kind.__module__ == "torch._library.custom_ops" and isinstance(
+            function := getattr(obj, "_init_fn", None), types.FunctionType
+        ):
+            return self._global_in(function.__globals__, obj)
         if kind.__module__ == "torch.jit" and kind.__name__ == "ScriptFunction":
             original = getattr(obj, "_torchdynamo_inline", None)  # None if it was traced
             return NotImplemented if original is None else (self.named("torch.jit", "script"), (original,))
         if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
             return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
+        if isinstance(getattr(kind, "__getattr__", None), types.FunctionType) and _is_plain(kind):
+            return self._with_getattr(obj)
         return NotImplemented
+
+    def _with_getattr(self, obj: Any) -> Any:
+        """Set the state of an object without asking it for `__setstate__`.
+
+        A `__getattr__` that looks into an attribute, which is not there before the state is set, would ask
+        itself for ever.
+        """
+        reduced = obj.__reduce_ex__(4)
+        if len(reduced) < 3 or reduced[2] is None:
+            return NotImplemented
+        parts = (*reduced, None, None)[:5]
+        return *parts, self._helper("set_state")
+
+    def _context_variable(self, variable: contextvars.ContextVar[Any]) -> Any:
+        """Return the name of a context variable, which a module or script keeps."""
+        script = self.script()
+        found = None if script is None else self._in_namespace(script, variable)
+        if found is not None:
+            return found
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, types.ModuleType):
+                variables: dict[str, Any] = object.__getattribute__(module, "__dict__")
+                path = next((key for key, value in list(variables.items()) if value is variable), None)
+                if path is not None and is_importable(name):
+                    return self.named(original_name(name), path)
+        return self.named("contextvars", "ContextVar"), (variable.name,)
+
+    def _simple_queue(self, found: queue.SimpleQueue[Any]) -> Any:
+        return (self.named("queue", "SimpleQueue"), ()) if found.empty() else NotImplemented
 
     def _parametrized(self, module: Any) -> Any:
         injectors = (
@@ -242,6 +287,10 @@ class Capture:
     def _operator(self, operator: Any) -> Any:
         """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
         name = str(operator)
+        if name.partition(".")[0] not in ("aten", "prim", "prims"):
+            script = self.script()
+            if script is not None:
+                script.require_operators(name.partition(".")[0])
         try:
             found = look_up("torch", f"ops.{name}")
         except AttributeError:
@@ -260,6 +309,14 @@ class Capture:
         if isinstance(obj, typing.NewType):
             return self.named("typing", "NewType"), (obj.__name__, obj.__supertype__)
         return type(obj), (obj.__name__, *getattr(obj, "__constraints__", ()))
+
+    def _global_in(self, variables: dict[str, Any], obj: Any) -> Any:
+        """Return the name of what is a global among *variables*."""
+        namespace = self._namespace(variables)
+        if namespace is not None:
+            return self._in_namespace(namespace, obj) or NotImplemented
+        path = find_path_in(variables, obj)
+        return NotImplemented if path is None else self.named(original_name(variables["__name__"]), path)
 
     def _lru_cache(self, obj: Any) -> Any:
         if importable(obj) is not None:
@@ -282,6 +339,8 @@ class Capture:
                 if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
                     continue
                 scope = function.__globals__
+                if scope.get("__name__") == module or is_generated(function.__code__):
+                    continue
                 namespace = self._namespace(scope) if "__name__" in scope else None
                 if namespace is not None:
                     namespace.repairs.setdefault(
@@ -315,6 +374,66 @@ class Capture:
             None,
             self._helper("restore"),
         )
+
+    def script(self) -> Namespace | None:
+        """Return the namespace of the script or notebook that runs; None if it is an importable module."""
+        return self._namespace(vars(sys.modules["__main__"]))
+
+    def modules_used(self) -> set[str]:
+        """Return the names of the modules that what is taken of scripts uses."""
+        return {name for namespace in self._namespaces.values() for name in namespace.modules_used()}
+
+    def note_registered(self, registered: Iterable[Any]) -> None:
+        """Note classes and functions that other modules hold because the script told them of."""
+        script = self.script()
+        if script is not None:
+            script.require_calls(registered)
+
+    def note_texts(self, data: bytes) -> bool:
+        """Note functions and classes that scripts look up by a text that the object holds.
+
+        Args:
+            data: The pickle of the object.
+
+        Returns:
+            Whether there are any that were not taken.
+        """
+        found = False
+        for namespace in list(self._namespaces.values()):
+            for name in list(namespace.variables) if namespace.looks_up else ():
+                value = namespace.variables[name]
+                if name in namespace.definitions or not isinstance(value, type | types.FunctionType):
+                    continue
+                if name.encode() in data and not name.startswith("_"):
+                    namespace.require(name)
+                    found = True
+        return found
+
+    def note_settings(self, modules: Iterable[types.ModuleType]) -> bool:
+        """Note what the script set in other modules, functions and classes of its own above all.
+
+        Args:
+            modules: Those that a case of the object has.
+
+        Returns:
+            Whether there is something of which nothing was known.
+        """
+        script = self.script()
+        if script is None:
+            return False
+        known = len(script.repairs)
+        inside = {id(module): module for module in modules}
+        for module, name in script.settings():
+            if id(module) in inside and name in vars(module):
+                script.repairs.setdefault((module.__name__, name), (module, name, vars(module)[name]))
+        for module in inside.values():
+            for name, value in list(object.__getattribute__(module, "__dict__").items()):
+                if isinstance(value, type) and value.__module__ == module.__name__:
+                    self._note_patches(value)
+                own = isinstance(value, types.FunctionType) and value.__globals__ is script.variables
+                if own or (isinstance(value, type) and value.__module__ == script.name):
+                    script.repairs.setdefault((module.__name__, name), (module, name, value))
+        return len(script.repairs) > known
 
     def _fits(self, name: str, value: Any) -> bool:
         """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
@@ -410,7 +529,7 @@ class Capture:
 
     def _in_namespace(self, namespace: Namespace, obj: Any) -> Global | None:
         path = namespace.name_of(obj)
-        if path is None:
+        if path is None or not namespace.shows(path, obj):
             return None
         top = path.partition(".")[0]
         namespace.require(top)
@@ -425,8 +544,11 @@ class Capture:
         code = function.__code__
         home: Namespace | _Home = namespace or self._home(original_name(function.__globals__["__name__"]))
         cells = function.__closure__ or ()
-        state = self._state_of(function)
         found = find_function(code)
+        made_as = code.co_name
+        if found is not None:
+            made_as = getattr(found[1], "name", "<lambda>")
+        state = self._state_of(function, made_as)
         if found is None:
             if namespace is not None:
                 for used in _global_names(code):
@@ -450,13 +572,18 @@ class Capture:
             number += 1
         if namespace is not None:
             usage = find_usage(source)
-            for used in sorted(usage.at_once | usage.later):
+            for used in sorted(usage.at_once | usage.later | set(namespace.looked_up(source))):
                 namespace.require(used)
         self._uses_runtime = True
         return self.named(home.module, key), cells, state, None, None, self._helper("restore")
 
-    def _state_of(self, function: types.FunctionType) -> dict[str, Any]:
-        """Return what a function has beside its code and cells."""
+    def _state_of(self, function: types.FunctionType, made_as: str) -> dict[str, Any]:
+        """Return what a function has beside its code and cells.
+
+        Args:
+            function: The live one.
+            made_as: The name that it has when it is made again.
+        """
         code = function.__code__
         state = {
             "__qualname__": function.__qualname__,
@@ -469,7 +596,7 @@ class Capture:
         }
         if function.__doc__ in code.co_consts[:1]:
             del state["__doc__"]
-        if function.__name__ == code.co_name:
+        if function.__name__ == made_as:
             del state["__name__"]
         if function.__annotations__ and not self._can_pickle(function.__annotations__):
             del state["__annotations__"]
@@ -587,7 +714,8 @@ class Capture:
     def left_out(self) -> list[str]:
         """Names that could not be taken, as sentences."""
         return [
-            f"{original_name(namespace.name)}.{name} cannot be packed and is not defined in the case: {why}"
+            f"{original_name(namespace.name)}.{name} cannot be packed and is not"
+            f" {'set' if '.' in name else 'defined'} in the case: {why}"
             for namespace in self._namespaces.values()
             for name, why in sorted(namespace.rejected.items())
         ]
@@ -650,6 +778,14 @@ def _is_at(module: str, path: str, obj: Any) -> bool:
         return look_up(module, path) is obj
     except AttributeError:
         return False
+
+
+def _is_plain(kind: type) -> bool:
+    """Tell whether Python's own way of pickling is that of a class."""
+    own = ("__reduce__", "__reduce_ex__", "__getstate__")
+    return not hasattr(kind, "__setstate__") and all(
+        getattr(kind, name) is getattr(object, name) for name in own
+    )
 
 
 def _never(value: Any) -> str | None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from wardian.source import batch, parse
+from wardian.source import batch, with_whole_stack
 
 __all__ = [
     "Edit",
@@ -53,7 +53,8 @@ class Text:
         """Its syntax; empty if it is not valid for this interpreter."""
         try:
             with batch():
-                return parse(self.source.encode(), self.file)
+                # As text: a line that names an encoding speaks of the bytes of the file.
+                return with_whole_stack(lambda: ast.parse(self.source, self.file), self.file)
         except SyntaxError:
             return ast.Module([], [])
 
@@ -221,7 +222,8 @@ def find_function(code: types.CodeType) -> tuple[Text, Function] | None:
         text = whole if whole.tree.body else _block_of(code, whole) or whole
         node = _node_of(code, text)
         if node is not None:
-            if text.holds(code):
+            named = code if isinstance(node, ast.Lambda) else code.replace(co_name=node.name)
+            if text.holds(named):
                 return text, node
             # Text that a tool rewrites before it is compiled (pytest, IPython) never gives the very code.
             if found is None and not was_changed(text.file):
@@ -265,8 +267,11 @@ def _block_of(code: types.CodeType, text: Text) -> Text | None:
 def _node_of(code: types.CodeType, text: Text) -> Function | None:
     here = text.functions.get(code.co_firstlineno, ())
     if code.co_name != "<lambda>":
-        named = [n for n in here if not isinstance(n, ast.Lambda) and n.name == code.co_name]
-        return named[0] if named else None
+        functions = [n for n in here if not isinstance(n, ast.Lambda)]
+        named = [n for n in functions if n.name == code.co_name]
+        # What wraps a function may rename its code, for tracebacks, as torch.no_grad does
+        # (torch/utils/_contextlib.py, `_set_stack_frame_name`).
+        return next(iter(named or functions), None)
     lambdas = [n for n in here if isinstance(n, ast.Lambda)]
     arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     lambdas = [n for n in lambdas if arguments == tuple(a.arg for a in _plain_arguments(n.args))]

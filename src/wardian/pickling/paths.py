@@ -34,7 +34,10 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
         yield ".__func__", obj.__func__
     for attribute in ("func", "args", "keywords") if type(obj).__name__ == "partial" else ():
         yield f".{attribute}", getattr(obj, attribute)
-    attributes = getattr(obj, "__dict__", None)
+    try:
+        attributes = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        attributes = None
     if isinstance(attributes, dict):
         for name, value in attributes.items():
             if name in _TORCH_TABLES and isinstance(value, dict):
@@ -58,10 +61,13 @@ def _walk(root: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield path, obj
         if isinstance(obj, _LEAVES):
             continue
-        for step, child in _children(obj):
-            if id(child) not in seen:
-                seen[id(child)] = child
-                queue.append((path + step, child))
+        try:
+            for step, child in _children(obj):
+                if id(child) not in seen:
+                    seen[id(child)] = child
+                    queue.append((path + step, child))
+        except Exception:  # noqa: BLE001, S112  a property or __getattr__ of the user's; only a path is lost
+            continue
 
 
 def find_path(root: Any, target: Any, name: str) -> str | None:

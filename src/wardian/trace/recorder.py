@@ -96,6 +96,8 @@ class Recorder:
                 text = os.path.abspath(os.fspath(path))
                 if not text.endswith(".pyc"):
                     self._files.add(text)
+        elif event == "ctypes.dlopen" and isinstance(arguments[0], str) and os.path.isfile(arguments[0]):
+            self._files.add(os.path.abspath(arguments[0]))
 
     def _note(self, importer: str, imported: str, line: int) -> None:
         self._imports.add(ObservedImport(importer, imported, line))

@@ -15,7 +15,7 @@ from wardian.environment import Distributions, is_stdlib
 from wardian.live.root import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
 
-__all__ = ["find_registered", "modules_beside"]
+__all__ = ["find_registered", "modules_beside", "users_modules"]
 
 _DEPTH = 3
 """Containers within containers that are looked through."""
@@ -39,6 +39,27 @@ def modules_beside(named: Iterable[str], seen: Collection[str]) -> dict[str, typ
         for name, module in list(sys.modules.items())
         if homes and original_name(name) not in seen and _home_of(name) in homes
     }
+
+
+def users_modules(names: Iterable[str]) -> list[types.ModuleType]:
+    """Return the loaded modules among *names* that are the user's, or of a library without compiled code.
+
+    Args:
+        names: Original names of modules.
+    """
+    wanted = frozenset(names)
+    found = []
+    for name, module in list(sys.modules.items()):
+        original = original_name(name)
+        if original not in wanted or not isinstance(module, types.ModuleType) or is_stdlib(original):
+            continue
+        file = getattr(module, "__file__", None)
+        owner = Distributions.current().owner(original, file) if isinstance(file, str) else None
+        distribution = Distributions.current().get(owner or "")
+        compiled = distribution is not None and any(f.endswith((".so", ".pyd")) for f in distribution.files)
+        if isinstance(file, str) and not compiled and top_level(original) not in ("torch", "wardian"):
+            found.append(module)
+    return found
 
 
 def _home_of(name: str) -> str | None:

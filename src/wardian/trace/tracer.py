@@ -418,6 +418,8 @@ def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> Dis
 def _first_party_files(tracer: _Tracer, read: frozenset[str]) -> tuple[tuple[str, str, int], ...]:
     """Return data files in the folders of first-party packages, and those beside modules that were read."""
     found: dict[str, tuple[str, str, int]] = {}
+    used = read | frozenset(tracer.evidence.libraries)
+    modules = frozenset(facts.file for facts in tracer.modules.values())
     # A virtual environment below the project's folder is on sys.path and is no part of the project.
     elsewhere = tuple(os.path.abspath(entry) + os.sep for entry in (*sys.path, sys.prefix))
     for name, facts in tracer.modules.items():
@@ -441,7 +443,10 @@ def _first_party_files(tracer: _Tracer, read: frozenset[str]) -> tuple[tuple[str
             relative = os.path.relpath(path, folder).replace(os.sep, "/")
             record = f"{prefix}/{relative}" if prefix else relative
             size = os.stat(path).st_size
-            if not path.endswith((".py", *_NEVER_DATA)) and (size <= _MAX_DATA_FILE or path in read):
+            is_data = not path.endswith((".py", *_NEVER_DATA)) and size <= _MAX_DATA_FILE
+            # A shared library that ctypes loads is data; one that Python imports is a module.
+            is_used = path in used and path not in modules and not path.endswith((".py", ".pyc"))
+            if is_data or is_used:
                 found[record] = (record, path, size)
     return tuple(found[record] for record in sorted(found))
 
