@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import types
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,6 +50,7 @@ class Drafting:
         entry: The entry point.
         tensors: The index of its tensors.
         capture: Code that no import leads to.
+        doubts: What makes one doubt that the case does what the object does in this process, as sentences.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled.
@@ -66,6 +70,7 @@ class Drafting:
         except UnpicklableError as error:
             raise self._with_problems_of_plan(error, name, policy) from error
         self._test: PickledObject | None = None
+        self.doubts: tuple[str, ...] = ()
         self.tensors: tuple[TensorEntry, ...] = tensor_index(obj, name, self._storages.key_of)
         self.entry = Entry(
             name=name,
@@ -90,6 +95,8 @@ class Drafting:
         if self._inputs is not None:
             outputs = observation.outputs if observation is not None else None
             self._test = self._pickle({"inputs": self._inputs, "outputs": outputs, "seed": 0}, "inputs")
+            if observation is not None and observation.has_outputs:
+                self.doubts = tuple(_doubts(self._obj, self._inputs, observation.outputs, self.entry.name))
         self.entry = replace(self.entry, outputs=observation is not None and observation.has_outputs)
         pickles = [self._pickled, *([] if self._test is None else [self._test])]
         named = {
@@ -271,3 +278,26 @@ class Drafting:
         if better is not error:
             better.__cause__ = error
         return better
+
+
+def _doubts(obj: Any, inputs: Any, outputs: Any, name: str) -> Iterator[str]:
+    """Compare what the object does here with what it did in a clean process (docs/design/proof.md)."""
+    from wardian.tensors import selftest
+
+    try:
+        # What it prints and warns of was seen in the clean process, and is no message of packing.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            here = selftest.run_copy(obj, inputs)
+    except Exception:  # noqa: BLE001  whatever it is, there is nothing to compare
+        return
+    found = [d for d in selftest.find_differences(here, outputs, f"{name}(...)") if not d.tolerated]
+    if found:
+        yield (
+            f"in a clean process, and so from the case, {found[0]}: something that {name} uses was changed in"
+            " this process and is not in the case, such as a default of PyTorch or a function of a library;"
+            f" let {name} hold it, or change it in a module that it imports"
+        )

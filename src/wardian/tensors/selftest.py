@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import sys
@@ -19,6 +20,7 @@ __all__ = [
     "operator_libraries",
     "operator_schemas",
     "run",
+    "run_copy",
     "tolerance",
 ]
 
@@ -46,6 +48,22 @@ def run(obj: Any, inputs: Any) -> Any:
         random.setstate(state)
         if numpy is not None:
             numpy.random.set_state(numpy_state)
+
+
+def run_copy(obj: Any, inputs: Any) -> Any:
+    """Call a copy of *obj*, as `run` does, so that nothing that the call changes is the caller's.
+
+    Args:
+        obj: A callable. Its parameters are not copied: a call does not change them, and they are large.
+        inputs: As for `run`; they are copied.
+
+    Raises:
+        Exception: if it cannot be copied, or whatever the call raises.
+    """
+    parts = [obj, *vars(obj).values()] if hasattr(obj, "__dict__") else [obj]
+    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
+    kept = {id(parameter): parameter for module in modules for parameter in module.parameters()}
+    return run(copy.deepcopy(obj, kept), copy.deepcopy(inputs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""What a case would do otherwise than the object does in the process that packs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+import wardian
+from tests.support import SOURCE
+
+PATCHED = """
+import torch, wardian, warnings
+torch.nn.functional.gelu = lambda x: 2 * x
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        print("called")
+        return torch.nn.functional.gelu(x)
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    wardian.pack(Net(), "net.case", inputs=(torch.ones(2),))
+assert len(caught) == 1, caught
+assert caught[0].category is wardian.WardianWarning
+print(caught[0].message)
+"""
+
+
+def test_a_function_of_torch_that_was_replaced(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(PATCHED)
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(SOURCE), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "in a clean process, and so from the case, model(...) differs by up to 1.15"
+    )
+    assert "called" not in done.stdout
+
+
+class _Counting(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(3)
+        self.calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        x.add_(1)
+        result: torch.Tensor = self.norm(x) * self.calls
+        return result
+
+
+def test_the_object_and_the_inputs_stay_as_they_are(tmp_path: Path) -> None:
+    model, x = _Counting(), torch.arange(6.0).reshape(2, 3)
+    wardian.pack(model, tmp_path / "counting.case", inputs=(x,))
+    assert model.calls == 0
+    assert model.state_dict()["norm.num_batches_tracked"].item() == 0
+    assert torch.equal(x, torch.arange(6.0).reshape(2, 3))
+
+
+def test_what_cannot_be_copied_is_not_compared(tmp_path: Path) -> None:
+    class Net(torch.nn.Module):
+        def __deepcopy__(self, memo: object) -> None:
+            raise RuntimeError("there is one of me")
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    wardian.pack(Net(), tmp_path / "net.case", inputs=(torch.ones(2),))
