@@ -369,3 +369,581 @@ _hf("albert", lambda t:(t.AlbertModel(t.AlbertConfig(vocab_size=50,embedding_siz
 _hf("phi3", lambda t:(t.Phi3ForCausalLM(t.Phi3Config(vocab_size=50,hidden_size=16,num_hidden_layers=1,num_attention_heads=2,num_key_value_heads=2,intermediate_size=16,pad_token_id=0)).eval(),(torch.randint(0,50,(1,6)),)))
 _hf("convnext", lambda t:(t.ConvNextV2Model(t.ConvNextV2Config(hidden_sizes=[8,8,8,8],depths=[1,1,1,1])).eval(),(torch.randn(1,3,32,32),)))
 _hf("vits", lambda t:(t.HubertModel(t.HubertConfig(hidden_size=16,num_hidden_layers=1,num_attention_heads=2,intermediate_size=16,conv_dim=(8,8),conv_kernel=(3,3),conv_stride=(2,2),num_feat_extract_layers=2,num_conv_pos_embeddings=4,num_conv_pos_embedding_groups=2)).eval(),(torch.randn(1,64),)))
+
+
+# Transformers of Phil Wang and what is near to them
+
+
+@model_of("vector_quantize_pytorch", "einops")
+def vector_quantize():
+    from vector_quantize_pytorch import VectorQuantize
+    return VectorQuantize(dim=8, codebook_size=16).eval(), (torch.randn(1, 6, 8),)
+
+
+@model_of("vector_quantize_pytorch", "einops")
+def residual_fsq():
+    from vector_quantize_pytorch import ResidualFSQ
+    return ResidualFSQ(dim=8, levels=[4, 4], num_quantizers=2).eval(), (torch.randn(1, 6, 8),)
+
+
+@model_of("rotary_embedding_torch", "einops")
+def rotary():
+    from rotary_embedding_torch import RotaryEmbedding
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.r = RotaryEmbedding(dim=8)
+
+        def forward(self, x):
+            return self.r.rotate_queries_or_keys(x)
+
+    return M().eval(), (torch.randn(1, 2, 6, 8),)
+
+
+@model_of("reformer_pytorch")
+def reformer():
+    from reformer_pytorch import ReformerLM
+    return ReformerLM(num_tokens=50, dim=16, depth=1, max_seq_len=16, heads=2, bucket_size=4, n_hashes=2).eval(), (
+        torch.randint(0, 50, (1, 16)),
+    )
+
+
+@model_of("axial_attention")
+def axial():
+    from axial_attention import AxialAttention
+    return AxialAttention(dim=4, dim_index=1, heads=2, num_dimensions=2).eval(), (torch.randn(1, 4, 6, 6),)
+
+
+@model_of("perceiver_pytorch", "einops")
+def perceiver():
+    from perceiver_pytorch import Perceiver
+    return Perceiver(
+        input_channels=3, input_axis=2, num_freq_bands=2, max_freq=4.0, depth=1, num_latents=4, latent_dim=8,
+        cross_heads=1, latent_heads=2, cross_dim_head=4, latent_dim_head=4, num_classes=3,
+    ).eval(), (torch.randn(1, 8, 8, 3),)
+
+
+@model_of("byol_pytorch", "torchvision")
+def byol():
+    from byol_pytorch import BYOL
+    from torchvision import models
+    return BYOL(models.resnet18(), image_size=32, hidden_layer="avgpool", projection_size=8,
+                projection_hidden_size=16).eval(), {"x": torch.randn(2, 3, 32, 32), "return_embedding": True}
+
+
+@model_of("egnn_pytorch", "einops")
+def egnn():
+    from egnn_pytorch import EGNN
+    return EGNN(dim=8).eval(), (torch.randn(1, 5, 8), torch.randn(1, 5, 3))
+
+
+@model_of("se3_transformer_pytorch", "einops")
+def se3():
+    from se3_transformer_pytorch import SE3Transformer
+    return SE3Transformer(dim=8, heads=2, depth=1, dim_head=4, num_degrees=2, valid_radius=10).eval(), (
+        torch.randn(1, 6, 8), torch.randn(1, 6, 3), torch.ones(1, 6).bool(),
+    )
+
+
+@model_of("tab_transformer_pytorch", "einops")
+def tab_transformer():
+    from tab_transformer_pytorch import FTTransformer
+    return FTTransformer(categories=(3, 4), num_continuous=2, dim=8, depth=1, heads=2).eval(), (
+        torch.randint(0, 3, (2, 2)), torch.randn(2, 2),
+    )
+
+
+@model_of("titans_pytorch", "einops")
+def titans():
+    from titans_pytorch import NeuralMemory
+    return NeuralMemory(dim=8, chunk_size=4).eval(), (torch.randn(1, 8, 8),)
+
+
+@model_of("soft_moe_pytorch", "einops")
+def soft_moe():
+    from soft_moe_pytorch import SoftMoE
+    return SoftMoE(dim=8, seq_len=8, num_experts=2).eval(), (torch.randn(1, 8, 8),)
+
+
+@model_of("mixture_of_experts")
+def moe():
+    from mixture_of_experts import MoE
+    return MoE(dim=8, num_experts=2).eval(), (torch.randn(1, 8, 8),)
+
+
+@model_of("nystrom_attention", "einops")
+def nystrom():
+    from nystrom_attention import Nystromformer
+    return Nystromformer(dim=8, depth=1, heads=2, dim_head=4, num_landmarks=4).eval(), (torch.randn(1, 16, 8),)
+
+
+@model_of("ema_pytorch")
+def ema():
+    from ema_pytorch import EMA
+    return EMA(nn.Linear(3, 2), beta=0.99).eval(), (torch.randn(2, 3),)
+
+
+@model_of("vit_pytorch", "einops")
+def vit_navit():
+    from vit_pytorch.na_vit import NaViT
+    return NaViT(image_size=16, patch_size=8, num_classes=3, dim=16, depth=1, heads=2, mlp_dim=16).eval(), (
+        [[torch.randn(3, 16, 16), torch.randn(3, 8, 16)]],
+    )
+
+
+@model_of("x_transformers", "einops")
+def xt_encoder_decoder():
+    from x_transformers import XTransformer
+    return XTransformer(dim=16, enc_num_tokens=20, enc_depth=1, enc_heads=2, enc_max_seq_len=8, dec_num_tokens=20,
+                        dec_depth=1, dec_heads=2, dec_max_seq_len=8).eval(), (
+        torch.randint(0, 20, (1, 8)), torch.randint(0, 20, (1, 8)),
+    )
+
+
+@model_of("x_transformers", "einops")
+def xt_rotary_generate():
+    from x_transformers import AutoregressiveWrapper, Decoder, TransformerWrapper
+
+    class G(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = AutoregressiveWrapper(TransformerWrapper(
+                num_tokens=20, max_seq_len=16,
+                attn_layers=Decoder(dim=16, depth=1, heads=2, rotary_pos_emb=True, ff_glu=True, use_rmsnorm=True)))
+
+        def forward(self, x):
+            return self.m.generate(x, 4, temperature=0.0)
+
+    return G().eval(), (torch.randint(0, 20, (1, 4)),)
+
+
+@model_of("einx")
+def einx_():
+    import einx
+
+    class M(nn.Module):
+        def forward(self, x):
+            return einx.sum("a [b]", einx.rearrange("a (b c) -> a (c b)", x, b=2))
+
+    return M(), (torch.randn(2, 6),)
+
+
+# Tables and click-through rates
+
+
+@model_of("deepctr_torch")
+def deepfm():
+    from deepctr_torch.inputs import DenseFeat, SparseFeat
+    from deepctr_torch.models import DeepFM
+    feats = [SparseFeat("a", 4, embedding_dim=4), DenseFeat("b", 1)]
+    return DeepFM(feats, feats, task="binary", device="cpu").eval(), (torch.tensor([[1.0, 0.5], [2.0, 0.1]]),)
+
+
+@model_of("rtdl")
+def rtdl_ft():
+    from rtdl import FTTransformer
+    return FTTransformer.make_default(n_num_features=2, cat_cardinalities=[3, 4], last_layer_query_idx=[-1], d_out=1).eval(), (
+        torch.randn(2, 2), torch.tensor([[0, 1], [2, 3]]),
+    )
+
+
+@model_of("rtdl_num_embeddings")
+def rtdl_plr():
+    from rtdl_num_embeddings import PeriodicEmbeddings
+    return PeriodicEmbeddings(3, 4, lite=False).eval(), (torch.randn(2, 3),)
+
+
+# Probability, geometry, differential equations
+
+
+@model_of("nflows")
+def nflows_maf():
+    from nflows.distributions.normal import ConditionalDiagonalNormal
+    from nflows.flows import Flow
+    from nflows.transforms import CompositeTransform, PiecewiseRationalQuadraticCouplingTransform
+    from nflows.nn.nets import ResidualNet
+    from nflows.utils.torchutils import create_alternating_binary_mask
+
+    def net(i, o):
+        return ResidualNet(i, o, hidden_features=8, context_features=3, num_blocks=1)
+
+    f = Flow(
+        CompositeTransform([PiecewiseRationalQuadraticCouplingTransform(
+            create_alternating_binary_mask(4), net, tails="linear", num_bins=4)]),
+        ConditionalDiagonalNormal([4], nn.Linear(3, 8)),
+    )
+
+    class W(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = f
+
+        def forward(self, x, c):
+            return self.f.log_prob(x, c), self.f.sample(2, c)
+
+    return W().eval(), (torch.randn(3, 4), torch.randn(3, 3))
+
+
+@model_of("zuko")
+def zuko_maf():
+    import zuko
+    return zuko.flows.MAF(3, 2, transforms=2, hidden_features=(8,)).eval(), (torch.randn(4, 2),)
+
+
+@model_of("gpytorch", "linear_operator")
+def gpytorch_svgp():
+    import gpytorch
+
+    class S(gpytorch.models.ApproximateGP):
+        def __init__(self, z):
+            d = gpytorch.variational.CholeskyVariationalDistribution(z.size(0))
+            super().__init__(gpytorch.variational.VariationalStrategy(self, z, d))
+            self.mean_module = gpytorch.means.LinearMean(2)
+            self.covar_module = gpytorch.kernels.ScaleKernel(gpytorch.kernels.MaternKernel(nu=1.5, ard_num_dims=2))
+
+        def forward(self, x):
+            return gpytorch.distributions.MultivariateNormal(self.mean_module(x), self.covar_module(x))
+
+    return S(torch.rand(4, 2)).eval(), (torch.rand(3, 2),)
+
+
+@model_of("gpytorch", "linear_operator")
+def gpytorch_dkl():
+    import gpytorch
+
+    class D(gpytorch.models.ExactGP):
+        def __init__(self, x, y, lik):
+            super().__init__(x, y, lik)
+            self.net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
+            self.mean_module = gpytorch.means.ZeroMean()
+            self.covar_module = gpytorch.kernels.RBFKernel(lengthscale_prior=gpytorch.priors.GammaPrior(3.0, 6.0))
+
+        def forward(self, x):
+            z = self.net(x)
+            return gpytorch.distributions.MultivariateNormal(self.mean_module(z), self.covar_module(z))
+
+    return D(torch.rand(5, 2), torch.rand(5), gpytorch.likelihoods.GaussianLikelihood()).eval(), (torch.rand(3, 2),)
+
+
+@model_of("pyro")
+def pyro_guide():
+    import pyro
+    import pyro.distributions as dist
+    from pyro.infer.autoguide import AutoNormal
+
+    class Reg(pyro.nn.PyroModule):
+        def __init__(self):
+            super().__init__()
+            self.w = pyro.nn.PyroSample(dist.Normal(0.0, 1.0))
+
+        def forward(self, x):
+            return self.w * x
+
+    model = Reg()
+    guide = AutoNormal(model)
+    guide(torch.ones(3))
+    return guide.eval(), (torch.ones(3),)
+
+
+@model_of("e3nn", "opt_einsum_fx")
+def e3nn_gate():
+    from e3nn import nn as enn, o3
+
+    class Conv(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.sh = o3.SphericalHarmonics("1x0e+1x1o", normalize=True)
+            self.tp = o3.FullyConnectedTensorProduct("4x0e", "1x0e+1x1o", "2x0e+2x0e+2x1o", shared_weights=False)
+            self.fc = enn.FullyConnectedNet([3, 8, self.tp.weight_numel], torch.relu)
+            self.gate = enn.Gate("2x0e", [torch.relu], "2x0e", [torch.sigmoid], "2x1o")
+
+        def forward(self, x, r):
+            return self.gate(self.tp(x, self.sh(r), self.fc(r)))
+
+    return Conv().eval(), (torch.randn(3, 4), torch.randn(3, 3))
+
+
+@model_of("torchdiffeq")
+def ode_adjoint():
+    from torchdiffeq import odeint_adjoint
+
+    class F(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.l = nn.Linear(2, 2)
+
+        def forward(self, t, y):
+            return torch.tanh(self.l(y))
+
+    class W(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = F()
+
+        def forward(self, y):
+            return odeint_adjoint(self.f, y, torch.linspace(0, 1, 3), method="dopri5", rtol=1e-3, atol=1e-3)
+
+    return W().eval(), (torch.randn(3, 2),)
+
+
+@model_of("hydra", "omegaconf")
+def hydra_made():
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+    cfg = OmegaConf.create({"_target_": "torch.nn.Sequential", "_args_": [{"_target_": "torch.nn.Linear", "in_features": 3, "out_features": 2}]})
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cfg = cfg
+            self.net = instantiate(cfg)
+
+        def forward(self, x):
+            return instantiate({"_target_": "torch.nn.functional.relu", "_args_": [self.net(x)]})
+
+    return M().eval(), (torch.randn(2, 3),)
+
+
+@model_of("pydantic")
+def pydantic_config():
+    from pydantic import BaseModel, Field, field_validator
+
+    class Config(BaseModel):
+        width: int = Field(4, gt=0)
+        names: list[str] = ["a"]
+
+        @field_validator("width")
+        @classmethod
+        def even(cls, v):
+            assert v % 2 == 0
+            return v
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cfg = Config(width=4)
+            self.l = nn.Linear(3, self.cfg.width)
+
+        def forward(self, x):
+            return self.l(x) * len(Config(width=2).names)
+
+    return M().eval(), (torch.randn(2, 3),)
+
+
+@model_of("captum")
+def captum_lig():
+    from captum.attr import Saliency
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.s = Saliency(nn.Linear(3, 1))
+
+        def forward(self, x):
+            with torch.enable_grad():
+                return self.s.attribute(x.clone().requires_grad_(), target=0)
+
+    return M(), (torch.randn(2, 3),)
+
+
+@model_of("pytorch_metric_learning")
+def pml_pipeline():
+    from pytorch_metric_learning import distances, losses, miners, reducers
+    return losses.TripletMarginLoss(distance=distances.CosineSimilarity(), reducer=reducers.MeanReducer()), (
+        torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 2, 2]),
+    )
+
+
+# Lightning and what is near to it
+
+
+@model_of("lightning", "lightning_utilities", "torchmetrics")
+def lightning_metrics():
+    import lightning as L
+    import torchmetrics
+
+    class M(L.LightningModule):
+        def __init__(self, width=4):
+            super().__init__()
+            self.save_hyperparameters()
+            self.l = nn.Linear(3, width)
+            self.acc = torchmetrics.Accuracy(task="multiclass", num_classes=4)
+
+        def forward(self, x):
+            return self.l(x)
+
+        def validation_step(self, b, i):
+            self.log("acc", self.acc(self(b[0]), b[1]))
+
+    return M().eval(), (torch.randn(2, 3),)
+
+
+@model_of("lightning", "lightning_utilities")
+def fabric():
+    import lightning as L
+    f = L.Fabric(accelerator="cpu", devices=1)
+    f.launch()
+    return f.setup(nn.Linear(3, 2)).eval(), (torch.randn(2, 3),)
+
+
+@model_of("pytorch_lightning", "lightning_utilities")
+def pl_module():
+    import pytorch_lightning as pl
+
+    class M(pl.LightningModule):
+        def __init__(self, h=4):
+            super().__init__()
+            self.save_hyperparameters()
+            self.example_input_array = torch.zeros(1, 3)
+            self.l = nn.Linear(3, h)
+
+        def forward(self, x):
+            return self.l(x)
+
+    return M().eval(), (torch.randn(2, 3),)
+
+
+@model_of("torchmetrics", "lightning_utilities")
+def torchmetrics_call():
+    import torchmetrics
+    return torchmetrics.MetricCollection({
+        "psnr": torchmetrics.image.PeakSignalNoiseRatio(data_range=1.0),
+        "ssim": torchmetrics.image.StructuralSimilarityIndexMeasure(data_range=1.0),
+    }), (torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16))
+
+
+def _llama():
+    from transformers import LlamaConfig, LlamaForCausalLM
+    return LlamaForCausalLM(LlamaConfig(vocab_size=50, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+                                        num_attention_heads=2, num_key_value_heads=2, pad_token_id=0))
+
+
+@model_of("peft", "transformers")
+def peft_ia3():
+    from peft import IA3Config, get_peft_model
+    return get_peft_model(_llama(), IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj", "v_proj", "down_proj"],
+                                              feedforward_modules=["down_proj"])).eval(), {"input_ids": torch.randint(0, 50, (1, 5))}
+
+
+@model_of("peft", "transformers")
+def peft_prefix():
+    from peft import PrefixTuningConfig, get_peft_model
+    return get_peft_model(_llama(), PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval(), {
+        "input_ids": torch.randint(0, 50, (1, 5))}
+
+
+@model_of("peft", "torchvision")
+def peft_dora_conv():
+    from peft import LoraConfig, get_peft_model
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
+    return get_peft_model(net, LoraConfig(target_modules=["0", "3"], r=2, use_dora=True)).eval(), (torch.randn(1, 3, 8, 8),)
+
+
+@model_of("accelerate", "transformers")
+def accelerate_hooks():
+    from accelerate.hooks import AlignDevicesHook, add_hook_to_module
+    return add_hook_to_module(nn.Sequential(nn.Linear(3, 2)), AlignDevicesHook("cpu", io_same_device=True)).eval(), (torch.randn(2, 3),)
+
+
+@model_of("opacus")
+def opacus_lstm():
+    from opacus.layers import DPLSTM
+    return DPLSTM(3, 4, batch_first=True).eval(), (torch.randn(2, 5, 3),)
+
+
+@model_of("tensordict")
+def tensordict_seq():
+    from tensordict import TensorDict
+    from tensordict.nn import NormalParamExtractor, ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
+    from torch.distributions import Normal
+    m = ProbabilisticTensorDictSequential(
+        TensorDictModule(nn.Sequential(nn.Linear(3, 4), NormalParamExtractor()), in_keys=["o"], out_keys=["loc", "scale"]),
+        ProbabilisticTensorDictModule(in_keys=["loc", "scale"], out_keys=["a"], distribution_class=Normal),
+    )
+    return m.eval(), (TensorDict({"o": torch.randn(2, 3)}, [2]),)
+
+
+@model_of("torchrl", "tensordict")
+def torchrl_actor():
+    from tensordict import TensorDict
+    from torchrl.modules import MLP, QValueActor
+    return QValueActor(MLP(in_features=3, out_features=4, num_cells=[8]), in_keys=["observation"], action_space="one-hot").eval(), (
+        TensorDict({"observation": torch.randn(2, 3)}, [2]),
+    )
+
+
+@model_of("optimum", "transformers")
+def quanto():
+    from optimum.quanto import freeze, qint8, quantize
+    m = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 2))
+    quantize(m, weights=qint8)
+    freeze(m)
+    return m.eval(), (torch.randn(2, 16),)
+
+
+@model_of("torchao")
+def torchao_int8():
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_
+    m = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 8)).eval()
+    quantize_(m, Int8WeightOnlyConfig())
+    return m, (torch.randn(2, 64),)
+
+
+@model_of("open_clip", "timm", "torchvision", "huggingface_hub")
+def open_clip_made():
+    import open_clip
+    m, _, preprocess = open_clip.create_model_and_transforms("ViT-S-32-alt") if "ViT-S-32-alt" in open_clip.list_models() else open_clip.create_model_and_transforms("RN50")
+
+    class P(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m, self.preprocess, self.tokenizer = m, preprocess, open_clip.get_tokenizer("ViT-B-32")
+
+        def forward(self, texts):
+            return self.m.encode_text(self.tokenizer(texts))
+
+    return P().eval(), (["a cat", "two dogs"],)
+
+
+@model_of("kornia", "kornia_rs")
+def kornia_augment():
+    import kornia.augmentation as K
+    return K.AugmentationSequential(K.RandomHorizontalFlip(p=1.0), K.Normalize(torch.tensor([0.5]), torch.tensor([0.5])),
+                                    data_keys=["input"]), (torch.rand(1, 3, 16, 16),)
+
+
+@model_of("kornia", "kornia_rs")
+def kornia_loftr():
+    from kornia.feature import LoFTR
+    return LoFTR(pretrained=None).eval(), ({"image0": torch.rand(1, 1, 32, 32), "image1": torch.rand(1, 1, 32, 32)},)
+
+
+@model_of("monai")
+def monai_unetr_transforms():
+    from monai.networks.nets import DynUNet
+    from monai.transforms import Activations, AsDiscrete, Compose
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = DynUNet(2, 1, 2, kernel_size=[3, 3, 3], strides=[1, 2, 2], upsample_kernel_size=[2, 2], filters=[4, 8, 8])
+            self.post = Compose([Activations(softmax=True), AsDiscrete(argmax=True)])
+
+        def forward(self, x):
+            return self.post(self.net(x)[0])
+
+    return M().eval(), (torch.randn(1, 1, 16, 16),)
+
+
+@model_of("monai")
+def monai_densenet():
+    from monai.networks.nets import DenseNet121
+    return DenseNet121(spatial_dims=2, in_channels=1, out_channels=2).eval(), (torch.randn(1, 1, 64, 64),)
+
+
+@model_of("monai")
+def monai_diffusion():
+    from monai.networks.nets import DiffusionModelUNet
+    return DiffusionModelUNet(spatial_dims=2, in_channels=1, out_channels=1, channels=(8, 8), attention_levels=(False, True),
+                              num_res_blocks=1, num_head_channels=8, norm_num_groups=4).eval(), (torch.randn(1, 1, 16, 16), torch.tensor([5]))
