@@ -86,10 +86,24 @@ class _Filter(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         top = ModuleName(fullname.partition(".")[0])
-        if top not in self._roots and not is_stdlib(top):
-            return None
         spec: importlib.machinery.ModuleSpec | None = self._finder.find_spec(fullname, path, target)
-        return spec
+        if spec is None or top in self._roots or is_stdlib(top) or self._is_vendored(spec):
+            return spec
+        return None
+
+    def _is_vendored(self, spec: importlib.machinery.ModuleSpec) -> bool:
+        """Tell whether a module lies inside of an allowed package, which put a folder of its own on `sys.path`.
+
+        setuptools does so with `_vendor`, and `torch.utils.cpp_extension` imports setuptools:
+        https://github.com/pypa/setuptools/blob/v80.0.0/setuptools/__init__.py#L14
+        """
+        places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location else [])]
+        return any(
+            place.startswith(inside := os.path.join(entry, ""))
+            and place[len(inside) :].partition(os.sep)[0] in self._roots
+            for place in map(str, places)
+            for entry in sys.path
+        )
 
     def find_distributions(self, context: Any = None) -> Iterator[importlib.metadata.Distribution]:
         """Yield the metadata of allowed distributions, as `importlib.metadata` asks its finders."""

