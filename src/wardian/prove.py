@@ -50,6 +50,7 @@ def prove(path: Path, manifest: Manifest) -> None:
             f"\n\n{error.output}",
             output=error.output,
             used=used,
+            missing=frozenset(error.facts.get("missing", ())),
         ) from None
 
 
@@ -92,9 +93,10 @@ class _Filter(importlib.abc.MetaPathFinder):
         return None
 
     def _is_vendored(self, spec: importlib.machinery.ModuleSpec) -> bool:
-        """Tell whether a module lies inside of an allowed package, which put a folder of its own on `sys.path`.
+        """Tell whether a module lies inside of an allowed package.
 
-        setuptools does so with `_vendor`, and `torch.utils.cpp_extension` imports setuptools:
+        Some put a folder of theirs on `sys.path`. setuptools does so with `_vendor`, and
+        `torch.utils.cpp_extension` imports setuptools:
         https://github.com/pypa/setuptools/blob/v80.0.0/setuptools/__init__.py#L14
         """
         places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location else [])]
@@ -133,7 +135,9 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         used = used_externs(error) | _externs_named(error, case.manifest)
         versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in _chain(error))
-        error.child_facts = {"used": sorted(used), "versions": versions}  # type: ignore[attr-defined]
+        missing = {e.name.partition(".")[0] for e in _chain(error) if isinstance(e, ImportError) and e.name}
+        facts = {"used": sorted(used), "versions": versions, "missing": sorted(missing)}
+        error.child_facts = facts  # type: ignore[attr-defined]
         raise
     return {}
 

@@ -2,11 +2,11 @@
 
     python -m tests.survey.run FOLDER [NAME...]
 
-prints one row of a Markdown table for each, and adds its facts to `FOLDER/rows.jsonl`. The model is called before
-it is packed, and what the loaded one returns in a new process is compared with that, too. There neither a module
-nor a file of the library can be opened, and warnings of Wardian are errors. The libraries are those that are
-installed; a factory that fails says so. It is no part of the tests: together the libraries take gigabytes, and
-new releases do not fit each other.
+prints one row of a Markdown table for each, and adds its facts to `FOLDER/rows.jsonl`. The model is called
+before it is packed, and what the loaded one returns in a new process is compared with that, too. Neither a
+module nor a file of the library can be opened there, and whatever packing warns of is an error. The libraries
+are those that are installed; a factory that fails says so. It is no part of the tests: together the libraries
+take gigabytes, and new releases do not fit each other.
 """
 
 from __future__ import annotations

@@ -36,13 +36,14 @@ def find_changed_modules() -> Iterator[ChangedModule]:
     holds a function that its file does not compile to.
     """
     for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+        # Asking a lazy module for an attribute would import what it stands for, which may not be there.
+        known = object.__getattribute__(module, "__dict__") if isinstance(module, types.ModuleType) else {}
+        file = known.get("__file__")
         if (
-            not isinstance(module, types.ModuleType)
-            or not isinstance(file, str)
+            not isinstance(file, str)
             or name == "__main__"
             or name.partition(".")[0] == "wardian"
-            or type(getattr(module, "__loader__", None)) is not importlib.machinery.SourceFileLoader
+            or type(known.get("__loader__")) is not importlib.machinery.SourceFileLoader
             or is_stdlib(ModuleName(name))
             or not was_changed(file)
             or Distributions.current().owner(ModuleName(name), file) is not None
@@ -56,7 +57,7 @@ def find_changed_modules() -> Iterator[ChangedModule]:
         # The last text is that of the disk.
         if texts and texts[-1] not in fitting:
             source = fitting[0].source if fitting else None
-            yield ChangedModule(ModuleName(name), file, hasattr(module, "__path__"), source)
+            yield ChangedModule(ModuleName(name), file, "__path__" in known, source)
 
 
 def _functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:

@@ -49,9 +49,11 @@ def _home_of(name: str) -> str | None:
         return root.name if root is not None and parts[3] in root.first_party else None
     module = sys.modules.get(name)
     # multiprocessing calls the script `__mp_main__`, too.
-    if not isinstance(module, types.ModuleType) or module.__name__ == "__main__":
+    # Asking a lazy module for an attribute would import what it stands for, which may not be there.
+    known = object.__getattribute__(module, "__dict__") if isinstance(module, types.ModuleType) else {}
+    if known.get("__name__", "__main__") == "__main__":
         return None
-    file = getattr(module, "__file__", None)
+    file = known.get("__file__")
     if not isinstance(file, str) or not os.path.isfile(file):
         return None
     original = original_name(name)
@@ -60,7 +62,7 @@ def _home_of(name: str) -> str | None:
     if Distributions.current().owner(original, file) is not None:
         return None
     folder = os.path.dirname(os.path.abspath(file))
-    depth = name.count(".") + hasattr(module, "__path__")
+    depth = name.count(".") + ("__path__" in known)
     return os.path.normpath(os.path.join(folder, *[".."] * depth))
 
 
