@@ -1386,7 +1386,7 @@ def pytorch_forecasting_nbeats():
     return m.eval(), (x,)
 
 
-@model_of("neuralforecast", "pytorch_lightning", "lightning")
+@model_of("neuralforecast")
 def neuralforecast_nhits():
     from neuralforecast.models import NHITS
     return NHITS(h=4, input_size=8, max_steps=1, mlp_units=[[8, 8]] * 3).eval(), (
