@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from wardian.environment import known_attribute
 from wardian.source import batch, parse
 
 __all__ = [
@@ -180,12 +181,10 @@ def read_texts(file: str) -> Iterator[Text]:
     if cached is not None and len(cached) > 1:
         seen.append("".join(cached[2]))
     for module in list(sys.modules.values()):
-        # Asking a lazy module for an attribute would import what it stands for, which may not be there.
-        known = object.__getattribute__(module, "__dict__") if isinstance(module, types.ModuleType) else {}
-        if known.get("__file__") == file:
-            get_source = getattr(known.get("__loader__"), "get_source", None)
+        if known_attribute(module, "__file__") == file:
+            get_source = getattr(known_attribute(module, "__loader__"), "get_source", None)
             try:
-                source = get_source(known["__name__"]) if get_source is not None else None
+                source = get_source(module.__name__) if get_source is not None else None
             except (ImportError, OSError, SyntaxError, UnicodeDecodeError):
                 source = None
             if isinstance(source, str):

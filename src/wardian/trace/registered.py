@@ -11,7 +11,7 @@ import types
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from wardian.environment import Distributions, is_stdlib
+from wardian.environment import Distributions, is_stdlib, known_attribute
 from wardian.live.root import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
 
@@ -49,11 +49,9 @@ def _home_of(name: str) -> str | None:
         return root.name if root is not None and parts[3] in root.first_party else None
     module = sys.modules.get(name)
     # multiprocessing calls the script `__mp_main__`, too.
-    # Asking a lazy module for an attribute would import what it stands for, which may not be there.
-    known = object.__getattribute__(module, "__dict__") if isinstance(module, types.ModuleType) else {}
-    if known.get("__name__", "__main__") == "__main__":
+    if not isinstance(module, types.ModuleType) or module.__name__ == "__main__":
         return None
-    file = known.get("__file__")
+    file = known_attribute(module, "__file__")
     if not isinstance(file, str) or not os.path.isfile(file):
         return None
     original = original_name(name)
@@ -62,7 +60,7 @@ def _home_of(name: str) -> str | None:
     if Distributions.current().owner(original, file) is not None:
         return None
     folder = os.path.dirname(os.path.abspath(file))
-    depth = name.count(".") + ("__path__" in known)
+    depth = name.count(".") + (known_attribute(module, "__path__") is not None)
     return os.path.normpath(os.path.join(folder, *[".."] * depth))
 
 
