@@ -60,6 +60,8 @@ class Plan:
     files: tuple[PackedFile, ...]
     distributions: tuple[PackedDistribution, ...]
     externs: tuple[Extern, ...]
+    indirect: tuple[Extern, ...]
+    """What only externs import. They require it, or else the proof tells that it is needed."""
     absent: tuple[str, ...]
     mocks: tuple[ModuleName, ...]
     deferrable: tuple[ModuleName, ...]

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -38,6 +39,7 @@ __all__ = [
     "find_module",
     "is_importable",
     "is_stdlib",
+    "known_attribute",
     "mapped_libraries",
     "on_disk",
     "unpacked",
@@ -126,6 +128,17 @@ def _kind_of(origin: str | None, has_locations: bool) -> ModuleKind:
     return ModuleKind.MISSING
 
 
+def known_attribute(module: Any, name: str) -> Any:
+    """Return an attribute of what is in `sys.modules`, None without one, and run no `__getattr__` for it.
+
+    A lazy module would import what it stands for, which may not be there.
+    """
+    try:
+        return object.__getattribute__(module, name)
+    except AttributeError:
+        return None
+
+
 def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
     """Look *name* up without importing it or a package above it that is not yet imported.
 
@@ -139,15 +152,16 @@ def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
     if is_stdlib(name):
         return ModuleFacts(name, ModuleKind.STDLIB)
     loaded = sys.modules.get(name)
-    spec = getattr(loaded, "__spec__", None)
+    spec = known_attribute(loaded, "__spec__")
     if spec is None:
         try:
             spec = _find_spec_without_import(name)
         except (ImportError, AttributeError, ValueError):
             spec = None
     if spec is None:
-        file = getattr(loaded, "__file__", None)
-        if file is None and loaded is not None and "." in name:
+        file = known_attribute(loaded, "__file__")
+        lazy = hasattr(type(loaded), "__getattr__")
+        if file is None and loaded is not None and not lazy and "." in name:
             # Made by a compiled module, as torch._C._nn is: it comes with what is above it.
             above = find_module(ModuleName(name.rpartition(".")[0]), distributions)
             return ModuleFacts(name, ModuleKind.EXTENSION, None, False, above.distribution)
@@ -157,7 +171,7 @@ def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
             name,
             _kind_of(file, False),
             on_disk(os.path.abspath(file)),
-            hasattr(loaded, "__path__"),
+            known_attribute(loaded, "__path__") is not None,
             distributions.owner(name, file),
         )
     locations = spec.submodule_search_locations

@@ -148,10 +148,12 @@ class ProofError(PackError):
     Attributes:
         output: What the clean process printed, its traceback included.
         used: Top-level names of soft externs that were used there.
+        missing: Top-level names of modules that were not found there.
     """
 
     output: str
     used: frozenset[str]
+    missing: frozenset[str]
 
 
 class CaseError(WardianError):

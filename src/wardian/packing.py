@@ -22,7 +22,7 @@ from wardian.errors import PlanError, ProofError, WardianWarning
 from wardian.manifest import Manifest
 from wardian.names import RecordName, record_name
 from wardian.pickling.paths import find_texts
-from wardian.planning import find_homeless, make_plan, with_hard
+from wardian.planning import find_homeless, make_plan, with_hard, with_missing
 from wardian.policy import Action, Base, Policy
 from wardian.prove import prove as prove_case
 from wardian.reporters import Reporter, reporting
@@ -225,8 +225,8 @@ def _write_and_prove(
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it: as free of the environment, and as fast, as the proof shows possible.
 
-    A failed proof is followed by one with less freedom: without the soft externs that were used, without
-    soft externs, without deferred packages.
+    A failed proof is followed by one that asks more of the environment or has less freedom: with what only
+    externs import, without the soft externs that were used, without soft externs, without deferred packages.
     """
     if the_plan.deferrable and contents.entries[0].outputs and prove:
         contents = replace(contents, deferred=the_plan.deferrable)
@@ -240,7 +240,10 @@ def _write_and_prove(
             break
         except ProofError as error:
             failures += 1
-            if any(extern.soft for extern in manifest.externs):
+            externs = with_missing(the_plan, manifest.externs, error.missing)
+            if externs != manifest.externs:
+                manifest = replace(manifest, externs=externs)
+            elif any(extern.soft for extern in manifest.externs):
                 guess = error.used if failures < _GUESSES else None
                 manifest = replace(manifest, externs=with_hard(manifest.externs, guess or None))
             elif manifest.deferred:

@@ -20,7 +20,7 @@ from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, record_name, top_level
 from wardian.policy import Action, Policy
 
-__all__ = ["find_homeless", "make_plan", "with_hard"]
+__all__ = ["find_homeless", "make_plan", "with_hard", "with_missing"]
 
 
 def make_plan(trace: Trace, policy: Policy) -> Plan:
@@ -221,13 +221,14 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             and os.path.realpath(file.path) in operators
         )
     )
-    externs = _externs(trace, decisions, interned)
+    externs, indirect = _externs(trace, decisions, interned)
     return Plan(
         entry=trace.entry,
         decisions=tuple(sorted(decisions)),
         files=tuple(sorted(files.values())),
         distributions=tuple(sorted(distributions, key=lambda d: d.name)),
         externs=externs,
+        indirect=indirect,
         absent=tuple(name for name in trace.evidence.absent if name not in first_party_roots),
         mocks=mocks,
         deferrable=_deferrable(trace, needed),
@@ -258,17 +259,22 @@ def _module_of(record: str) -> ModuleName | None:
     return ModuleName(".".join(parts))
 
 
-def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName]) -> tuple[Extern, ...]:
-    """Return what packed code and the pickle take from the environment, by distribution."""
+def _externs(
+    trace: Trace, decisions: list[Decision], interned: set[ModuleName]
+) -> tuple[tuple[Extern, ...], tuple[Extern, ...]]:
+    """Return what packed code and the pickle take from the environment, and what only that imports."""
     outside = {d.module: d.distribution for d in decisions if d.action is Action.EXTERN}
     asked: set[ModuleName] = set()
     for edge in trace.graph:
         if edge.importer in interned or edge.context is ImportContext.PICKLED:
             asked.add(edge.imported)
     modules: dict[str | None, set[str]] = {"torch": {"torch"}}
+    others: dict[str, set[str]] = {}
     for module, distribution in outside.items():
         if module in asked and module in trace.needed:
             modules.setdefault(distribution, set()).add(module)
+        elif module in trace.needed and distribution is not None:
+            others.setdefault(distribution, set()).add(module)
     names: dict[str | None, set[str]] = {}
     for importer in interned & trace.needed:
         facts = trace.facts.get(importer)
@@ -278,7 +284,7 @@ def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName])
                 distribution = outside[module]
                 if distribution in modules:
                     names.setdefault(distribution, set()).add(candidate.imported)
-    return tuple(
+    externs = tuple(
         Extern(
             distribution=distribution,
             version=_version(trace, distribution),
@@ -288,6 +294,18 @@ def _externs(trace: Trace, decisions: list[Decision], interned: set[ModuleName])
         )
         for distribution, found in sorted(modules.items(), key=lambda item: item[0] or "")
     )
+    indirect = tuple(
+        Extern(
+            distribution=distribution,
+            version=_version(trace, distribution),
+            modules=tuple(sorted({module.partition(".")[0] for module in found})),
+            names=(),
+            soft=False,
+        )
+        for distribution, found in sorted(others.items())
+        if distribution not in modules
+    )
+    return externs, indirect
 
 
 def _asked_metadata(trace: Trace, externs: Iterable[Extern]) -> dict[str, dict[str, bytes]]:
@@ -321,6 +339,20 @@ def with_hard(externs: tuple[Extern, ...], used: Container[str] | None) -> tuple
         else extern
         for extern in externs
     )
+
+
+def with_missing(plan: Plan, externs: tuple[Extern, ...], missing: Container[str]) -> tuple[Extern, ...]:
+    """Return *externs* with what only they import, where the top-level name was missing without it.
+
+    torch imports tensorboard in `torch.utils.tensorboard`, and does not require it.
+    """
+    known = {extern.distribution for extern in externs}
+    found = [
+        extern
+        for extern in plan.indirect
+        if extern.distribution not in known and any(module in missing for module in extern.modules)
+    ]
+    return tuple(sorted((*externs, *found), key=lambda extern: extern.distribution or ""))
 
 
 def _version(trace: Trace, distribution: str | None) -> str | None:

@@ -53,6 +53,7 @@ def prove(path: Path, manifest: Manifest) -> None:
             f"\n\n{error.output}",
             output=error.output,
             used=used,
+            missing=frozenset(error.facts.get("missing", ())),
         ) from None
 
 
@@ -96,10 +97,25 @@ class _Filter(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         top = ModuleName(fullname.partition(".")[0])
-        if top not in self._roots and not is_stdlib(top):
-            return None
         spec: importlib.machinery.ModuleSpec | None = self._finder.find_spec(fullname, path, target)
-        return spec
+        if spec is None or top in self._roots or is_stdlib(top) or self._is_vendored(spec):
+            return spec
+        return None
+
+    def _is_vendored(self, spec: importlib.machinery.ModuleSpec) -> bool:
+        """Tell whether a module lies inside of an allowed package.
+
+        Some put a folder of theirs on `sys.path`. setuptools does so with `_vendor`, and
+        `torch.utils.cpp_extension` imports setuptools:
+        https://github.com/pypa/setuptools/blob/v80.0.0/setuptools/__init__.py#L14
+        """
+        places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location else [])]
+        return any(
+            place.startswith(inside := os.path.join(entry, ""))
+            and place[len(inside) :].partition(os.sep)[0] in self._roots
+            for place in map(str, places)
+            for entry in sys.path
+        )
 
     def find_distributions(self, context: Any = None) -> Iterator[importlib.metadata.Distribution]:
         """Yield the metadata of allowed distributions, as `importlib.metadata` asks its finders."""
@@ -129,7 +145,9 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         used = used_externs(error) | _externs_named(error, case.manifest)
         versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in _chain(error))
-        error.child_facts = {"used": sorted(used), "versions": versions}  # type: ignore[attr-defined]
+        missing = {e.name.partition(".")[0] for e in _chain(error) if isinstance(e, ImportError) and e.name}
+        facts = {"used": sorted(used), "versions": versions, "missing": sorted(missing)}
+        error.child_facts = facts  # type: ignore[attr-defined]
         raise
     return {}
 

@@ -13,7 +13,7 @@ from wardian.errors import PlanError
 from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import GlobalRef, ModuleName
-from wardian.planning import make_plan
+from wardian.planning import make_plan, with_missing
 from wardian.policy import Policy
 from wardian.source import SourceFacts, parse, scan
 
@@ -165,6 +165,24 @@ def test_what_an_extern_imports_is_extern_too(forest: Forest) -> None:
         "extern",
         "numlib, which is outside, imports it, and a distribution has one origin",
     )
+
+
+def test_what_only_an_extern_imports_is_declared_once_it_is_missing(forest: Forest) -> None:
+    forest.distribution("helperlib", ("helperlib.py",))
+    forest.module("helperlib", distribution="helperlib")
+    forest.observed.append(ObservedImport("numlib", "helperlib", 3))
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    assert [e.distribution for e in plan.externs] == ["numlib", "torch"]
+    assert with_missing(plan, plan.externs, {"otherlib"}) == plan.externs
+    helperlib, *others = with_missing(plan, plan.externs, {"helperlib"})
+    assert (helperlib.distribution, helperlib.version, helperlib.modules) == (
+        "helperlib",
+        "1.0",
+        ("helperlib",),
+    )
+    assert not helperlib.soft
+    assert tuple(others) == plan.externs
+    assert with_missing(plan, (helperlib, *others), {"helperlib"}) == (helperlib, *others)
 
 
 def test_what_torch_requires_is_extern(forest: Forest) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.metadata
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,3 +43,32 @@ def test_a_case_that_needs_more_than_it_declares_is_refused(tmp_path: Path) -> N
     extern = replace(MANIFEST.externs[0], distribution="hypothesis", modules=("hypothesis",))
     write_case(path, sources, pickle=b"\x80\x04coak\nAcorn\n.", externs=(*MANIFEST.externs, extern))
     _prove(path)
+
+
+def test_what_an_allowed_package_vendors_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in ("allowedlib/__init__.py", "allowedlib/_vendor/vendoredlib/functools.py", "otherlib.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    # As setuptools does it when it is imported.
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "allowedlib/_vendor")])
+    finder = _Filter(importlib.machinery.PathFinder, frozenset({"allowedlib"}), frozenset())
+    namespace = finder.find_spec("vendoredlib", None)
+    assert namespace is not None
+    assert finder.find_spec("vendoredlib.functools", list(namespace.submodule_search_locations or ()))
+    assert finder.find_spec("otherlib", None) is None
+
+
+@pytest.mark.slow
+def test_an_object_whose_code_builds_extensions_passes(tmp_path: Path) -> None:
+    (tmp_path / "buildlib.py").write_text(
+        "import torch\nfrom torch.utils.cpp_extension import load\n"
+        "class Net(torch.nn.Module):\n    def forward(self, x):\n        return x + 1\n"
+    )
+    script = (
+        "import torch, wardian, buildlib\n"
+        "print(wardian.pack(buildlib.Net(), 'net.case', inputs=(torch.ones(1),)).manifest.proof)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, text=True, capture_output=True, check=False
+    )
+    assert done.stdout == "passed\n", done.stderr

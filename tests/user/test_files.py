@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,11 @@ def answer():
         "points": [point.name for point in points],
         "loaded": [point.load()() for point in points],
         "vault": vault.open_vault(),
+        "all": {
+            name: version(name)
+            for name in sorted({found.metadata["Name"] for found in importlib.metadata.distributions()})
+            if name in ("SeedBank", "torch", "wardian")
+        },
     }
 
 --- nursery/not_installed.py
@@ -190,6 +196,8 @@ EXPECTED: dict[str, Any] = {
         "points": ["arctic"],
         "loaded": ["cold"],
         "vault": "cold",
+        "all": {name: importlib.metadata.version(name) for name in ("torch", "wardian")}
+        | {"SeedBank": "1.4"},
     },
     "nursery.not_installed": "seed-catalogue-that-nobody-has",
 }

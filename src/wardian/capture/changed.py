@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wardian.capture.texts import read_texts, was_changed
-from wardian.environment import Distributions, is_stdlib
+from wardian.environment import Distributions, is_stdlib, known_attribute
 from wardian.names import ModuleName
 
 __all__ = ["ChangedModule", "find_changed_modules"]
@@ -36,13 +36,13 @@ def find_changed_modules() -> Iterator[ChangedModule]:
     holds a function that its file does not compile to.
     """
     for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+        file = known_attribute(module, "__file__")
         if (
             not isinstance(module, types.ModuleType)
             or not isinstance(file, str)
             or name == "__main__"
             or name.partition(".")[0] == "wardian"
-            or type(getattr(module, "__loader__", None)) is not importlib.machinery.SourceFileLoader
+            or type(known_attribute(module, "__loader__")) is not importlib.machinery.SourceFileLoader
             or is_stdlib(ModuleName(name))
             or not was_changed(file)
             or Distributions.current().owner(ModuleName(name), file) is not None
@@ -56,7 +56,9 @@ def find_changed_modules() -> Iterator[ChangedModule]:
         # The last text is that of the disk.
         if texts and texts[-1] not in fitting:
             source = fitting[0].source if fitting else None
-            yield ChangedModule(ModuleName(name), file, hasattr(module, "__path__"), source)
+            yield ChangedModule(
+                ModuleName(name), file, known_attribute(module, "__path__") is not None, source
+            )
 
 
 def _functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:

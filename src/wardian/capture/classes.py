@@ -7,7 +7,7 @@ import enum
 import types
 from typing import Any
 
-__all__ = ["Recipe", "recipe_for"]
+__all__ = ["Described", "Recipe", "recipe_for"]
 
 _MADE_BY_PYTHON = frozenset(
     {
@@ -72,6 +72,8 @@ def recipe_for(cls: type) -> Recipe:
     """Take *cls* apart."""
     if issubclass(cls, enum.Enum):
         return _enum(cls)
+    if "__pydantic_decorators__" in vars(cls):
+        return _pydantic(cls)
     if tuple in cls.__bases__ and isinstance(getattr(cls, "_fields", None), tuple) and "_fields" in vars(cls):
         return _named_tuple(cls)
     members = {
@@ -116,6 +118,73 @@ def _dataclass(cls: type, members: dict[str, Any]) -> None:
             told.append((name, options))
     names = ("init", "repr", "eq", "order", "unsafe_hash", "frozen")
     members["@dataclass"] = (tuple(told), {name: getattr(params, name) for name in names})
+
+
+_READ_BY_PYDANTIC = frozenset(
+    {"__init__", "__hash__", "model_post_init", "__pydantic_init_subclass__", "__get_pydantic_core_schema__"}
+)
+"""Methods that pydantic looks at when a model is made; others can be given to it afterwards."""
+
+
+def _pydantic(cls: Any) -> Recipe:
+    """Take a pydantic model apart into what its class statement said: the metaclass compiles that.
+
+    What became of it is in `pydantic/_internal/_model_construction.py`, `ModelMetaclass.__new__`: fields and
+    private attributes are taken out of the class, and decorated functions out of their descriptors.
+    """
+    own = vars(cls)
+    body: dict[str, Any] = {name: own[name] for name in ("__orig_bases__", "__doc__") if own.get(name)}
+    body["model_config"] = dict(cls.model_config)
+    body["__annotations__"] = annotations = dict(own.get("__annotations__", {}))
+    for name, field in cls.__pydantic_fields__.items():
+        if name not in annotations:
+            continue
+        # Names in strings would be looked for where the class was defined.
+        annotations[name] = field.rebuild_annotation()
+        told = {key: value for key, value in field._attributes_set.items() if key != "annotation"}  # noqa: SLF001
+        if told:
+            body[name] = type(field)(**told)
+    inherited = {name for base in cls.__bases__ for name in getattr(base, "__private_attributes__", ())}
+    for name, private in cls.__private_attributes__.items():
+        if name in annotations:
+            annotations[name] = Any
+        if name in annotations or name not in inherited:
+            body[name] = private
+    decorated = {
+        found.cls_var_name: found
+        for kind in dataclasses.fields(cls.__pydantic_decorators__)
+        if isinstance(known := getattr(cls.__pydantic_decorators__, kind.name), dict)
+        for found in known.values()
+    }
+    members: dict[str, Any] = {}
+    for name, value in own.items():
+        function = getattr(value, "__wrapped__", value)
+        if (
+            name in body
+            or name in _MADE_BY_PYTHON
+            or name.startswith(("__pydantic_", "__class_vars__", "__private_attributes__", "__signature__"))
+            or name in ("__parameters__", "__doc__")
+            or getattr(function, "__module__", None) == "pydantic._internal._model_construction"
+        ):
+            continue
+        if name in decorated:
+            body[name] = Described(value, decorated[name])
+        elif isinstance(value, types.FunctionType) and name not in _READ_BY_PYDANTIC:
+            members[name] = value
+        else:
+            body[name] = function if name == "model_post_init" else value
+    return Recipe(
+        "class_of", (type(cls), cls.__name__, cls.__qualname__, cls.__bases__, *body.items()), members
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """A function that a decorator of pydantic marked."""
+
+    wrapped: Any
+    decorator: Any
+    """What pydantic keeps of it."""
 
 
 def _named_tuple(cls: type) -> Recipe:

@@ -20,7 +20,7 @@ from importlib import resources
 from typing import Any
 
 from wardian.capture.changed import find_changed_modules
-from wardian.capture.classes import recipe_for
+from wardian.capture.classes import Described, recipe_for
 from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
@@ -160,6 +160,9 @@ class Capture:
             return obj.setter, (obj.name, obj.value)
         if kind is _Repair:
             return self._helper("restore"), (obj.owner, {obj.attribute: obj.value})
+        if kind is Described:
+            proxy = self.named("pydantic._internal._decorators", "PydanticDescriptorProxy")
+            return proxy, (obj.wrapped, obj.decorator.info, obj.decorator.shim)
         if kind is types.FunctionType or isinstance(obj, type):
             known = self._known.get(id(obj))
             if known is None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from wardian.environment import known_attribute
 from wardian.source import batch, with_whole_stack
 
 __all__ = [
@@ -181,8 +182,8 @@ def read_texts(file: str) -> Iterator[Text]:
     if cached is not None and len(cached) > 1:
         seen.append("".join(cached[2]))
     for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == file:
-            get_source = getattr(getattr(module, "__loader__", None), "get_source", None)
+        if known_attribute(module, "__file__") == file:
+            get_source = getattr(known_attribute(module, "__loader__"), "get_source", None)
             try:
                 source = get_source(module.__name__) if get_source is not None else None
             except (ImportError, OSError, SyntaxError, UnicodeDecodeError):

@@ -340,6 +340,7 @@ def _metadata(root: Root, name: str) -> types.ModuleType:
     original = importlib.metadata
 
     def distribution(distribution_name: str, depth: int = 1) -> importlib.metadata.Distribution:
+        asked = distribution_name
         distribution_name = _own_name(root, distribution_name, depth)
         if root.packs_distribution(distribution_name):
             return _PackedMetadata(root, distribution_name)
@@ -349,8 +350,19 @@ def _metadata(root: Root, name: str) -> types.ModuleType:
             return original.distribution(distribution_name)
         except original.PackageNotFoundError:
             if root.metadata_of(distribution_name, "METADATA") is None:
-                raise
+                if asked == distribution_name:
+                    raise
+                return original.distribution(asked)  # code that goes through all that is installed
             return _PackedMetadata(root, distribution_name)  # code asked for its version and no more
+
+    def distributions(**context: Any) -> Iterator[importlib.metadata.Distribution]:
+        for packed in root.manifest.distributions:
+            if packed.version is not None and not context:
+                yield _PackedMetadata(root, packed.name)
+        for found in original.distributions(**context):
+            found_name = found.metadata["Name"] or ""
+            if context or not (root.packs_distribution(found_name) or root.hides_distribution(found_name)):
+                yield found
 
     def version(distribution_name: str) -> str:
         return distribution(distribution_name, 2).version
@@ -393,6 +405,7 @@ def _metadata(root: Root, name: str) -> types.ModuleType:
         name,
         original,
         distribution=distribution,
+        distributions=distributions,
         version=version,
         metadata=metadata,
         requires=requires,

@@ -122,6 +122,7 @@ def _plan(closure: Closure, sources: Mapping[RecordName, bytes], others: Sequenc
             for name, found in sorted(roots.items(), key=lambda item: item[0] or FIRST_PARTY)
             if found
         ),
+        indirect=(),
         externs=_externs(closure, owners),
         absent=tuple(sorted(closure.absent - every - {top_level(m) for m in closure.members})),
         mocks=tuple(sorted(m.module for m in inside if m.action is Action.MOCK)),

@@ -24,6 +24,7 @@ from wardian.tensors.storages import StorageWriter
 __all__ = ["ScriptingStorageWriter", "open_draft_for_scripts", "open_for_scripts"]
 
 _DESCRIPTOR = b"PK\x07\x08"
+_HAS_DESCRIPTOR = 0x08
 _DIRECTORY = (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06")
 
 
@@ -74,7 +75,7 @@ class _Sink:
             if len(part) != LOCAL.size or bytes(part[:4]) != LOCAL_SIGNATURE:
                 raise _unexpected()
             header = LOCAL.unpack(part)
-            method, name_length, extra_length = header[3], header[-2], header[-1]
+            flags, method, name_length, extra_length = header[2], header[3], header[-2], header[-1]
             part = yield
             name = record_name(bytes(part).decode().partition("/")[2])
             if len(part) != name_length:
@@ -86,7 +87,10 @@ class _Sink:
             part = yield
             written = 0
             kept: list[bytes] = []
-            while not (bytes(part[:4]) == _DESCRIPTOR and _describes(part, written)):
+            # miniz writes no descriptor of a record that is empty.
+            while flags & _HAS_DESCRIPTOR and not (
+                bytes(part[:4]) == _DESCRIPTOR and _describes(part, written)
+            ):
                 written += len(part)
                 if STORAGE_NAME.fullmatch(name) and method != DEFLATED:
                     if kept or name != f".data/{self.storages}.storage":
@@ -105,7 +109,8 @@ class _Sink:
                 self.records[name] = (
                     zlib.decompress(content, -zlib.MAX_WBITS) if method == DEFLATED else content
                 )
-            part = yield
+            if flags & _HAS_DESCRIPTOR:
+                part = yield
 
     def _add(self, content: bytes | memoryview) -> None:
         offset = self._archive.add_storage(content, len(content))

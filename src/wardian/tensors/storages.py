@@ -289,6 +289,9 @@ class _Devices(dict[Any, Any]):
         return self._restore(UntypedStorage(0), str(device)).device  # type: ignore[no-untyped-call]
 
 
+_EXPECTED = ("map_location", "sparse_tensors_to_validate")
+
+
 @contextmanager
 def restoring(map_location: Any = None) -> Iterator[None]:
     """Set for this thread what functions that pickles name expect of `torch.load`, their usual caller.
@@ -302,12 +305,16 @@ def restoring(map_location: Any = None) -> Iterator[None]:
         RuntimeError: if a sparse tensor contradicts itself.
     """
     state = torch.serialization._serialization_tls
-    before = state.map_location, state.sparse_tensors_to_validate
+    # In torch 2.13 the list is one of the process, `torch._utils._sparse_tensors_to_validate`, and
+    # validating empties it.
+    before = {name: getattr(state, name) for name in _EXPECTED if hasattr(state, name)}
     # PyTorch's own look-up takes no function, and finds no device in a dictionary with names of devices.
     state.map_location = None if map_location is None else _Devices(map_location)
-    state.sparse_tensors_to_validate = []
+    if "sparse_tensors_to_validate" in before:
+        state.sparse_tensors_to_validate = []
     try:
         yield
         torch._utils._validate_loaded_sparse_tensors()  # type: ignore[no-untyped-call]
     finally:
-        state.map_location, state.sparse_tensors_to_validate = before
+        for name, value in before.items():
+            setattr(state, name, value)

@@ -184,8 +184,9 @@ def _used_by(modules: Iterable[ModuleType]) -> set[str]:
     """
     used: set[str] = set()
     for module in modules:
-        own = module.__name__.partition(".")[0]
-        values = [value for value in list(vars(module).values()) if not isinstance(value, Enum)]
+        known = object.__getattribute__(module, "__dict__")
+        own = str(known.get("__name__")).partition(".")[0]
+        values = [value for value in list(known.values()) if not isinstance(value, Enum)]
         used |= {top for value in values if (top := _top_of_type(value)) != own}
     return used - sys.stdlib_module_names - {"torch"}
 

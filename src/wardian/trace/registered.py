@@ -11,7 +11,7 @@ import types
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from wardian.environment import Distributions, is_stdlib
+from wardian.environment import Distributions, is_stdlib, known_attribute
 from wardian.live.root import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
 
@@ -72,7 +72,7 @@ def _home_of(name: str) -> str | None:
     # multiprocessing calls the script `__mp_main__`, too.
     if not isinstance(module, types.ModuleType) or module.__name__ == "__main__":
         return None
-    file = getattr(module, "__file__", None)
+    file = known_attribute(module, "__file__")
     if not isinstance(file, str) or not os.path.isfile(file):
         return None
     original = original_name(name)
@@ -81,7 +81,7 @@ def _home_of(name: str) -> str | None:
     if Distributions.current().owner(original, file) is not None:
         return None
     folder = os.path.dirname(os.path.abspath(file))
-    depth = name.count(".") + hasattr(module, "__path__")
+    depth = name.count(".") + (known_attribute(module, "__path__") is not None)
     return os.path.normpath(os.path.join(folder, *[".."] * depth))
 
 

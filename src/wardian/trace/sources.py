@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, ModuleType
 
+from wardian.environment import known_attribute
+
 __all__ = ["LoadedFinder", "SourceFinder", "loaded_elsewhere"]
 
 
@@ -89,7 +91,7 @@ def loaded_elsewhere() -> dict[str, _Place]:
     found: dict[str, _Place] = {}
     path = [os.path.abspath(entry) for entry in sys.path]
     for name, module in list(sys.modules.items()):
-        spec = getattr(module, "__spec__", None)
+        spec = known_attribute(module, "__spec__")
         if spec is None or not spec.has_location or spec.name != name or not os.path.isfile(spec.origin):
             continue
         if name.rpartition(".")[0] in sys.modules or name in (*sys.stdlib_module_names, "__main__"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ def test_what_was_loaded_stays_usable(linear: Path) -> None:
         model, weight = case.load(), case.tensors["weight"]
     assert torch.equal(model.weight, weight)
     assert model(torch.ones(2)).shape == (2,)
+
+
+def test_an_error_of_its_code_is_shown_after_it_is_closed(tmp_path: Path) -> None:
+    source = "--- fern/__init__.py\nclass Frond:\n    def grow(self):\n        raise ValueError('too dry')"
+    path = write_case(tmp_path / "fern.case", source, pickle=b"\x80\x04cfern\nFrond\n.")
+    with wardian.open(path) as case:
+        frond = case.load()()
+    with pytest.raises(ValueError, match="too dry") as caught:
+        frond.grow()
+    shown = traceback.format_exception(caught.value)
+    assert "in grow" in shown[-2]
 
 
 def test_records_are_read_by_name(linear: Path) -> None:
