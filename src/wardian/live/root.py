@@ -327,6 +327,14 @@ class Root:
             if name.rpartition(".")[0] == package
         ]
 
+    def show_sources(self) -> None:
+        """Let `linecache` find the lines of the modules that were imported, as it does of those in files."""
+        for name, module in list(sys.modules.items()):
+            if name.startswith(self.name + ".") and isinstance(module, types.ModuleType):
+                scope = object.__getattribute__(module, "__dict__")  # a deferred package goes on waiting
+                if isinstance(scope.get("__file__"), str):
+                    linecache.lazycache(scope["__file__"], scope)
+
     def run_whole(self) -> None:
         """Let no package wait: whoever watches the imports shall see them all."""
         self._deferred = frozenset()
@@ -551,11 +559,13 @@ def release(root: Root) -> None:
                 sys.modules.pop(module, None)
             vars(parent).pop(name[len(PREFIX) :], None)
         withdraw(short)
-        if all(other.files.folder != root.files.folder for other in _roots.values()):
-            folder = str(root.files.folder) + os.sep
-            for cache in (sys.path_importer_cache, linecache.cache):
-                for path in [p for p in list(cache) if p.startswith(folder)]:
-                    cache.pop(path, None)
+        folder = str(root.files.folder) + os.sep
+        for cache in (sys.path_importer_cache, linecache.cache):
+            for path in [p for p in list(cache) if p.startswith(folder)]:
+                cache.pop(path, None)
+        for other in _roots.values():
+            if other.files.folder == root.files.folder:  # of the same file: its sources go on being shown
+                other.show_sources()
         if not _roots:
             sys.path_hooks.remove(find_folder)
         root.withdraw_operators()

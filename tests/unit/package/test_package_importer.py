@@ -158,6 +158,17 @@ def test_sources_are_found_by_inspect_and_tracebacks(importer: PackageImporter) 
     linecache.checkcache()
 
 
+def test_sources_are_found_when_another_importer_of_the_file_was_closed(tmp_path: Path) -> None:
+    with PackageExporter(tmp_path / "beds.pt") as e:
+        fill_bed(e)
+    first, second = PackageImporter(tmp_path / "beds.pt"), PackageImporter(tmp_path / "beds.pt")
+    first.import_module("greenhouse.beds")
+    packed = second.import_module("greenhouse.beds")
+    first.close()
+    assert "return a * 2 + b" in inspect.getsource(packed)
+    second.close()
+
+
 def test_objects_pickle_copy_and_reach_other_processes(tmp_path: Path) -> None:
     with PackageExporter(tmp_path / "obj.pt") as e:
         fill_bed(e)
