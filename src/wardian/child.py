@@ -1,22 +1,34 @@
-"""Clean child processes: where evidence is taken and proof is given."""
+"""Child processes: clean ones, where evidence is taken and proof is given, and copies of this one."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from wardian.environment import unpacked
 from wardian.errors import PackError
 
-__all__ = ["ChildError", "MARKER_VARIABLE", "OPEN_CASES_VARIABLE", "main", "run_in_clean_process"]
+__all__ = [
+    "ChildError",
+    "MARKER_VARIABLE",
+    "OPEN_CASES_VARIABLE",
+    "ask_fork",
+    "main",
+    "run_in_clean_process",
+]
 
 OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
 """Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
@@ -115,3 +127,65 @@ def main(work: str, question: str) -> None:
     sys.stderr.flush()
     # Interpreter shutdown of a process full of libraries takes long and can fail; the answer is written.
     os._exit(0)
+
+
+def ask_fork(work: Callable[[], str], seconds: float) -> str | None:
+    """Call *work* in a copy of this process, in which nothing that it does or prints meets this one.
+
+    Args:
+        work: Must need no thread of this process: the copy has only the one that calls.
+        seconds: How long to wait for it.
+
+    Returns:
+        What it returned; None if it raised, died, took longer, or the platform has no safe `fork`.
+    """
+    if not hasattr(os, "fork") or sys.platform == "darwin":  # its frameworks do not survive one
+        return None
+    reading, writing = os.pipe()
+    try:
+        # Python 3.12 and newer warn of other threads.
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            child = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        return None
+    if child == 0:
+        _answer(work, writing)
+    os.close(writing)
+    try:
+        return _read_answer(reading, time.monotonic() + seconds)
+    finally:
+        os.close(reading)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # somebody has waited for all children
+            os.waitpid(child, 0)
+
+
+def _answer(work: Callable[[], str], writing: int) -> NoReturn:
+    """Be the copy: do the work, write the answer, and end without anything that an exit would run."""
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nothing, stream)
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(work().encode() + _END)
+    finally:
+        os._exit(0)
+
+
+_END = b"\0"
+"""Ends an answer: other copies, of other threads, may hold the pipe open."""
+
+
+def _read_answer(reading: int, until: float) -> str | None:
+    answer = b""
+    while select.select([reading], [], [], max(0.0, until - time.monotonic()))[0]:
+        part = os.read(reading, 1 << 16)
+        answer += part
+        if answer.endswith(_END):
+            return answer.removesuffix(_END).decode()
+        if not part:
+            break
+    return None

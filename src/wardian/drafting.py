@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import sys
 import types
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -50,7 +47,6 @@ class Drafting:
         entry: The entry point.
         tensors: The index of its tensors.
         capture: Code that no import leads to.
-        doubts: What makes one doubt that the case does what the object does in this process, as sentences.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled.
@@ -70,7 +66,7 @@ class Drafting:
         except UnpicklableError as error:
             raise self._with_problems_of_plan(error, name, policy) from error
         self._test: PickledObject | None = None
-        self.doubts: tuple[str, ...] = ()
+        self._outputs: Any = None
         self.tensors: tuple[TensorEntry, ...] = tensor_index(obj, name, self._storages.key_of)
         self.entry = Entry(
             name=name,
@@ -95,8 +91,7 @@ class Drafting:
         if self._inputs is not None:
             outputs = observation.outputs if observation is not None else None
             self._test = self._pickle({"inputs": self._inputs, "outputs": outputs, "seed": 0}, "inputs")
-            if observation is not None and observation.has_outputs:
-                self.doubts = tuple(_doubts(self._obj, self._inputs, observation.outputs, self.entry.name))
+            self._outputs = outputs
         self.entry = replace(self.entry, outputs=observation is not None and observation.has_outputs)
         pickles = [self._pickled, *([] if self._test is None else [self._test])]
         named = {
@@ -116,6 +111,25 @@ class Drafting:
             captured={**self.capture.modules(), **self._reductions.modules},
             origins=self._origins.resolve(),
         )
+
+    def doubts(self) -> list[str]:
+        """Compare what the object does here with what it did in a clean process (docs/design/proof.md).
+
+        Returns:
+            What makes one doubt that the case does the same, as sentences.
+        """
+        from wardian.tensors import selftest
+
+        if not self.entry.outputs:
+            return []
+        name = self.entry.name
+        found = selftest.find_differences_in_fork(self._obj, self._inputs, self._outputs, f"{name}(...)")
+        return [
+            f"in a clean process, and so from the case, {difference}: something that {name} uses was changed"
+            " in this process and is not in the case, such as a default of PyTorch or a function of a"
+            f" library; let {name} hold it, or change it in a module that it imports"
+            for difference in found[:1]
+        ]
 
     def pickles(self) -> dict[RecordName, bytes]:
         """Return the pickles of the object and of its self-test, by record."""
@@ -278,26 +292,3 @@ class Drafting:
         if better is not error:
             better.__cause__ = error
         return better
-
-
-def _doubts(obj: Any, inputs: Any, outputs: Any, name: str) -> Iterator[str]:
-    """Compare what the object does here with what it did in a clean process (docs/design/proof.md)."""
-    from wardian.tensors import selftest
-
-    try:
-        # What it prints and warns of was seen in the clean process, and is no message of packing.
-        with (
-            warnings.catch_warnings(action="ignore"),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            here = selftest.run_copy(obj, inputs)
-    except Exception:  # noqa: BLE001  whatever it is, there is nothing to compare
-        return
-    found = [d for d in selftest.find_differences(here, outputs, f"{name}(...)") if not d.tolerated]
-    if found:
-        yield (
-            f"in a clean process, and so from the case, {found[0]}: something that {name} uses was changed in"
-            " this process and is not in the case, such as a default of PyTorch or a function of a library;"
-            f" let {name} hold it, or change it in a module that it imports"
-        )

@@ -91,8 +91,8 @@ def pack(
     """Pack a live object with its code, weights and data files into one file.
 
     Args:
-        obj: Any object that can be pickled, usually a `torch.nn.Module`. Not modified. With *inputs* a copy
-            of it is called, to compare with what it does in a clean process.
+        obj: Any object that can be pickled, usually a `torch.nn.Module`. Not modified, and not
+            called in this process.
         path: Where the case goes. An existing file is replaced only when the new one is finished and proven.
         inputs: Arguments of a call, a tuple of positional or a dictionary of keyword arguments. The object
             is called with them in a clean process, to see what it needs; they stay in the case, with the
@@ -148,7 +148,7 @@ def pack(
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
         warned = [
             *capture.warnings(packed),
-            *draft.doubts,
+            *draft.doubts(),
             *map(_outside, draft.held_files(trace.evidence.files)),
             *find_credentials(
                 lambda: find_texts(obj, name),

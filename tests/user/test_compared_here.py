@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 import wardian
@@ -68,12 +70,16 @@ def test_the_object_and_the_inputs_stay_as_they_are(tmp_path: Path) -> None:
     assert torch.equal(x, torch.arange(6.0).reshape(2, 3))
 
 
-def test_what_cannot_be_copied_is_not_compared(tmp_path: Path) -> None:
-    class Net(torch.nn.Module):
-        def __deepcopy__(self, memo: object) -> None:
-            raise RuntimeError("there is one of me")
+def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wardian.tensors import selftest
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x
+    monkeypatch.setattr(selftest, "_PATIENCE", 0.2)
+    jobs: queue.Queue[torch.Tensor] = queue.Queue()
 
-    wardian.pack(Net(), tmp_path / "net.case", inputs=(torch.ones(2),))
+    def wait(x: torch.Tensor) -> torch.Tensor:
+        return jobs.get()  # that nobody puts
+
+    assert selftest.find_differences_in_fork(wait, (torch.ones(2),), torch.zeros(2), "output") == []
+    assert selftest.find_differences_in_fork(lambda x: x, (torch.ones(2),), torch.zeros(2), "output") == [
+        "output differs by up to 1, its largest value is 1"
+    ]

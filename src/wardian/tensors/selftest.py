@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import json
 import math
 import random
 import sys
@@ -13,16 +13,21 @@ from typing import Any
 
 import torch
 
+from wardian.child import ask_fork
+
 __all__ = [
     "Difference",
     "SEED",
     "find_differences",
+    "find_differences_in_fork",
     "operator_libraries",
     "operator_schemas",
     "run",
-    "run_copy",
     "tolerance",
 ]
+
+_PATIENCE = 60.0
+"""Seconds after which a call in a copy of the process is given up: what it waits for may be in a thread."""
 
 SEED = 0
 """What random generators of PyTorch, Python and numpy are given before a self-test runs."""
@@ -48,22 +53,6 @@ def run(obj: Any, inputs: Any) -> Any:
         random.setstate(state)
         if numpy is not None:
             numpy.random.set_state(numpy_state)
-
-
-def run_copy(obj: Any, inputs: Any) -> Any:
-    """Call a copy of *obj*, as `run` does, so that nothing that the call changes is the caller's.
-
-    Args:
-        obj: A callable. Its parameters are not copied: a call does not change them, and they are large.
-        inputs: As for `run`; they are copied.
-
-    Raises:
-        Exception: if it cannot be copied, or whatever the call raises.
-    """
-    parts = [obj, *vars(obj).values()] if hasattr(obj, "__dict__") else [obj]
-    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
-    kept = {id(parameter): parameter for module in modules for parameter in module.parameters()}
-    return run(copy.deepcopy(obj, kept), copy.deepcopy(inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +98,30 @@ def find_differences(expected: Any, actual: Any, where: str = "output") -> list[
         One for each place that differs; empty if they are equal.
     """
     return list(_compare(expected, actual, where, set()))
+
+
+def find_differences_in_fork(obj: Any, inputs: Any, expected: Any, where: str) -> list[str]:
+    """Call *obj* in a copy of this process, and tell what differs by more than another machine may.
+
+    Args:
+        obj: A callable. What the call changes is the copy's.
+        inputs: As for `run`.
+        expected: What the call should give.
+        where: What to call it.
+
+    Returns:
+        Phrases, as `Difference` has them; none also where the call fails, or the process cannot be copied.
+    """
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # no forked process can use it
+        return []
+
+    def compare() -> str:
+        torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
+        found = find_differences(run(obj, inputs), expected, where)
+        return json.dumps([str(difference) for difference in found if not difference.tolerated])
+
+    differences: list[str] = json.loads(ask_fork(compare, _PATIENCE) or "[]")
+    return differences
 
 
 def _other(where: str, what: str) -> Difference:
