@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.errors import MissingExternError, ModuleNotInCaseError
 from wardian.live.announcements import announce, withdraw
+from wardian.live.closed import mark_closed
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
@@ -540,6 +541,12 @@ def _register(root: Root) -> Root:
     return _use(root)
 
 
+def _is_of(module: types.ModuleType, root: Root) -> bool:
+    """Tell whether a module that has a name below *root* is no module of the environment."""
+    name = object.__getattribute__(module, "__dict__").get("__name__")
+    return isinstance(name, str) and name.startswith(f"{root.name}.")
+
+
 def _use(root: Root) -> Root:
     root.users += 1
     return root
@@ -554,10 +561,13 @@ def release(root: Root) -> None:
         short = root.name[len(PREFIX) :]
         _roots.pop(short, None)
         parent = sys.modules.get("wardian.live")
+        modules: list[Any] = []
         for name in (root.name, *root.aliases):
-            for module in [n for n in sys.modules if n == name or n.startswith(name + ".")]:
-                sys.modules.pop(module, None)
+            found = [n for n in sys.modules if n == name or n.startswith(name + ".")]
+            modules += [sys.modules.pop(module, None) for module in found]
             vars(parent).pop(name[len(PREFIX) :], None)
+        own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, root)]
+        mark_closed(own, _used[short])
         withdraw(short)
         folder = str(root.files.folder) + os.sep
         for cache in (sys.path_importer_cache, linecache.cache):
