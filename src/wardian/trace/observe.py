@@ -23,7 +23,7 @@ from wardian.facts import Evidence
 from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import calling_importer, unpickle
-from wardian.trace.recorder import Recorder
+from wardian.trace.recorder import Recorder, forget_packable
 from wardian.trace.sources import LoadedFinder, SourceFinder, loaded_elsewhere
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     work = Path(request["folder"])
     draft = Path(request["archive"])
     storages = StorageReader(draft, {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__)
+    forget_packable()
     schemas, operators, _ = _native_state()
     cases = _Cases(request["cases"])
     sys.meta_path.insert(0, LoadedFinder(request["places"]))
