@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import types
 from collections.abc import Mapping
@@ -236,8 +237,12 @@ class Case:
         return self._unpickle(self._entry(name).record, map_location)
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
+        root = self.root
         try:
-            return Loading(self.root, map_location, verify=self._verify).load(record)
+            loaded = Loading(root, map_location, verify=self._verify).load(record)
+            with contextlib.suppress(TypeError):  # a list, say, has no weak references
+                root.loaded[id(loaded)] = loaded
+            return loaded
         except Exception as error:
             error.add_note(f"while loading {record} of {self._path}")
             raise

@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.integrity import StorageChecks
+from wardian.live.leftovers import take_out_leftovers
 from wardian.live.libraries import is_missing, link_for
 from wardian.live.mocks import MockLoader
 from wardian.live.sharing import SHARED_SUFFIX
@@ -157,6 +159,8 @@ class Root:
         )
         self.rewritten = self.roots | SHIMMED | frozenset(self.guests)
         self.users = 0
+        self.loaded: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        """Objects that were loaded and are still there."""
         self.aliases: set[str] = set()
         """Further full names, under which pickles know it that were made when its file had another name."""
         self.registers = False
@@ -568,6 +572,8 @@ def release(root: Root) -> None:
             vars(parent).pop(name[len(PREFIX) :], None)
         own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, root)]
         mark_closed(own, _used[short])
+        own.clear()
+        modules.clear()
         withdraw(short)
         folder = str(root.files.folder) + os.sep
         for cache in (sys.path_importer_cache, linecache.cache):
@@ -581,3 +587,5 @@ def release(root: Root) -> None:
         root.withdraw_operators()
         root.files.close()
         root.archive.close()
+        in_use = any(True for _ in root.loaded.values())
+        take_out_leftovers(root.name, {other.name for other in _roots.values()}, in_use=in_use)
