@@ -253,7 +253,7 @@ class Drafting:
                     self._storages.offsets,
                     {**self.capture.modules(), **self._reductions.modules},
                     self.capture.find_live,
-                    tuple(origin.path for origin in self._origins.resolve()),
+                    self._origins.roots(),
                     self._origins.find_global,
                     self._reductions.resources,
                 )

@@ -54,6 +54,15 @@ class Origins:
             raise PlanError("a library comes from two places", problems=problems)
         return tuple(self._packed)
 
+    def roots(self) -> tuple[Root, ...]:
+        """Return the roots of the open cases that were met.
+
+        Raises:
+            PlanError: as for `resolve`.
+        """
+        self.resolve()
+        return tuple(self._roots.values())
+
     def met(self, module: str) -> bool:
         """Tell whether *module*, by its full name, is one of an open case that was met."""
         return any(module.startswith(f"{root.name}.") for root in self._roots.values())

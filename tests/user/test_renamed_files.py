@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support import run_python, write_tree
 
 _TREE = """
@@ -13,6 +15,9 @@ import warnings
 import torch
 
 class Net(torch.nn.Linear):
+    class Inner:
+        pass
+
     def forward(self, x):
         from glen.late import FACTOR
         return super().forward(x) * FACTOR
@@ -43,7 +48,7 @@ print("same")
 """
 
 _CLOSED = """
-import linecache, pickle, sys, traceback, warnings, wardian
+import copy, io, linecache, pickle, sys, torch, traceback, warnings, wardian
 with wardian.open("glen.case") as case:
     model, net = case.load(), case.import_module("glen.net")
     with warnings.catch_warnings(record=True) as caught:
@@ -58,7 +63,36 @@ except Exception:
 try:
     pickle.load(open("net.pickle", "rb"))
 except ImportError as error:
-    print("CLOSED", error)
+    print("UNPICKLE", error)
+values = {"OBJECT": model, "CLASS": type(model), "INNER": net.Net.Inner, "FUNCTION": net.warn}
+for what, value in values.items():
+    try:
+        pickle.dumps(value)
+    except pickle.PicklingError as error:
+        print(what, error)
+try:
+    torch.save(model, io.BytesIO())
+except pickle.PicklingError as error:
+    print("SAVE", error)
+name = type(model).__module__
+assert name == f"{name}" and type(copy.deepcopy(pickle.loads(pickle.dumps(name)))) is str
+assert type(copy.deepcopy(model)) is type(model)
+assert torch.nn.Linear.__module__ == "torch.nn.modules.linear" and type(torch.nn.Linear.__module__) is str
+with wardian.open("glen.case") as case:
+    assert pickle.loads(pickle.dumps(case.load())).weight.shape == (1, 2)
+"""
+
+_AGAIN = """
+import os, torch, wardian
+model = wardian.load(open("glen.case", "rb").read() if "{lost}" == "memory" else "glen.case")
+if "{lost}" == "replaced":
+    os.replace("twice/glen.case", "glen.case")
+else:
+    os.remove("glen.case")
+report = wardian.pack(model, "again.case", inputs=(torch.ones(1, 2),))
+assert "glen/late.py" in report.manifest.records, report.manifest.records.keys()
+x = torch.ones(1, 2)
+print((wardian.load("again.case")(x) / torch.nn.functional.linear(x, model.weight, model.bias)).item())
 """
 
 _SHARED = """
@@ -85,9 +119,27 @@ def test_the_case_is_found_whatever_its_file_is_called(tmp_path: Path) -> None:
 
 def test_what_was_closed_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
     _packed(tmp_path)
-    told = run_python(_CLOSED, folder=tmp_path)
-    assert f"closed in this process; open it again: wardian.open('{tmp_path / 'glen.case'}')" in told
+    told = run_python(_CLOSED, folder=tmp_path).splitlines()
+    assert [line.partition(" ")[0] for line in told] == [
+        "UNPICKLE",
+        "OBJECT",
+        "CLASS",
+        "INNER",
+        "FUNCTION",
+        "SAVE",
+    ]
+    again = f"closed in this process; open it again: wardian.open('{tmp_path / 'glen.case'}')"
+    assert all(again in line for line in told), told
 
 
 def test_a_case_that_was_loaded_with_sharing_is_asked_for_with_sharing(tmp_path: Path) -> None:
     assert "wardian.load('glen.case', share=True)" in run_python(_SHARED, folder=tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["memory", "removed", "replaced"])
+def test_what_was_loaded_is_packed_again_from_the_file_that_was_opened(tmp_path: Path, lost: str) -> None:
+    _packed(tmp_path)
+    other = write_tree(tmp_path / "other", _TREE.replace("FACTOR = 2", "FACTOR = 3"))
+    (tmp_path / "twice").mkdir()
+    run_python(_PACK, folder=tmp_path / "twice", paths=(other,))
+    assert run_python(_AGAIN.format(lost=lost), folder=tmp_path) == "2.0\n"

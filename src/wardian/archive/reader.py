@@ -155,6 +155,23 @@ class ArchiveReader:
         """Say whether `path` still leads to the file that was opened."""
         return self._status is not None and self.path is not None and _identity(self.path) == self._status
 
+    def find_place(self) -> str | None:
+        """Return a path by which another process can open the very file; None if there is none.
+
+        Where the file was removed, or another has its name by now, Linux shows what this process holds.
+        """
+        if self.is_unchanged():
+            return str(self.path)
+        if self._status is None:
+            return None
+        folder = f"/proc/{os.getpid()}/fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                held = _identity(Path(folder, name))
+                if held is not None and held[:2] == self._status[:2]:
+                    return os.path.join(folder, name)
+        return None
+
     def stamp(self) -> str | None:
         """Return what tells the file from others, and from itself after a change; None if it is in memory."""
         if self._status is None or self.path is None:

@@ -567,7 +567,8 @@ class Capture:
         edits = namespace.absolute_imports(text, node) if namespace is not None else []
         number = 1
         while True:
-            key = f"captured_{stem}_{code.co_firstlineno}" + ("" if number == 1 else f"_{number}")
+            # No line: it is another one when what was loaded is packed again.
+            key = f"captured_{stem}_{number}"
             source = factory_source(key, code, text, node, expression, edits)
             piece = Piece(source, text.file, first_line(node) - 2)
             if home.factories.setdefault(key, piece) == piece:

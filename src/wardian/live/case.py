@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import types
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from wardian.errors import (
 )
 from wardian.live.announcements import announced_path, find_held
 from wardian.live.audit import check_environment
+from wardian.live.closed import open_again
 from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.loading import Loading
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from wardian.tensors.mapping import TensorMapping
     from wardian.tensors.selftest import Difference
 
-__all__ = ["Case", "CheckReport", "CheckResult", "find_root"]
+__all__ = ["Case", "CheckReport", "CheckResult", "find_root", "open_as"]
 
 _reopened: list[Case] = []
 """Cases opened for an object that came from another process; held, as no `with` block does it."""
@@ -235,8 +237,12 @@ class Case:
         return self._unpickle(self._entry(name).record, map_location)
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
+        root = self.root
         try:
-            return Loading(self.root, map_location, verify=self._verify).load(record)
+            loaded = Loading(root, map_location, verify=self._verify).load(record)
+            with contextlib.suppress(TypeError):  # a list, say, has no weak references
+                root.loaded[id(loaded)] = loaded
+            return loaded
         except Exception as error:
             error.add_note(f"while loading {record} of {self._path}")
             raise
@@ -414,26 +420,39 @@ def find_root(name: str) -> Root | None:
     if path is None:
         if (closed := closed_path(name)) is not None:
             raise ModuleNotInCaseError(
-                f"{PREFIX}{name} is of a case that was closed in this process; open it again:"
-                f" wardian.open({closed!r})",
+                f"{PREFIX}{name} is {open_again(closed)}",
                 name=PREFIX + name,
             )
         return None
     stem, _, digest = name.rpartition("_")
-    archive = _reopen(name, path)
+    is_shared = stem.endswith(SHARED_SUFFIX) and root_name(Path(path).stem, digest) != name
+    return open_as(name, _reopen(name, path), share=is_shared)
+
+
+def open_as(name: str, archive: ArchiveReader | FolderReader, *, share: bool) -> Root:
+    """Open an archive as the root *name*, which another process has made, for as long as this one lives.
+
+    Args:
+        name: Name of the root, without `wardian.live.`.
+        archive: What the other process has open as this.
+        share: As for `Case.open`.
+    """
+    stem, _, digest = name.rpartition("_")
+    path = str(archive.path)
     try:
         manifest = read_manifest(archive)
         if archive.fingerprint.startswith(digest):
             check_environment(manifest, path)
-            is_shared = stem.endswith(SHARED_SUFFIX) and root_name(Path(path).stem, digest) != name
-            shared = find_shared(manifest) if is_shared else frozenset()
-            _reopened.append(Case(path, archive, manifest, stem, shared))
-        else:  # the root of a PackageImporter
-            _private.append(acquire_private(stem, archive, manifest, name))
+            shared = find_shared(manifest) if share else frozenset()
+            case = Case(path, archive, manifest, stem, shared)
+            _reopened.append(case)
+            return case.root
+        root = acquire_private(stem, archive, manifest, name)  # of a PackageImporter
+        _private.append(root)
     except BaseException:
         archive.close()
         raise
-    return find_open(name)
+    return root
 
 
 def _reopen(name: str, path: str) -> ArchiveReader | FolderReader:

@@ -19,7 +19,7 @@ def packed_origin(root: Root) -> PackedOrigin:
     Their files are put on disk, because tracing and planning read files.
 
     Args:
-        root: Its root. The case must lie in a file, which clean processes open again.
+        root: Its root.
 
     Raises:
         OSError: if the files cannot be written.
@@ -60,9 +60,8 @@ def packed_origin(root: Root) -> PackedOrigin:
     for name in versions:
         texts = ((file, root.metadata_of(name, file)) for file in METADATA_FILES)
         metadata[name] = {file: data for file, data in texts if data is not None}
-    assert root.archive.path is not None
     return PackedOrigin(
-        path=str(root.archive.path),
+        path=str(root.archive.path or "<memory>"),
         module_prefix=root.name + ".",
         roots=frozenset(owners),
         modules=modules,

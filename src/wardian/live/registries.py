@@ -10,27 +10,35 @@ functions are put back when the modules have run. Reason and scope: docs/referen
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
+
+from wardian.errors import WardianWarning
 
 __all__ = ["registers", "tolerate_second_copies"]
 
 _lock = threading.RLock()
 _depth = 0
-_wrapped: list[tuple[Any, str, Any]] = []
-"""What is wrapped at the moment: owner, name, wrapper."""
+_wrapped: list[tuple[Any, str, Any, Any]] = []
+"""What is wrapped at the moment: owner, name, what it has there, wrapper."""
 _before: set[str] = set()
 """The modules that were there when it was wrapped."""
 
 _LIBRARY = ("define", "impl", "fallback", "_register_fake", "_register_torch_dispatch_rule")
 _PYTREE = ("register_pytree_node", "_register_pytree_node", "register_constant", "register_dataclass")
+_PIPES = "register_datapipe_as_function"
 _REGISTERING = frozenset(
     {"Library", "library", "_pytree", "custom_op", "triton_op", "register_fake", "register_autograd"}
+    | {"functional_datapipe", _PIPES}
 ).union(_LIBRARY, _PYTREE)
 """Names without which no code gets at a function that is wrapped."""
 
@@ -39,16 +47,33 @@ _MAX_FRAMES = 12
 _ALREADY = ("already", "same name", "multiple times", "duplicate")
 
 
-def _from_packed_code() -> bool:
-    """Tell whether the call comes from a packed module, through a few frames of torch."""
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Who implements an operator."""
+
+    place: str
+    """Its case, or the file of the installed module."""
+    root: str
+    """Name of the root of the case; empty for an installed module."""
+    source: bytes
+    """SHA-256 of the source of the module that does."""
+
+
+_implemented: dict[tuple[str, str], _Copy] = {}
+"""Operators that packed modules implement, by dispatch key, and which copy's implementation is used."""
+_warned: set[tuple[str, frozenset[_Copy]]] = set()
+
+
+def _packed_caller() -> dict[str, Any] | None:
+    """Return the globals of the packed module that calls, through a few frames of torch, or None."""
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  the only way to ask who calls
     for _ in range(_MAX_FRAMES):
         if frame is None:
-            return False
+            return None
         if _PACKED_MODULE.match(frame.f_globals.get("__name__", "")):
-            return True
+            return frame.f_globals
         frame = frame.f_back
-    return False
+    return None
 
 
 def _tolerant(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,12 +81,70 @@ def _tolerant(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return original(*args, **kwargs)
-        except (RuntimeError, ValueError) as error:
-            if _from_packed_code() and any(word in str(error) for word in _ALREADY):
+        except Exception as error:
+            if any(word in str(error) for word in _ALREADY) and _packed_caller() is not None:
                 return None
             raise
 
     return wrapper
+
+
+def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a second copy implement an operator again, and warn if it is another version."""
+
+    @functools.wraps(original)
+    def wrapper(library: Any, operator: Any, fn: Any, dispatch_key: str = "", **options: Any) -> Any:
+        caller = _packed_caller()
+        if caller is None:
+            return original(library, operator, fn, dispatch_key, **options)
+        name = operator if isinstance(operator, str) else operator.name()
+        key = f"{library.ns}::{name.rpartition('::')[2]}", dispatch_key or library.dispatch_key
+        try:
+            result = original(library, operator, fn, dispatch_key, **options)
+        except RuntimeError as error:
+            if not any(word in str(error) for word in _ALREADY):
+                raise
+            _note(key, caller, replaces=False)
+            return None
+        _note(key, caller, replaces=True)
+        return result
+
+    return wrapper
+
+
+def _note(key: tuple[str, str], caller: dict[str, Any], *, replaces: bool) -> None:
+    loader = caller.get("__loader__")
+    module = getattr(loader, "module", None)
+    if loader is None or module is None or module.record not in loader.root.archive:
+        return
+    source = hashlib.sha256(loader.root.archive.read(module.record)).digest()
+    own = _Copy(str(loader.root.archive.path or "<memory>"), loader.root.name, source)
+    other = _implemented.get(key) or _installed(module.name)
+    if replaces or other is None:
+        _implemented[key] = own
+    if other is None or other.root == own.root or other.source == own.source:
+        return
+    pair = module.name, frozenset((own, other))
+    if pair in _warned:
+        return
+    _warned.add(pair)
+    used = own if replaces else other
+    warnings.warn(
+        f"{module.name} of {own.place} implements the operator {key[0]}, and so does another version, of"
+        f" {other.place}. A process has one implementation of an operator: both use that of {used.place} from"
+        " now on. Use the two in processes of their own",
+        WardianWarning,
+        stacklevel=3,
+    )
+
+
+def _installed(module: str) -> _Copy | None:
+    """Return the copy of a module that was imported from the environment, if it was."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    try:
+        return None if file is None else _Copy(file, "", hashlib.sha256(Path(file).read_bytes()).digest())
+    except OSError:
+        return None
 
 
 def _fragment_if_taken(original: Callable[..., None]) -> Callable[..., None]:
@@ -72,7 +155,7 @@ def _fragment_if_taken(original: Callable[..., None]) -> Callable[..., None]:
         try:
             original(library, ns, kind, dispatch_key)
         except RuntimeError as error:
-            if kind != "DEF" or "single TORCH_LIBRARY" not in str(error) or not _from_packed_code():
+            if kind != "DEF" or "single TORCH_LIBRARY" not in str(error) or _packed_caller() is None:
                 raise
             original(library, ns, "FRAGMENT", dispatch_key)
 
@@ -100,24 +183,35 @@ def _targets() -> Iterator[tuple[Any, str]]:
             if hasattr(pytree, name):
                 yield pytree, name
     yield torch.library, "register_autograd"
+    pipes = sys.modules.get("torch.utils.data.datapipes.datapipe")
+    for kind in ("IterDataPipe", "MapDataPipe"):
+        if hasattr(pipes, kind):
+            yield getattr(pipes, kind), _PIPES
+
+
+_WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "__init__": _fragment_if_taken,
+    "impl": _watched,
+}
 
 
 def _wrap() -> None:
     _before.update(sys.modules)
     for owner, name in _targets():
-        original = getattr(owner, name)
-        wrapper = (_fragment_if_taken if name == "__init__" else _tolerant)(original)
-        _wrapped.append((owner, name, wrapper))
-        setattr(owner, name, wrapper)
+        original = vars(owner)[name]
+        wrap: Callable[[Any], Any] = _WRAPPERS.get(name, _tolerant)
+        wrapper = wrap(getattr(owner, name))
+        _wrapped.append((owner, name, original, wrapper))
+        setattr(owner, name, staticmethod(wrapper) if isinstance(original, classmethod) else wrapper)
 
 
 def _unwrap() -> None:
     originals: dict[Any, Any] = {}
     while _wrapped:
-        owner, name, wrapper = _wrapped.pop()
-        originals[wrapper] = wrapper.__wrapped__
+        owner, name, original, wrapper = _wrapped.pop()
+        originals[wrapper] = original
         if getattr(owner, name) is wrapper:
-            setattr(owner, name, wrapper.__wrapped__)
+            setattr(owner, name, original)
     # `from torch.library import register_autograd` has bound the wrapper.
     for name, module in list(sys.modules.items()):
         # A module that runs was there when it began to.

@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,10 +24,12 @@ from packaging.utils import canonicalize_name
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.errors import MissingExternError, ModuleNotInCaseError
 from wardian.live.announcements import announce, withdraw
+from wardian.live.closed import mark_closed
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.integrity import StorageChecks
+from wardian.live.leftovers import take_out_leftovers
 from wardian.live.libraries import is_missing, link_for
 from wardian.live.mocks import MockLoader
 from wardian.live.sharing import SHARED_SUFFIX
@@ -156,6 +159,8 @@ class Root:
         )
         self.rewritten = self.roots | SHIMMED | frozenset(self.guests)
         self.users = 0
+        self.loaded: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        """Objects that were loaded and are still there."""
         self.aliases: set[str] = set()
         """Further full names, under which pickles know it that were made when its file had another name."""
         self.registers = False
@@ -540,6 +545,12 @@ def _register(root: Root) -> Root:
     return _use(root)
 
 
+def _is_of(module: types.ModuleType, root: Root) -> bool:
+    """Tell whether a module that has a name below *root* is no module of the environment."""
+    name = object.__getattribute__(module, "__dict__").get("__name__")
+    return isinstance(name, str) and name.startswith(f"{root.name}.")
+
+
 def _use(root: Root) -> Root:
     root.users += 1
     return root
@@ -554,10 +565,15 @@ def release(root: Root) -> None:
         short = root.name[len(PREFIX) :]
         _roots.pop(short, None)
         parent = sys.modules.get("wardian.live")
+        modules: list[Any] = []
         for name in (root.name, *root.aliases):
-            for module in [n for n in sys.modules if n == name or n.startswith(name + ".")]:
-                sys.modules.pop(module, None)
+            found = [n for n in sys.modules if n == name or n.startswith(name + ".")]
+            modules += [sys.modules.pop(module, None) for module in found]
             vars(parent).pop(name[len(PREFIX) :], None)
+        own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, root)]
+        mark_closed(own, _used[short])
+        own.clear()
+        modules.clear()
         withdraw(short)
         folder = str(root.files.folder) + os.sep
         for cache in (sys.path_importer_cache, linecache.cache):
@@ -571,3 +587,5 @@ def release(root: Root) -> None:
         root.withdraw_operators()
         root.files.close()
         root.archive.close()
+        in_use = any(True for _ in root.loaded.values())
+        take_out_leftovers(root.name, {other.name for other in _roots.values()}, in_use=in_use)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,16 +14,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from wardian.archive import ArchiveWriter
+from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.capture.session import CapturedModule
 from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import mapped_libraries
-from wardian.errors import PackError
+from wardian.errors import CaseError, PackError
 from wardian.facts import Evidence
-from wardian.names import ModuleName, RecordName, original_name
+from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import calling_importer, unpickle
-from wardian.trace.recorder import Recorder
+from wardian.trace.recorder import Recorder, forget_packable
 from wardian.trace.sources import LoadedFinder, SourceFinder, loaded_elsewhere
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Draft:
     """Modules that no import finds."""
     find_live: Callable[[str, str], Any] | None = None
     """Returns the live object of a name in one of them."""
-    cases: tuple[str, ...] = ()
-    """Open cases that parts of the object were loaded from."""
+    cases: tuple[Root, ...] = ()
+    """Roots of the open cases that parts of the object were loaded from."""
     find_global: Callable[[str, str], Any] = field(default_factory=lambda: _find_global)
     """Finds the classes of the outputs in this process."""
     resources: Mapping[RecordName, bytes] = field(default_factory=dict)
@@ -84,7 +85,7 @@ def observe(draft: Draft) -> Observation:
             "folder": folder,
             "archive": str(draft.archive),
             "offsets": draft.offsets,
-            "cases": draft.cases,
+            "cases": [_tell_of(root, work) for root in draft.cases],
             "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
             "places": loaded_elsewhere(),
         }
@@ -122,6 +123,22 @@ def observe(draft: Draft) -> Observation:
         return Observation(evidence, outputs, True)
 
 
+def _tell_of(root: Root, work: Path) -> dict[str, Any]:
+    """Return what the child needs to open a case under the name that it has here."""
+    archive = root.archive
+    place = str(archive.path) if isinstance(archive, FolderReader) else archive.find_place()
+    if place is None:  # it is in memory
+        assert not isinstance(archive, FolderReader)
+        place = str(work / f"{root.name}.case")
+        Path(place).write_bytes(archive.whole())
+    return {
+        "name": root.name.removeprefix(LIVE_PREFIX),
+        "path": place,
+        "fingerprint": root.archive.fingerprint,
+        "share": bool(root.shared),
+    }
+
+
 def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
     # First, so that what torch and the self-test import is not taken for the object's need.
@@ -132,6 +149,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     work = Path(request["folder"])
     draft = Path(request["archive"])
     storages = StorageReader(draft, {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__)
+    forget_packable()
     schemas, operators, _ = _native_state()
     cases = _Cases(request["cases"])
     sys.meta_path.insert(0, LoadedFinder(request["places"]))
@@ -200,12 +218,17 @@ class _DraftImporter:
 class _Cases:
     """Finds modules in the open cases that parts of the object come from, and others as usual."""
 
-    def __init__(self, paths: list[str]) -> None:
+    def __init__(self, cases: list[dict[str, Any]]) -> None:
         self._roots: list[Root] = []
-        if paths:
-            from wardian.live.case import Case
+        if cases:
+            from wardian.live.case import open_as
 
-            self._roots = [Case.open(path).root for path in paths]
+            for case in cases:
+                path = case["path"]
+                archive = FolderReader(path) if os.path.isdir(path) else ArchiveReader.open(path)
+                if archive.fingerprint != case["fingerprint"]:
+                    raise CaseError(f"{path}, which the object was loaded from, was overwritten", path=path)
+                self._roots.append(open_as(case["name"], archive, share=case["share"]))
         for root in self._roots:
             root.run_whole()
 

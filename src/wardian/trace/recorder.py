@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
@@ -16,9 +18,40 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from wardian.environment import Distributions, is_stdlib
 from wardian.facts import Evidence, ObservedImport
+from wardian.names import ModuleName, top_level
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "forget_packable"]
+
+
+def forget_packable() -> None:
+    """Forget the modules that PyTorch or Wardian imported and that may be packed, such as those of tqdm.
+
+    The object imports them anew, and what that imports, asks for and reads is seen. Compiled ones stay: they
+    are not packed, and some cannot be imported twice; so do backends of PyTorch, which register themselves.
+    """
+    distributions = Distributions.current()
+    stays = {*distributions.closure("torch"), "wardian"}
+    backends = {ModuleName(entry.module) for entry in importlib.metadata.entry_points(group="torch.backends")}
+    tops = {top_level(ModuleName(name)) for name in sys.modules} - {top_level(name) for name in backends}
+    owners = {
+        top: distributions.owner(top, getattr(sys.modules.get(top), "__file__", None))
+        for top in tops
+        if not is_stdlib(top)
+    }
+    for name, module in list(sys.modules.items()):
+        if _is_compiled(module):
+            stays.add(owners.get(top_level(ModuleName(name))) or "")
+    for name in list(sys.modules):
+        owner = owners.get(top_level(ModuleName(name)))
+        if owner is not None and owner not in stays:
+            del sys.modules[name]
+
+
+def _is_compiled(module: ModuleType) -> bool:
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return isinstance(origin, str) and origin.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 
 class Recorder:
@@ -73,7 +106,7 @@ class Recorder:
             modules=tuple(sorted(new | asked)),
             imports=tuple(sorted(self._imports)),
             absent=tuple(sorted(self._absent)),
-            files=tuple(sorted(self._files)),
+            files=tuple(sorted(_with_real_names(self._files))),
             libraries=tuple(sorted(libraries)),
             operators=tuple(sorted(operators)),
             schemas=tuple(sorted(schemas)),
@@ -173,6 +206,16 @@ class Recorder:
             return spec
 
         return find_spec
+
+
+def _with_real_names(paths: Iterable[str]) -> set[str]:
+    """Return *paths*, and what they are without symbolic links in the folders above them.
+
+    Whoever installed a file knows it by that name, and a virtual environment may be reached by a link.
+    """
+    real = functools.cache(os.path.realpath)
+    both = {os.path.join(real(os.path.dirname(path)), os.path.basename(path)) for path in paths}
+    return both.union(paths)
 
 
 def _used_by(modules: Iterable[ModuleType]) -> set[str]:

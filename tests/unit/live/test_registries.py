@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
+import pytest
 import torch
+from torch.utils.data import IterDataPipe
+from torch.utils.data.datapipes.iter import IterableWrapper
 
 import wardian
-from tests.support import write_case
+from tests.support import write_case, write_tree
 
 _TREE = """
 --- fern/__init__.py
@@ -41,3 +45,83 @@ def test_code_that_registers_nothing_sees_the_functions_of_torch(tmp_path: Path)
     with wardian.open(write_case(tmp_path / "fern.case", tree)) as case:
         case.import_module("fern.plain")
         assert not case.root.registers
+
+
+_PIPE = """
+--- fern/__init__.py
+--- fern/pipes.py
+from torch.utils.data import IterDataPipe, functional_datapipe
+
+@functional_datapipe("fern_double")
+class Doubled(IterDataPipe):
+    def __init__(self, source):
+        self.source = source
+
+    def __iter__(self):
+        return (2 * x for x in self.source)
+"""
+
+
+def test_a_second_copy_may_register_a_datapipe_again(tmp_path: Path) -> None:
+    raw = vars(IterDataPipe)["register_datapipe_as_function"]
+    for name in ("one", "two"):
+        path = write_case(tmp_path / f"{name}.case", _PIPE + f"NAME = {name!r}\n")
+        with wardian.open(path) as case:
+            pipes = case.import_module("fern.pipes")
+            doubled = IterableWrapper([1, 2]).fern_double()
+            assert list(doubled) == list(pipes.Doubled([1, 2])) == [2, 4]
+    assert vars(IterDataPipe)["register_datapipe_as_function"] is raw
+    IterDataPipe.functions.pop("fern_double")
+
+
+_OPERATOR = """
+--- {top}/__init__.py
+--- {top}/ops.py
+import torch
+lib = torch.library.Library("{top}", "DEF")
+lib.define("twice(Tensor x) -> Tensor")
+lib.impl("twice", lambda x: {factor} * x, "CPU")
+"""
+
+_CUSTOM = """
+--- {top}/__init__.py
+--- {top}/ops.py
+import torch
+
+@torch.library.custom_op("{top}::twice", mutates_args=())
+def twice(x: torch.Tensor) -> torch.Tensor:
+    return {factor} * x
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*Overriding a previously registered kernel")
+@pytest.mark.parametrize(("tree", "top"), [(_OPERATOR, "fern_ops"), (_CUSTOM, "fern_custom")])
+def test_two_versions_of_an_operator_are_told(tmp_path: Path, tree: str, top: str) -> None:
+    for file, factor in (("old", 2), ("new", 3)):
+        write_case(tmp_path / f"{file}.case", tree.format(top=top, factor=factor))
+    with wardian.open(tmp_path / "old.case") as old, wardian.open(tmp_path / "new.case") as new:
+        old.import_module(f"{top}.ops")
+        with pytest.warns(wardian.WardianWarning) as caught:
+            new.import_module(f"{top}.ops")
+        assert len(caught) == 1
+        words = str(caught[0].message)
+        assert f"operator {top}::twice" in words
+        assert str(tmp_path / "old.case") in words
+        assert f"both use that of {tmp_path / 'new.case'} " in words
+        assert getattr(torch.ops, top).twice(torch.ones(())).item() == 3
+
+
+def test_an_installed_version_of_an_operator_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tree(tmp_path / "site", _OPERATOR.format(top="fern_site", factor=2))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    importlib.import_module("fern_site.ops")
+    path = write_case(tmp_path / "new.case", _OPERATOR.format(top="fern_site", factor=3))
+    with wardian.open(path) as case, pytest.warns(wardian.WardianWarning, match=str(tmp_path / "site")):
+        case.import_module("fern_site.ops")
+
+
+def test_two_copies_of_one_version_are_fine(tmp_path: Path) -> None:
+    for file in ("one", "two"):
+        path = write_case(tmp_path / f"{file}.case", _OPERATOR.format(top="fern_twice", factor=2))
+        with wardian.open(path) as case:
+            case.import_module("fern_twice.ops")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import importable, write_tree
+from tests.support import importable, run_python, write_tree
 from wardian.facts import Evidence, ObservedImport
 from wardian.trace.recorder import Recorder
 
@@ -84,3 +84,28 @@ def test_files_that_were_read_are_listed_and_written_ones_are_not(evidence: tupl
 def test_evidence_travels_as_plain_data(evidence: tuple[Evidence, Path]) -> None:
     assert Evidence.from_plain(evidence[0].to_plain()) == evidence[0]
     assert evidence[0].libraries == ("a.so", "b.so")
+
+
+def test_files_are_known_behind_symbolic_links(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "notes.txt").write_text("dry")
+    (tmp_path / "link").symlink_to("real")
+    recorder = Recorder()
+    with recorder.recording():
+        (tmp_path / "link" / "notes.txt").read_text()
+    files = recorder.evidence(libraries=[], operators=[], schemas=[], ran=False).files
+    for folder in ("real", "link"):
+        assert str(tmp_path / folder / "notes.txt") in files
+
+
+_FORGET = """
+import sys, numpy, packaging.version
+from wardian.trace.recorder import forget_packable
+forget_packable()
+assert "numpy" in sys.modules and "wardian.trace.recorder" in sys.modules and "json" in sys.modules
+print([name for name in sys.modules if name.partition(".")[0] == "packaging"])
+"""
+
+
+def test_what_may_be_packed_is_imported_anew_in_the_run(tmp_path: Path) -> None:
+    assert run_python(_FORGET, folder=tmp_path) == "[]\n"

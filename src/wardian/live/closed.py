@@ -1,0 +1,59 @@
+"""What is left of a case that was closed: its classes and functions, and what pickling them says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import FunctionType, ModuleType
+from typing import Any
+
+__all__ = ["ClosedModuleName", "mark_closed", "open_again"]
+
+
+def open_again(path: str) -> str:
+    """Return the words of every error about a case that was closed."""
+    return f"of a case that was closed in this process; open it again: wardian.open({path!r})"
+
+
+class ClosedModuleName(str):
+    """The `__module__` of a class or function whose case was closed: the same text, and a note in its `repr`.
+
+    Pickling such a class imports its module. `pickle` drops whatever that raises, and shows the repr of the
+    name instead (CPython's Modules/_pickle.c, save_global); there is no other place for words.
+    """
+
+    __slots__ = ("path",)
+
+    path: str
+
+    def __repr__(self) -> str:
+        return f"{str(self)!r}, {open_again(self.path)},"
+
+    def __reduce__(self) -> tuple[Callable[[str], str], tuple[str]]:
+        return str, (str(self),)
+
+
+def mark_closed(modules: Iterable[ModuleType], path: str) -> None:
+    """Let the classes and functions that *modules* define say that their case was closed.
+
+    Args:
+        modules: All of the case.
+        path: Its file.
+    """
+    for module in modules:
+        # A package that waits would run when asked in the usual way.
+        names = object.__getattribute__(module, "__dict__")
+        own = str(names.get("__name__", ""))
+        closed = ClosedModuleName(own)
+        closed.path = path
+        queue: list[Any] = list(names.values())
+        while queue:
+            found = queue.pop()
+            if isinstance(found, FunctionType):
+                if found.__module__ == own:
+                    found.__module__ = closed
+            elif isinstance(found, type):
+                inside = type.__getattribute__(found, "__dict__")
+                if inside.get("__module__") == own and inside["__module__"] is not closed:
+                    queue.extend(inside.values())
+                    # A metaclass may refuse, or take notice.
+                    type.__setattr__(found, "__module__", closed)
