@@ -329,7 +329,11 @@ def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> b
     tops = {module.partition(".")[0] for module in modules}
     pickled = {ref.module.partition(".")[0] for ref in trace.globals}
     used = trace.evidence.used
-    return used is not None and tops.isdisjoint(pickled) and tops.isdisjoint(used)
+    if used is None or not tops.isdisjoint(pickled):
+        return False
+    # Kernels are made of triton when a module is imported, if it is there: a use, but none that is needed.
+    in_some_builds = found is not None and found.required_by_torch
+    return in_some_builds or tops.isdisjoint(used)
 
 
 def with_hard(externs: tuple[Extern, ...], used: Container[str] | None) -> tuple[Extern, ...]:

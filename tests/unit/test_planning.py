@@ -201,7 +201,7 @@ def test_what_only_some_builds_of_torch_require_may_be_soft(forest: Forest) -> N
     forest.distribution("kernellib", required_by_torch=True)
     forest.module("kernellib", distribution="kernellib")
     forest.module("mill", "import kernellib, symlib, torch")
-    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    plan = make_plan(forest.trace("mill.Saw", used=("kernellib",)), Policy())
     assert {e.distribution: e.soft for e in plan.externs} == {
         "kernellib": True,
         "numlib": True,
