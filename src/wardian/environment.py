@@ -302,6 +302,8 @@ class Distribution:
         listed = self._raw.read_text("top_level.txt")
         if listed is not None and listed.strip():
             return frozenset(line.strip().replace("/", ".") for line in listed.splitlines() if line.strip())
+        if self._raw.read_text("RECORD") is None:  # packagers of systems leave both out
+            return frozenset({self.name.replace("-", "_")})
         roots = set()
         for path in self.files:
             first, slash, _ = path.partition("/")
@@ -314,15 +316,25 @@ class Distribution:
     @cached_property
     def requires(self) -> frozenset[str]:
         """Normalised names of what it needs here, without extras."""
-        names = set()
+        return frozenset(self._requirements)
+
+    @cached_property
+    def requires_everywhere(self) -> frozenset[str]:
+        """Normalised names of what it needs whatever the platform, so that no marker stands there."""
+        return frozenset(name for name, has_marker in self._requirements.items() if not has_marker)
+
+    @cached_property
+    def _requirements(self) -> Mapping[str, bool]:
+        found: dict[str, bool] = {}
         for text in self._raw.requires or ():
             try:
                 requirement = Requirement(text)
                 if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                    names.add(str(canonicalize_name(requirement.name)))
+                    name = str(canonicalize_name(requirement.name))
+                    found[name] = requirement.marker is not None and found.get(name, True)
             except (InvalidRequirement, UndefinedEnvironmentName):
                 continue
-        return frozenset(names)
+        return found
 
     def metadata_files(self) -> Mapping[str, bytes]:
         """Return the `.dist-info` files that code reads at run time, by name."""
@@ -391,15 +403,21 @@ class Distributions:
                     return distribution.name
         return None
 
-    def closure(self, name: str) -> frozenset[str]:
-        """Return *name* and everything it requires, directly or not, that is installed."""
+    def closure(self, name: str, *, everywhere: bool = False) -> frozenset[str]:
+        """Return *name* and everything it requires, directly or not, that is installed.
+
+        Args:
+            name: A distribution.
+            everywhere: Follow only requirements without a marker.
+        """
         found: set[str] = set()
         queue = [str(canonicalize_name(name))]
         while queue:
             here = queue.pop()
             if here not in found and here in self._by_name:
                 found.add(here)
-                queue.extend(self._by_name[here].requires)
+                known = self._by_name[here]
+                queue.extend(known.requires_everywhere if everywhere else known.requires)
         return frozenset(found)
 
     def providing(self, root: str) -> list[Distribution]:

@@ -70,6 +70,9 @@ class DistributionFacts:
     compiled: tuple[str, ...]
     """Its compiled modules, and shared libraries of other kinds, that were loaded."""
     required_by_torch: bool
+    with_every_torch: bool
+    """Whether torch requires it on all platforms. A build for CUDA requires triton on Linux, one for CPUs
+    does not."""
     files: tuple[tuple[str, str, int], ...]
     """(record name, path, size in bytes) of sources and data files; empty for what can't be packed."""
     left_out: tuple[str, ...]

@@ -114,11 +114,12 @@ def _extern_distributions(trace: Trace) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for name, facts in trace.distributions.items():
         if facts.required_by_torch:
-            reasons[name] = (
-                "it is PyTorch"
-                if name == "torch"
-                else "PyTorch requires it, so it is there wherever PyTorch is"
-            )
+            if name == "torch":
+                reasons[name] = "it is PyTorch"
+            elif facts.with_every_torch:
+                reasons[name] = "PyTorch requires it, so it is there wherever PyTorch is"
+            else:
+                reasons[name] = "PyTorch requires it on some platforms"
         elif facts.compiled:
             reasons[name] = f"{facts.compiled[0]} is compiled, and so tied to a platform"
     # What an extern imports comes from the environment; packed code must see the same copy.
@@ -323,12 +324,16 @@ def _asked_metadata(trace: Trace, externs: Iterable[Extern]) -> dict[str, dict[s
 def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> bool:
     """Tell whether nothing shows that an extern is used; the proof tells for certain."""
     found = trace.distributions.get(distribution or "")
-    if distribution == "torch" or (found is not None and found.required_by_torch):
+    if distribution == "torch" or (found is not None and found.with_every_torch):
         return False
     tops = {module.partition(".")[0] for module in modules}
     pickled = {ref.module.partition(".")[0] for ref in trace.globals}
     used = trace.evidence.used
-    return used is not None and tops.isdisjoint(pickled) and tops.isdisjoint(used)
+    if used is None or not tops.isdisjoint(pickled):
+        return False
+    # Kernels are made of triton when a module is imported, if it is there: a use, but none that is needed.
+    in_some_builds = found is not None and found.required_by_torch
+    return in_some_builds or tops.isdisjoint(used)
 
 
 def with_hard(externs: tuple[Extern, ...], used: Container[str] | None) -> tuple[Extern, ...]:

@@ -75,11 +75,16 @@ def _advice(error: ChildError) -> str:
 
 
 def _allowed(manifest: Manifest) -> dict[str, list[str]]:
-    """Return what may be imported: the externs that are not soft, what they require, Wardian itself."""
+    """Return what may be imported: the externs that are not soft, what they require, Wardian itself.
+
+    Soft externs that only some builds of torch require may not, though this one does.
+    """
     installed = Distributions.current()
     hard = [extern for extern in manifest.externs if not extern.soft]
     names = {*_OWN, *(e.distribution for e in hard if e.distribution is not None)}
     distributions = {required for name in names for required in installed.closure(name)}
+    in_some_builds = installed.closure("torch") - installed.closure("torch", everywhere=True)
+    distributions -= in_some_builds & {extern.distribution for extern in manifest.externs if extern.soft}
     roots = {root for name in distributions for root in installed[name].roots}
     roots |= {module.partition(".")[0] for extern in hard for module in extern.modules}
     return {"distributions": sorted(distributions), "roots": sorted(roots | set(_OWN))}

@@ -1700,9 +1700,9 @@ def yolo_facade():
 
 @model_of("spandrel", "torchvision")
 def spandrel_esrgan():
-    from spandrel.architectures.ESRGAN import RRDBNet
+    from spandrel.architectures.ESRGAN import ESRGAN
 
-    return RRDBNet(num_filters=8, num_blocks=1, scale=2).eval(), (torch.randn(1, 3, 16, 16),)
+    return ESRGAN(num_filters=8, num_blocks=1, scale=2).eval(), (torch.randn(1, 3, 16, 16),)
 
 
 @model_of("lpips", "torchvision")
@@ -1807,7 +1807,7 @@ def torchio_():
 def pytorchcv_():
     from pytorchcv.model_provider import get_model
 
-    return get_model("mobilenet_wd4").eval(), (torch.randn(1, 3, 64, 64),)
+    return get_model("mobilenet_wd4").eval(), (torch.randn(1, 3, 224, 224),)
 
 
 @model_of("compressai", "torchvision", "pytorch_msssim")
@@ -2102,7 +2102,7 @@ def demucs_():
 
     return HTDemucs(
         ["a", "b"],
-        channels=4,
+        channels=8,
         depth=3,
         nfft=256,
         t_layers=1,

@@ -36,6 +36,13 @@ SeedBank-1.4.dist-info/METADATA,,
 Metadata-Version: 2.1
 Name: seed-tools
 Version: 2.0
+Requires-Dist: seed-trays
+Requires-Dist: seed-lamps; os_name != "greenhouse"
+--- seed_lamps/__init__.py
+--- seed_lamps-1.0.dist-info/METADATA
+Metadata-Version: 2.1
+Name: seed-lamps
+Version: 1.0
 --- seed_tools-2.0.dist-info/RECORD
 seed_tool.py,,
 shared/south.py,,
@@ -68,9 +75,20 @@ def test_a_distribution_knows_its_files_roots_and_requirements(site: Path) -> No
             "shared/north.py",
         ]
         assert found.requires == {"seed-tools"}
-        assert Distributions.current().closure("Seed.Bank") == {"seed-bank", "seed-tools"}
+        assert Distributions.current()["seed-tools"].requires == {"seed-trays", "seed-lamps"}
+        assert Distributions.current()["seed-tools"].requires_everywhere == {"seed-trays"}
+        installed = {"seed-bank", "seed-tools", "seed-lamps"}
+        assert Distributions.current().closure("Seed.Bank") == installed
+        assert Distributions.current().closure("Seed.Bank", everywhere=True) == {"seed-bank", "seed-tools"}
         assert Distributions.current().get("leftover") is None
     assert Distributions.current().get("seed-bank") is None
+
+
+def test_a_distribution_without_a_list_of_its_files_has_those_of_the_package_of_its_name(site: Path) -> None:
+    with importable(site):
+        found = Distributions.current()["seed-lamps"]
+        assert found.roots == {"seed_lamps"}
+        assert found.files == ("seed_lamps/__init__.py",)
 
 
 def test_modules_are_found_with_their_owner_and_not_imported(site: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Forest:
         self.edges: list[Import] = []
         self.distributions: dict[str, DistributionFacts] = {}
         self.observed: list[ObservedImport] = []
-        self.distribution("torch", required_by_torch=True)
+        self.distribution("torch", required_by_torch=True, with_every_torch=True)
         self.module("torch", distribution="torch")
 
     def distribution(self, name: str, files: tuple[str, ...] = (), **facts: Any) -> None:
@@ -43,6 +43,7 @@ class Forest:
             "roots": (name,),
             "compiled": (),
             "required_by_torch": False,
+            "with_every_torch": False,
             "left_out": (),
             "metadata": {"METADATA": b"Name: " + name.encode()},
         }
@@ -186,12 +187,28 @@ def test_what_only_an_extern_imports_is_declared_once_it_is_missing(forest: Fore
 
 
 def test_what_torch_requires_is_extern(forest: Forest) -> None:
-    forest.distribution("sympy", required_by_torch=True)
+    forest.distribution("sympy", required_by_torch=True, with_every_torch=True)
     forest.module("sympy", distribution="sympy", is_package=True)
     assert _decisions(make_plan(forest.trace("mill.Saw"), Policy()))["sympy"] == (
         "extern",
         "PyTorch requires it, so it is there wherever PyTorch is",
     )
+
+
+def test_what_only_some_builds_of_torch_require_may_be_soft(forest: Forest) -> None:
+    forest.distribution("symlib", required_by_torch=True, with_every_torch=True)
+    forest.module("symlib", distribution="symlib")
+    forest.distribution("kernellib", required_by_torch=True)
+    forest.module("kernellib", distribution="kernellib")
+    forest.module("mill", "import kernellib, symlib, torch")
+    plan = make_plan(forest.trace("mill.Saw", used=("kernellib",)), Policy())
+    assert {e.distribution: e.soft for e in plan.externs} == {
+        "kernellib": True,
+        "numlib": True,
+        "symlib": False,
+        "torch": False,
+    }
+    assert _decisions(plan)["kernellib"] == ("extern", "PyTorch requires it on some platforms")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import MANIFEST, write_case
 from wardian.archive import ArchiveReader
+from wardian.environment import Distributions
 from wardian.errors import ProofError
 from wardian.manifest import Manifest
 from wardian.prove import _Filter, prove
@@ -56,6 +57,23 @@ def test_what_an_allowed_package_vendors_is_found(tmp_path: Path, monkeypatch: p
     assert namespace is not None
     assert finder.find_spec("vendoredlib.functools", list(namespace.submodule_search_locations or ()))
     assert finder.find_spec("otherlib", None) is None
+
+
+def test_what_only_some_builds_of_torch_require_is_missing_where_it_is_soft(tmp_path: Path) -> None:
+    installed = Distributions.current()
+    in_some_builds = installed.closure("torch") - installed.closure("torch", everywhere=True)
+    if "triton" not in in_some_builds:
+        pytest.skip("this build of torch does not require triton")
+    sources = "--- oak/__init__.py\nimport triton\nclass Acorn: pass\ntriton.cdiv(1, 2)"
+    path = tmp_path / "oak.case"
+    extern = replace(MANIFEST.externs[0], distribution="triton", modules=("triton",))
+    write_case(path, sources, pickle=b"\x80\x04coak\nAcorn\n.", externs=(*MANIFEST.externs, extern))
+    _prove(path)
+    extern = replace(extern, soft=True)
+    write_case(path, sources, pickle=b"\x80\x04coak\nAcorn\n.", externs=(*MANIFEST.externs, extern))
+    with pytest.raises(ProofError) as caught:
+        _prove(path)
+    assert caught.value.used == {"triton"}
 
 
 @pytest.mark.slow

@@ -356,3 +356,21 @@ def test_hooks_are_left_out_with_the_warning_of_torch_save(tmp_path: Path) -> No
     (again,) = wardian.load(tmp_path / "hook.case")
     assert again.requires_grad
     assert again._backward_hooks is None or not again._backward_hooks
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize_per_tensor, torch.quantize_per_channel")
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_quantised_convolutions_work_though_pytorch_leaves_half_of_them_out_of_a_pickle(
+    tmp_path: Path,
+) -> None:
+    quantized = torch.ao.nn.quantized
+    model = torch.nn.Sequential(
+        quantized.Quantize(0.1, 0, torch.quint8),  # type: ignore[no-untyped-call]
+        quantized.Conv2d(3, 4, 3),  # type: ignore[no-untyped-call]
+        torch.ao.nn.intrinsic.quantized.ConvReLU2d(4, 4, 3),  # type: ignore[no-untyped-call]
+        quantized.ConvTranspose2d(4, 2, 2),  # type: ignore[no-untyped-call]
+        quantized.DeQuantize(),
+    ).eval()
+    wardian.pack(model, tmp_path / "model.case", prove=False)
+    inputs = torch.rand(1, 3, 8, 8)
+    assert torch.equal(wardian.load(tmp_path / "model.case")(inputs), model(inputs))

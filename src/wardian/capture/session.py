@@ -181,6 +181,10 @@ class Capture:
             return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
         if kind.__module__ == "torch.nn.utils.parametrize" and "__getstate__" in vars(kind):
             return self._parametrized(obj)
+        if kind.__module__.startswith("torch.ao.nn.") and hasattr(kind, "get_qconv"):
+            # Their state leaves out what `Module.__init__` sets; PyTorch's own copies begin with it, too:
+            # https://github.com/pytorch/pytorch/blob/v2.8.0/torch/ao/nn/quantized/modules/conv.py#L236
+            return kind, (1, 1, 1), obj.__getstate__()
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
         if kind.__module__ == "torch._library.custom_ops" and isinstance(
@@ -338,7 +342,7 @@ class Capture:
             if module.partition(".")[0] in ("builtins", "torch") or not is_importable(module):
                 continue
             for name, value in list(vars(owner).items()):
-                function = getattr(value, "__func__", value)
+                function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
                 if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
                     continue
                 scope = function.__globals__
