@@ -18,7 +18,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from wardian.environment import Distributions, is_stdlib
+from wardian.environment import Distributions, is_stdlib, known_attribute
 from wardian.facts import Evidence, ObservedImport
 from wardian.names import ModuleName, top_level
 
@@ -36,7 +36,7 @@ def forget_packable() -> None:
     backends = {ModuleName(entry.module) for entry in importlib.metadata.entry_points(group="torch.backends")}
     tops = {top_level(ModuleName(name)) for name in sys.modules} - {top_level(name) for name in backends}
     owners = {
-        top: distributions.owner(top, getattr(sys.modules.get(top), "__file__", None))
+        top: distributions.owner(top, known_attribute(sys.modules.get(top), "__file__"))
         for top in tops
         if not is_stdlib(top)
     }
@@ -50,7 +50,7 @@ def forget_packable() -> None:
 
 
 def _is_compiled(module: ModuleType) -> bool:
-    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    origin = getattr(known_attribute(module, "__spec__"), "origin", None)
     return isinstance(origin, str) and origin.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 

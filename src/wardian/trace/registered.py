@@ -53,7 +53,7 @@ def users_modules(names: Iterable[str]) -> list[types.ModuleType]:
         original = original_name(name)
         if original not in wanted or not isinstance(module, types.ModuleType) or is_stdlib(original):
             continue
-        file = getattr(module, "__file__", None)
+        file = known_attribute(module, "__file__")
         owner = Distributions.current().owner(original, file) if isinstance(file, str) else None
         distribution = Distributions.current().get(owner or "")
         compiled = distribution is not None and any(f.endswith((".so", ".pyd")) for f in distribution.files)

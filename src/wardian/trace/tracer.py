@@ -17,6 +17,7 @@ from wardian.environment import (
     PackedOrigin,
     find_module,
     is_stdlib,
+    known_attribute,
     mapped_libraries,
 )
 from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
@@ -287,7 +288,7 @@ def make_trace(
         if evidence is None:
             loaded = frozenset(own for name in sys.modules if (own := tracer.own_name(name)) is not None)
             for name in loaded:
-                spec = getattr(sys.modules.get(name), "__spec__", None)
+                spec = known_attribute(sys.modules.get(name), "__spec__")
                 if spec is not None and getattr(spec, "has_location", False) and _is_compiled(spec.origin):
                     tracer.add(ModuleName(name))
             tracer.modules.clear()
