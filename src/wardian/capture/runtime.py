@@ -7,7 +7,9 @@ import abc
 import collections
 import dataclasses
 import functools
+import io
 import marshal
+import socket
 import sys
 import weakref
 from types import FunctionType
@@ -16,8 +18,10 @@ from typing import Any
 __all__ = [
     "cached",
     "class_of",
+    "closed_socket",
     "code_of",
     "dead_reference",
+    "dropping",
     "enum_of",
     "factory",
     "fill",
@@ -129,6 +133,49 @@ def parametrized(inject_class: Any, inject_property: Any, base: Any, names: tupl
 def dead_reference() -> Any:
     """Return a weak reference to what is gone."""
     return weakref.ref(type("Gone", (), {})())
+
+
+class _Nowhere(io.RawIOBase):
+    """Drops what is written."""
+
+    def __init__(self, name: Any) -> None:
+        super().__init__()
+        self.name, self.mode = name, "wb"
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def write(self, data: Any) -> int:
+        return memoryview(data).nbytes
+
+
+def dropping(name: Any, encoding: str | None, closed: bool) -> Any:
+    """Return a file in the place of one that was open for writing, whose folder need not be here.
+
+    Args:
+        name: Of the file.
+        encoding: Of a text file; None for bytes.
+        closed: Whether the file was closed.
+    """
+    file: Any = io.BufferedWriter(_Nowhere(name))
+    if encoding is not None:
+        file = io.TextIOWrapper(file, encoding)
+    if closed:
+        file.close()
+    return file
+
+
+def closed_socket() -> Any:
+    """Return a socket in the place of one whose other end is not here."""
+    made = socket.socket()
+    made.close()
+    return made
 
 
 def cached(function: Any, maxsize: Any, typed: bool) -> Any:

@@ -7,8 +7,11 @@ import copyreg
 import dis
 import functools
 import gc
+import io
+import logging
 import queue
 import re
+import socket
 import sys
 import threading
 import types
@@ -88,6 +91,8 @@ class _Repair:
 
 _SET = "captured_set"
 """Name of the function of a synthesised module that sets a value in it."""
+
+_FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
 
 _FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
 
@@ -179,6 +184,16 @@ class Capture:
             return answer(obj)
         if issubclass(kind, threading.local):  # what this thread has of it
             return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
+        if isinstance(obj, _FILES):
+            return self._file(obj)
+        if kind.__module__ == "tempfile" and hasattr(obj, "file"):  # its closer removes the file of that name
+            return self._file(obj.file)
+        if isinstance(obj, socket.socket):
+            return self._helper("closed_socket"), ()
+        if isinstance(obj, logging.Logger):
+            return self._logger(obj)
+        if kind.__module__.startswith("multiprocessing."):
+            return self._shared(obj)
         if kind.__module__ == "torch.nn.utils.parametrize" and "__getstate__" in vars(kind):
             return self._parametrized(obj)
         if kind.__module__.startswith("torch.ao.nn.") and hasattr(kind, "get_qconv"):
@@ -211,6 +226,40 @@ class Capture:
             return NotImplemented
         parts = (*reduced, None, None)[:5]
         return *parts, self._helper("set_state")
+
+    def _file(self, file: Any) -> Any:
+        """Return a file that drops what is written; NotImplemented for one that is read.
+
+        Runs and handlers of logging libraries keep the files that they write, whose folders are not
+        where the case is loaded.
+        """
+        if not file.closed and file.readable():
+            return NotImplemented
+        encoding = file.encoding if isinstance(file, io.TextIOWrapper) else None
+        return self._helper("dropping"), (getattr(file, "name", None), encoding, file.closed)
+
+    def _logger(self, logger: logging.Logger) -> Any:
+        """Return the state of a logger that `logging.getLogger` does not know; others pickle by name."""
+        if logger is logging.root or logging.Logger.manager.loggerDict.get(logger.name) is logger:
+            return NotImplemented
+        return copyreg.__newobj__, (type(logger),), dict(vars(logger))  # type: ignore[attr-defined]
+
+    def _shared(self, obj: Any) -> Any:
+        """Return what makes a lock, an empty queue or a number for processes that are started later."""
+        kind = type(obj)
+        if kind.__module__ == "multiprocessing.sharedctypes" and hasattr(obj, "get_obj"):
+            value = obj.get_obj()
+            if hasattr(value, "value") and not hasattr(value, "__len__"):
+                return self.named("multiprocessing", "Value"), (type(value), value.value)
+            return NotImplemented
+        makes_one = kind.__name__ in ("Lock", "RLock", "Event", "Queue", "JoinableQueue", "SimpleQueue")
+        if kind.__module__ not in ("multiprocessing.synchronize", "multiprocessing.queues") or not makes_one:
+            return NotImplemented
+        if kind.__module__ == "multiprocessing.queues" and not obj.empty():
+            return NotImplemented
+        if kind.__name__ == "Event" and obj.is_set():
+            return NotImplemented
+        return self.named("multiprocessing", kind.__name__), ()
 
     def _context_variable(self, variable: contextvars.ContextVar[Any]) -> Any:
         """Return the name of a context variable, which a module or script keeps."""
