@@ -256,8 +256,19 @@ class Drafting:
                     self._origins.roots(),
                     self._origins.find_global,
                     self._reductions.resources,
+                    self._find_place,
                 )
             )
+
+    def _find_place(self, module: str, qualname: str) -> tuple[str | None, str]:
+        wanted = (original_name(module), qualname)
+        try:
+            live = self.capture.find_live(*wanted)
+            wanted = (original_name(live.__module__), live.__qualname__)
+        except AttributeError:  # none of a script
+            pass
+        path = find_type_paths(self._obj, self.entry.name, {wanted}, original_name).get(wanted)
+        return path, ".".join(wanted)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

@@ -197,3 +197,41 @@ def test_what_fails_when_it_is_loaded_says_which_file_it_was(
     with pytest.raises(ValueError, match="it cannot be put together again") as caught:
         wardian.load(case)
     assert caught.value.__notes__ == [f"while loading model/model.pkl of {case}"]
+
+
+class _Halved:
+    """Pickles with one argument too few."""
+
+    def __init__(self, whole: int, half: int) -> None:
+        self.whole, self.half = whole, half
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.whole,)
+
+
+class _Forgetful:
+    def __setstate__(self, state: object) -> None:
+        raise ValueError("no state is welcome")
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"whole": 2}
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [(_Halved(2, 1), "missing 1 required positional argument: 'half'"), (_Forgetful(), "no state")],
+)
+def test_what_pickles_and_cannot_be_made_again_is_told_with_its_place(
+    part: object, why: str, tmp_path: Path
+) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    model.parts = {"part": part}  # type: ignore[assignment]
+    with pytest.raises(wardian.PackError) as caught:
+        wardian.pack(model, tmp_path / "model.case")
+    (problem,) = caught.value.problems
+    assert (
+        f"model.parts['part'] is a {__name__}.{type(part).__name__}, which cannot be made again"
+        in problem.what
+    )
+    assert why in problem.what
+    assert "pickle.loads(pickle.dumps(model.parts['part']))" in problem.fix

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import pickle
+import types
 from collections.abc import Callable
 from typing import Any
 
 from wardian.collector import collector_paused
 
-__all__ = ["calling_importer", "unpickle"]
+__all__ = ["calling_importer", "find_unmade", "unpickle"]
 
 
 class _Unpickler(pickle.Unpickler):
@@ -64,3 +65,49 @@ def unpickle(
     """
     with collector_paused():
         return _Unpickler(data, find_global, persistent_load).load()
+
+
+def find_unmade(
+    data: bytes, *, find_global: Callable[[str, str], Any], persistent_load: Callable[[Any], Any]
+) -> tuple[str, str] | None:
+    """Find what could not be made when `unpickle` failed, by unpickling once more, slowly.
+
+    Args:
+        data: The pickle.
+        find_global: As for `unpickle`.
+        persistent_load: As for `unpickle`.
+
+    Returns:
+        Module and qualified name of the class or function whose call failed; None if none did.
+    """
+    # The one that is written in Python can be watched; it is as in Lib/pickle.py since Python 3.4.
+    watched: Any = pickle._Unpickler(io.BytesIO(data))  # noqa: SLF001
+    watched.find_class, watched.persistent_load = find_global, persistent_load
+    making: list[Any] = []
+
+    def watch(step: Callable[[Any], None], place: int) -> Callable[[Any], None]:
+        def watched_step(unpickler: Any) -> None:
+            making.append(_made_by(unpickler.stack, place))
+            step(unpickler)
+            making.clear()
+
+        return watched_step
+
+    steps = {opcode[0]: watch(watched.dispatch[opcode[0]], place) for opcode, place in _MAKES.items()}
+    watched.dispatch = watched.dispatch | steps
+    try:
+        watched.load()
+    except Exception:  # noqa: BLE001  the error is known
+        return (str(making[0].__module__), making[0].__qualname__) if making else None
+    return None
+
+
+_MAKES = {pickle.REDUCE: -2, pickle.NEWOBJ: -2, pickle.NEWOBJ_EX: -3, pickle.BUILD: -2}
+"""Opcodes that make something: where on the stack is the callable, or for BUILD the object."""
+
+
+def _made_by(stack: list[Any], place: int) -> Any:
+    made = stack[place]
+    if getattr(made, "__module__", None) == "copyreg" and isinstance(stack[-1], tuple) and stack[-1]:
+        made = stack[-1][0]  # its functions take the class first
+    return made if isinstance(made, type | types.FunctionType) else type(made)

@@ -18,11 +18,11 @@ from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.capture.session import CapturedModule
 from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import mapped_libraries
-from wardian.errors import CaseError, PackError
+from wardian.errors import CaseError, PackError, Problem
 from wardian.facts import Evidence
 from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name
 from wardian.pickling.pickler import pickle_object
-from wardian.pickling.unpickler import calling_importer, unpickle
+from wardian.pickling.unpickler import calling_importer, find_unmade, unpickle
 from wardian.trace.recorder import Recorder, forget_packable
 from wardian.trace.sources import LoadedFinder, SourceFinder, loaded_elsewhere
 
@@ -53,6 +53,10 @@ class Draft:
     """Finds the classes of the outputs in this process."""
     resources: Mapping[RecordName, bytes] = field(default_factory=dict)
     """Files that objects with `__reduce_package__` wrote."""
+    find_place: Callable[[str, str], tuple[str | None, str]] = field(
+        default=lambda module, qualname: (None, f"{module}.{qualname}")
+    )
+    """Returns where in the object the first of a class is, if that is found, and what to call the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ def observe(draft: Draft) -> Observation:
         try:
             answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
         except ChildError as error:
+            if error.facts.get("unmade"):
+                raise _not_made(draft, error) from None
             raise PackError(
                 f"{draft.name} does not load and run in a clean process: {error.summary}\n\n{error.output}",
                 output=error.output,
@@ -139,6 +145,24 @@ def _tell_of(root: Root, work: Path) -> dict[str, Any]:
     }
 
 
+def _not_made(draft: Draft, error: ChildError) -> PackError:
+    """Return the error about an object that cannot be made again, with its place."""
+    module, qualname = error.facts["unmade"]
+    path, name = draft.find_place(module, qualname)
+    problem = Problem(
+        f"{path or f'something in {draft.name}'} is a {name}, which cannot be made again: {error.summary}",
+        f"let pickle.loads(pickle.dumps({path or '...'})) work, or leave it out in a __getstate__",
+        name.removesuffix(f".{qualname}"),
+    )
+    refused = PackError(
+        f"{draft.name} does not load and run in a clean process",
+        problems=[problem],
+        output=error.output,
+    )
+    refused.add_note(error.output)
+    return refused
+
+
 def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
     # First, so that what torch and the self-test import is not taken for the object's need.
@@ -163,11 +187,13 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     outputs: Any = None
     with recorder.recording():
         with restoring():
-            obj = unpickle(
-                (work / "object.pkl").read_bytes(),
-                find_global=find_global,
-                persistent_load=persistent_load,
-            )
+            data = (work / "object.pkl").read_bytes()
+            try:
+                obj = unpickle(data, find_global=find_global, persistent_load=persistent_load)
+            except Exception as error:
+                unmade = find_unmade(data, find_global=find_global, persistent_load=persistent_load)
+                error.child_facts = {"unmade": unmade}  # type: ignore[attr-defined]
+                raise
         if inputs.exists():
             with restoring():
                 arguments = unpickle(
