@@ -130,7 +130,7 @@ def main(work: str, question: str) -> None:
 
 
 def ask_fork(work: Callable[[], str], seconds: float) -> str | None:
-    """Call *work* in a copy of this process, in which nothing that it does or prints meets this one.
+    """Call *work* in a copy of this process, in which nothing that it does, prints or writes meets this one.
 
     Args:
         work: Must need no thread of this process: the copy has only the one that calls.
@@ -166,9 +166,13 @@ def ask_fork(work: Callable[[], str], seconds: float) -> str | None:
 def _answer(work: Callable[[], str], writing: int) -> NoReturn:
     """Be the copy: do the work, write the answer, and end without anything that an exit would run."""
     try:
+        import resource  # which is there wherever `fork` is
+
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
+        # Files that this process has open are those of the other: to write to one is an error.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(work().encode() + _END)
     finally:

@@ -1,4 +1,4 @@
-"""Clean child processes. Their work is a function of the standard library or of a module written here."""
+"""Child processes. Their work is a function of the standard library or of a module written here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import importable, write_tree
-from wardian.child import ChildError, run_in_clean_process
+from wardian.child import ChildError, ask_fork, run_in_clean_process
 from wardian.errors import PackError
 
 WORK = """
@@ -75,3 +75,20 @@ def test_the_refusal_is_a_packing_error(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("WARDIAN_CLEAN_PROCESS", "1")
     with pytest.raises(PackError, match="was called by code that is imported"):
         run_in_clean_process("gardening.work.report", {})
+
+
+def test_a_copy_of_the_process_prints_and_writes_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "log.txt").open("w") as log:
+
+        def work() -> str:
+            print("said", flush=True)
+            log.write("written")
+            log.flush()
+            return "done"
+
+        assert ask_fork(work, 30) is None
+    assert ask_fork(lambda: "é" * 100_000, 30) == "é" * 100_000
+    assert (tmp_path / "log.txt").read_text() == ""
+    assert capfd.readouterr().out == ""

@@ -93,7 +93,7 @@ def test_every_attribute_that_cannot_be_pickled_is_told_with_its_place(
 ) -> None:
     model = project("willow.model").Willow()
     model.encoder.hooks = [1, 2, iter_once()]
-    with (target.parent.parent / "open.txt").open("w") as file:
+    with (target.parent.parent / "open.txt").open("w+") as file:
         model.blocks[1].hooks = {"log": (file,)}
         with pytest.raises(wardian.UnpicklableError) as caught:
             wardian.pack(model, target, prove=False)
