@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import mmap
 import os
 import platform
 import sys
+from functools import cache
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from wardian.archive import ArchiveReader
+from wardian.archive import RecordDigest
+from wardian.archive.digests import digest_of
 from wardian.manifest import Library
 
 __all__ = ["fits", "is_missing", "link_for"]
@@ -26,10 +29,15 @@ def fits(library: Library) -> bool:
     if (library.system, library.machine) != (platform.system(), platform.machine()):
         return False
     try:
-        mine, its = Version(importlib.metadata.version("torch")), Version(library.torch)
+        return _torch_release() == Version(library.torch).release[:2]
     except (InvalidVersion, importlib.metadata.PackageNotFoundError):
         return False
-    return mine.release[:2] == its.release[:2]
+
+
+@cache
+def _torch_release() -> tuple[int, ...]:
+    # Of one process it stays the same, and the metadata of torch are long.
+    return Version(importlib.metadata.version("torch")).release[:2]
 
 
 def is_missing(library: Library) -> bool:
@@ -37,12 +45,16 @@ def is_missing(library: Library) -> bool:
     return not fits(library) and _loaded(library) is None and _installed(library) is None
 
 
-def link_for(library: Library, archive: ArchiveReader) -> str | None:
+def link_for(library: Library, packed: RecordDigest) -> str | None:
     """Return what takes the place of the library's file on disk.
 
     Loading a library whose operators are registered already ends the process, so where one is loaded, or
     could be by the environment's own copy of the library, the file is a link to that one: the dynamic loader
     knows a file by its inode and does not load it again.
+
+    Args:
+        library: What the manifest says of it.
+        packed: What it says of the packed build.
 
     Returns:
         None for the packed build, a path for a link to another build, "" for no file at all.
@@ -51,7 +63,7 @@ def link_for(library: Library, archive: ArchiveReader) -> str | None:
     if loaded is not None:
         return loaded
     installed = _installed(library)
-    if installed is not None and (not fits(library) or _same(installed, library, archive)):
+    if installed is not None and (not fits(library) or _same(installed, packed)):
         return installed
     return None if fits(library) else ""
 
@@ -80,11 +92,9 @@ def _installed(library: Library) -> str | None:
     return None
 
 
-def _same(path: str, library: Library, archive: ArchiveReader) -> bool:
-    from wardian.names import RecordName
-
-    record = RecordName(library.record)
-    if os.path.getsize(path) != archive.size(record):
+def _same(path: str, packed: RecordDigest) -> bool:
+    # The digest is that of checked content; to inflate megabytes for it would take most of a load.
+    if os.path.getsize(path) != packed.size:
         return False
-    with open(path, "rb") as file:
-        return file.read() == archive.read(record)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return digest_of(content, packed.algorithm) == packed

@@ -168,10 +168,13 @@ class Root:
         digest = archive.fingerprint
         libraries = {RecordName(library.record): library for library in manifest.libraries}
 
+        def link(record: RecordName) -> str | None:
+            return link_for(libraries[record], manifest.records[record])
+
         self.files: CaseFiles | FolderFiles = (
             FolderFiles(archive.path)  # they are where they are
             if isinstance(archive, FolderReader)
-            else CaseFiles(archive, digest, libraries, lambda record: link_for(libraries[record], archive))
+            else CaseFiles(archive, digest, libraries, link)
         )
         self.storages = StorageChecks(archive)
         self._deferred = frozenset(manifest.deferred)
