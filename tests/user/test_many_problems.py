@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
-import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -32,14 +32,14 @@ _TREE = "\n".join(
 def test_all_are_told_at_once(tmp_path: Path) -> None:
     target = tmp_path / "shop.case"
     target.write_bytes(b"as it was")
-    with importable(write_tree(tmp_path / "sources", _TREE)) as load, socket.socket() as connection:
+    with importable(write_tree(tmp_path / "sources", _TREE)) as load, mmap.mmap(-1, 16) as mapped:
         model = load("shop.net").Net(1, 1)
         database = sqlite3.connect(":memory:")
-        with open(tmp_path / "open.txt", "w") as file:
+        with open(tmp_path / "open.txt", "w+") as file:
             bad = {
                 "lines": (line for line in "ab"),
                 "file": file,
-                "socket": connection,
+                "mapped": mapped,
                 "database": database,
                 "frame": sys._getframe(),
                 "code": (lambda: 0).__code__,
