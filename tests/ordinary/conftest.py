@@ -59,6 +59,11 @@ def run_theme(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], 
             _HERE / "run_theme.py", kind, place, _HERE / "themes" / f"{theme}.py", cwd=place, paths=paths
         )
         found: Results = json.loads(printed.splitlines()[-1])
-        return found
+        # A child that aborts says why on standard error only.
+        told = (place / "errors.txt").read_text()[-4_000:]
+        return {
+            name: failure and f"{failure}\nstandard error ends with:\n{told}"
+            for name, failure in found.items()
+        }
 
     return results

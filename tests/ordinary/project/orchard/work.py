@@ -50,12 +50,13 @@ def total(model):
     return sum(float(p.detach().sum()) for p in model.parameters())
 
 
-def train(rank, size, port, folder, model, kind):
-    """Train one step on *size* processes."""
+def train(rank, size, everyone, folder, model, kind):
+    """Train on *size* processes, which meet at the barrier *everyone* before one of them leaves."""
     import torch.distributed as dist
 
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    dist.init_process_group("gloo", rank=rank, world_size=size)
+    # Not by a port: another process may take a free one before this listens on it.
+    meeting = f"file://{os.path.join(folder, 'meeting-' + kind)}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
     try:
         torch.manual_seed(rank)
         model = model.train()
@@ -99,8 +100,11 @@ def train(rank, size, port, folder, model, kind):
         assert objects == [Press(str(n)) for n in range(size)]
         with open(os.path.join(folder, f"{kind}-{rank}.txt"), "w") as file:
             file.write(repr(total_of(model)))
+        # Gloo ends the process whose peer closes the connection while a thread of its own still uses it.
+        everyone.wait()
     finally:
         dist.destroy_process_group()
+    everyone.wait()
 
 
 def total_of(model):
@@ -115,14 +119,15 @@ def call(n):
     return Press(str(n))
 
 
-def remote(rank, port):
+def remote(rank, everyone, folder):
     """Call each other by torch's RPC."""
     from torch.distributed import rpc
 
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    rpc.init_rpc(f"worker{rank}", rank=rank, world_size=2)
+    options = rpc.TensorPipeRpcBackendOptions(init_method=f"file://{os.path.join(folder, 'meeting-rpc')}")
+    rpc.init_rpc(f"worker{rank}", rank=rank, world_size=2, rpc_backend_options=options)
     assert rpc.rpc_sync(f"worker{1 - rank}", call, (rank,)) == Press(str(rank))
     rpc.shutdown()
+    everyone.wait()
 
 
 def share(tensor, queue):
