@@ -67,7 +67,9 @@ class Drafting:
             raise self._with_problems_of_plan(error, name, policy) from error
         self._test: PickledObject | None = None
         self._outputs: Any = None
-        self.tensors: tuple[TensorEntry, ...] = tensor_index(obj, name, self._storages.key_of)
+        self.tensors: tuple[TensorEntry, ...] = tensor_index(
+            obj, name, self._storages.key_of, self._storages.described
+        )
         self.entry = Entry(
             name=name,
             record=f"{name}/{name}.pkl",

@@ -56,6 +56,53 @@ assert len(sys.path_importer_cache) <= len(paths)
 print(resident() - memory)
 """
 
+_PACK_WITHOUT_COLLECTOR = """
+import gc, weakref, torch, wardian
+from torch.multiprocessing.reductions import StorageWeakRef
+
+class Twice(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Linear(2, 2)
+    def forward(self, x):
+        return 2 * self.inner(x)
+
+def pack(obj, **arguments):
+    weights = obj["weights"] if isinstance(obj, dict) else next(obj.parameters())
+    owner = weakref.ref(obj if len(arguments) > 1 else weights)
+    memory = StorageWeakRef(weights.untyped_storage())
+    del weights
+    report = wardian.pack(obj, "packed.case", **arguments)
+    del obj
+    return owner() is None and memory.expired() and len(report.manifest.tensors) > 0
+
+gc.disable()
+inputs = (torch.ones(2),)
+assert pack({"weights": torch.ones(3)}, prove=False)
+assert pack(torch.nn.Linear(2, 2), prove=False)
+assert pack(Twice(), inputs=inputs, prove=False)
+assert pack(Twice(), inputs=inputs, prove=True)
+"""
+
+_LOAD_WITHOUT_COLLECTOR = """
+import gc, weakref, torch, wardian
+from torch.multiprocessing.reductions import StorageWeakRef
+
+wardian.pack({"module": torch.nn.Linear(2, 2)}, "packed.case", prove=False)
+gc.disable()
+
+def is_gone(load):
+    module = load()
+    owner, memory = weakref.ref(module), StorageWeakRef(module.weight.untyped_storage())
+    del module
+    return owner() is None and memory.expired()
+
+assert is_gone(lambda: wardian.load("packed.case")["module"])
+with wardian.open("packed.case") as case:
+    assert is_gone(lambda: case.load()["module"])
+    assert is_gone(lambda: case.load(map_location="cpu")["module"])
+"""
+
 _THREADS = """
 import random, sys, threading, torch, wardian
 
@@ -106,3 +153,11 @@ def test_sixteen_threads_open_and_close_two_cases(tmp_path: Path) -> None:
     assert problems == "["
     assert "pine" not in left
     assert "fir" not in left
+
+
+def test_loading_holds_nothing_of_what_was_loaded(tmp_path: Path) -> None:
+    run_python(_LOAD_WITHOUT_COLLECTOR, folder=tmp_path)
+
+
+def test_packing_holds_nothing_of_what_was_packed(tmp_path: Path) -> None:
+    run_python(_PACK_WITHOUT_COLLECTOR, folder=tmp_path)

@@ -18,9 +18,10 @@ import types
 import typing
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, ClassVar
 
 from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import Described, recipe_for
@@ -114,8 +115,7 @@ class Capture:
         self._live: dict[tuple[str, str], Any] = {}
         self._tried: set[tuple[ModuleName, str]] = set()
         self._trying: set[int] = set()
-        self.fails: Callable[[Any], str | None] = _never
-        """Returns why a value cannot be pickled, None if it can."""
+        self._fails: Callable[[Any], str | None] = _never
         self._beforehand: tuple[Any, ...] = ()
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
@@ -124,33 +124,6 @@ class Capture:
         # Whatever stands there now: a shell or a test runner has its own.
         names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
         self._streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
-        self._answers: dict[type, Callable[[Any], Any]] = {
-            types.CellType: self._cell,
-            types.MethodType: self._method,
-            types.MappingProxyType: lambda proxy: (self.named("types", "MappingProxyType"), (dict(proxy),)),
-            typing.TypeVar: self._variable,
-            typing.ParamSpec: self._variable,
-            typing.TypeVarTuple: self._variable,
-            typing.NewType: self._variable,
-            type(functools.lru_cache(len)): self._lru_cache,
-            functools.cached_property: lambda found: (functools.cached_property, (found.func,)),
-            property: lambda found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
-            staticmethod: lambda found: (staticmethod, (found.__func__,)),
-            classmethod: lambda found: (classmethod, (found.__func__,)),
-            # A lock that somebody holds says nothing about the object.
-            type(threading.Lock()): lambda lock: (self.named("threading", "Lock"), ()),
-            type(threading.RLock()): lambda lock: (self.named("threading", "RLock"), ()),
-            typing.ForwardRef: self._forward_reference,
-            contextvars.ContextVar: self._context_variable,
-            queue.SimpleQueue: self._simple_queue,
-            weakref.ref: self._reference,
-            weakref.WeakMethod: lambda found: (self.named("weakref", "WeakMethod"), (found(),)),
-            weakref.ProxyType: self._proxy,
-            weakref.CallableProxyType: self._proxy,
-            weakref.WeakValueDictionary: self._weak_dictionary,
-            weakref.WeakKeyDictionary: self._weak_dictionary,
-            weakref.WeakSet: lambda found: (self.named("weakref", "WeakSet"), (list(found),)),
-        }
 
     # The pickler's questions
 
@@ -181,7 +154,7 @@ class Capture:
             return self.named("sys", self._streams[id(obj)])
         answer = self._answers.get(kind)
         if answer is not None:
-            return answer(obj)
+            return answer(self, obj)
         if issubclass(kind, threading.local):  # what this thread has of it
             return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
         if isinstance(obj, _FILES):
@@ -439,6 +412,18 @@ class Capture:
         """Return the names of the modules that what is taken of scripts uses."""
         return {name for namespace in self._namespaces.values() for name in namespace.modules_used()}
 
+    @contextmanager
+    def trying(self, fails: Callable[[Any], str | None]) -> Iterator[None]:
+        """Try values, while the context lasts, by a function that returns why one cannot be pickled.
+
+        Not for longer: the function holds the pickler's hooks, and so all that is packed, and they hold this.
+        """
+        self._fails = fails
+        try:
+            yield
+        finally:
+            self._fails = _never
+
     def note_registered(self, registered: Iterable[Any]) -> None:
         """Note classes and functions that other modules hold because the script told them of."""
         script = self.script()
@@ -501,7 +486,7 @@ class Capture:
             return False
         self._trying.add(id(value))
         try:
-            return self.fails(value) is None
+            return self._fails(value) is None
         finally:
             self._trying.discard(id(value))
 
@@ -659,6 +644,38 @@ class Capture:
             del state["__annotations__"]
         return {name: value for name, value in state.items() if value is not None and value != {}}
 
+    _answers: ClassVar[dict[type, Callable[[Capture, Any], Any]]] = {
+        types.CellType: _cell,
+        types.MethodType: _method,
+        types.MappingProxyType: lambda capture, proxy: (
+            capture.named("types", "MappingProxyType"),
+            (dict(proxy),),
+        ),
+        typing.TypeVar: _variable,
+        typing.ParamSpec: _variable,
+        typing.TypeVarTuple: _variable,
+        typing.NewType: _variable,
+        type(functools.lru_cache(len)): _lru_cache,
+        functools.cached_property: lambda capture, found: (functools.cached_property, (found.func,)),
+        property: lambda capture, found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
+        staticmethod: lambda capture, found: (staticmethod, (found.__func__,)),
+        classmethod: lambda capture, found: (classmethod, (found.__func__,)),
+        # A lock that somebody holds says nothing about the object.
+        type(threading.Lock()): lambda capture, lock: (capture.named("threading", "Lock"), ()),
+        type(threading.RLock()): lambda capture, lock: (capture.named("threading", "RLock"), ()),
+        typing.ForwardRef: _forward_reference,
+        contextvars.ContextVar: _context_variable,
+        queue.SimpleQueue: _simple_queue,
+        weakref.ref: _reference,
+        weakref.WeakMethod: lambda capture, found: (capture.named("weakref", "WeakMethod"), (found(),)),
+        weakref.ProxyType: _proxy,
+        weakref.CallableProxyType: _proxy,
+        weakref.WeakValueDictionary: _weak_dictionary,
+        weakref.WeakKeyDictionary: _weak_dictionary,
+        weakref.WeakSet: lambda capture, found: (capture.named("weakref", "WeakSet"), (list(found),)),
+    }
+    """Class → what is written for its instances."""
+
     # Results
 
     def pending(self) -> list[tuple[Namespace, str, Any]]:
@@ -682,7 +699,7 @@ class Capture:
         pending = self.pending()
         for namespace, name, value in pending:
             self._tried.add((namespace.module, name))
-            why = self.fails(value)
+            why = self._fails(value)
             if why is not None and name in namespace.values:
                 namespace.reject(name, why)
         repairs = [
@@ -693,7 +710,7 @@ class Capture:
         ]
         for namespace, key in repairs:
             self._tried.add((namespace.module, ".".join(key)))
-            why = self.fails(namespace.repairs[key][2])
+            why = self._fails(namespace.repairs[key][2])
             if why is not None:
                 del namespace.repairs[key]
                 namespace.rejected[".".join(key)] = why

@@ -36,7 +36,7 @@ class Loading:
     ) -> None:
         self._root = root
         self._verify = verify
-        self._importer = importer if importer is not None else self
+        self._importer = importer  # Not this: what holds itself, and storages, waits for the collector.
         self.last_map_location = map_location
 
     @cached_property
@@ -69,7 +69,9 @@ class Loading:
             return unpickle(
                 data,
                 find_global=self._root.find_global,
-                persistent_load=calling_importer(persistent_load, self._importer),
+                persistent_load=calling_importer(
+                    persistent_load, self if self._importer is None else self._importer
+                ),
             )
 
     def import_module(self, name: str) -> types.ModuleType:

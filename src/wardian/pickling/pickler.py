@@ -9,6 +9,7 @@ import pickle
 import sys
 import types
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -53,7 +54,10 @@ class PlainTensors(Protocol):
         """Their class."""
 
     def describe(self, obj: Any) -> PlainTensor | None:
-        """Return what is written for *obj*, an instance of `kind`; None if it has to be asked."""
+        """Return what is written for *obj*, an instance of `kind`; None if it has to be asked.
+
+        What is described is held until the pickle is made: were it freed, the next could get its id.
+        """
 
 
 class NotPicklableError(UnpicklableError, pickle.PicklingError):
@@ -94,8 +98,7 @@ class _Pickler(pickle.Pickler):
         self._hooks = hooks
         self._without_id: set[type] = set(_ATOMS)
         self._tensor = None if hooks.tensors is None else hooks.tensors.kind
-        # The tensors are held: were one freed, the next could get its id.
-        self._numbers: dict[int, tuple[int, Any]] = {}
+        self._numbers: dict[int, int] = {}
         self.tensors: list[PlainTensor] = []
         """What the persistent ids that are numbers stand for."""
         self.modules: list[str] = []
@@ -128,13 +131,13 @@ class _Pickler(pickle.Pickler):
     def _number(self, tensor: Any) -> int | None:
         known = self._numbers.get(id(tensor))
         if known is not None:
-            return known[0]
+            return known
         assert self._hooks.tensors is not None
         described = self._hooks.tensors.describe(tensor)
         if described is None:
             return None
         number = len(self.tensors)
-        self._numbers[id(tensor)] = number, tensor
+        self._numbers[id(tensor)] = number
         self.tensors.append(described)
         return number
 
@@ -214,21 +217,21 @@ def pickle_object(
     asking = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture)
     hooks = replace(asking, tensors=tensors)
     pickler = _Pickler(buffer, hooks)
-    if capture is not None:
-        capture.fails = partial(_why_not, asking)
-    try:
-        pickler.dump(obj)
-        if capture is not None:
-            capture.try_values()
-            wanted = capture.with_values(obj)
-            if wanted is not obj:
-                buffer = io.BytesIO()
-                pickler = _Pickler(buffer, hooks)
-                pickler.dump(wanted)
-    except Exception as error:
-        if pickler.error is error:  # of an API of its own, whose callers know its errors
-            raise
-        raise _diagnose(obj, name, asking, error) from error
+    trying = nullcontext() if capture is None else capture.trying(partial(_why_not, asking))
+    with trying:
+        try:
+            pickler.dump(obj)
+            if capture is not None:
+                capture.try_values()
+                wanted = capture.with_values(obj)
+                if wanted is not obj:
+                    buffer = io.BytesIO()
+                    pickler = _Pickler(buffer, hooks)
+                    pickler.dump(wanted)
+        except Exception as error:
+            if pickler.error is error:  # of an API of its own, whose callers know its errors
+                raise
+            raise _diagnose(obj, name, asking, error) from error
     try:
         canonical = canonicalise(buffer.getvalue(), rename, pickler.tensors)
     except TensorInSetError:

@@ -44,6 +44,7 @@ class Tape:
         strings: Literal → object.
         pairs: Global → the objects of its module and its qualified name.
         places: Other object → index into the tape of its first occurrence.
+        phrases: Object that stands for several that follow each other → these, and the bytes between them.
         names: What becomes `CanonicalPickle.globals`.
     """
 
@@ -55,13 +56,14 @@ class Tape:
         self.strings: dict[bytes, int] = {}
         self.pairs: dict[int, tuple[int, int]] = {}
         self.places: dict[int, int] = {}
+        self.phrases: dict[int, tuple[bytes | int, ...]] = {}
         self.names: list[tuple[str, str]] = []
         self._globals: dict[tuple[int, int], int] = {}
         self._rename = rename
         self._renamed: dict[int, int] = {}
         self._fixed: tuple[int, int, int, int] | None = None
         self._kinds: dict[str, int] = {}
-        self._numbers: dict[tuple[object, ...], bytes] = {}
+        self._numbers: dict[tuple[object, ...], int] = {}
         self.marker = -1
         """The object of `named_global`, once the pickle has named it."""
 
@@ -117,31 +119,43 @@ class Tape:
         key, kind_name, *numbers = tensor
         kind = self._kinds.get(kind_name)
         if kind is None:
-            kind = self._kinds[kind_name] = self._global_named("torch", kind_name)
+            global_ = self._global_named("torch", kind_name)
+            kind = self._kinds[kind_name] = self._phrase(rebuild, b"((", storage, global_)
         known = tuple(numbers)
-        written = self._numbers.get(known)
-        if written is None:
-            written = self._numbers[known] = _numbers_of(tensor)
-        tape, counts, occurs_at = self.tape, self.counts, self.occurrences.append
-        for piece in (
-            rebuild,
-            b"((",
-            storage,
-            kind,
-            self.string(key.encode()),
-            cpu,
-            written,
-            no_hooks,
-            b")RtR",
-        ):
-            if type(piece) is int:
-                if not counts[piece]:
-                    self.occur(piece)
-                    continue
-                occurs_at(len(tape))
-                counts[piece] += 1
-            tape.append(piece)
+        rest = self._numbers.get(known)
+        if rest is None:
+            rest = self._numbers[known] = self._phrase(cpu, _numbers_of(tensor), no_hooks, b")RtR")
+        self._say(kind)
+        self.occur(self.string(key.encode()))
+        self._say(rest)
         return self.define()
+
+    def _phrase(self, *pieces: bytes | int) -> int:
+        """Make an object of pieces that follow each other often."""
+        made = self.new()
+        self.phrases[made] = pieces
+        return made
+
+    def _say(self, phrase: int) -> None:
+        """Put a phrase at the end of the tape."""
+        pieces = self.phrases[phrase]
+        counts = self.counts
+        counts[phrase] += 1
+        if counts[phrase] > 1:
+            self.occurrences.append(len(self.tape))
+            self.tape.append(phrase)
+            if counts[phrase] > 2:
+                return
+        # The first time each piece is there by itself, since it may be defined there. What comes later is
+        # made of fetches; that they occur more than once is all that `join` has to know.
+        for piece in pieces:
+            if type(piece) is not int:
+                if counts[phrase] == 1:
+                    self.tape.append(piece)
+            elif counts[phrase] == 1:
+                self.occur(piece)
+            else:
+                counts[piece] += 1
 
     def _global_named(self, module: str, qualname: str) -> int:
         return self.global_(self.string(module.encode()), self.string(qualname.encode()))
@@ -169,6 +183,12 @@ class Tape:
             fetch = fetches[thing]
             if fetch is not None:
                 tape[place] = fetch
+            elif thing in self.phrases:
+                pieces = self.phrases[thing]
+                said = b"".join(
+                    p if type(p) is bytes else cast("bytes", fetches[cast("int", p)]) for p in pieces
+                )
+                tape[place] = fetches[thing] = said
             elif counts[thing] == 1:
                 tape[place] = literals[thing]
             else:

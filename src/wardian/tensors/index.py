@@ -17,7 +17,7 @@ from torch.storage import UntypedStorage
 
 from wardian.collector import collector_paused
 from wardian.manifest import TensorEntry, TensorForm, TensorPart
-from wardian.names import original_name
+from wardian.names import PlainTensor, original_name
 from wardian.tensors.named import NamedTensor, named_tensors
 from wardian.tensors.storages import storage_record
 
@@ -45,6 +45,7 @@ _ELEMENTS_IN_A_BYTE = {torch.quint4x2: 2, torch.quint2x4: 4}
 _QUANTISED = {torch.qint8, torch.quint8, torch.qint32, *_ELEMENTS_IN_A_BYTE}
 
 _KeyOf = Callable[[torch.Tensor], str | None]
+_Described = Callable[[torch.Tensor], PlainTensor | None]
 
 
 class NotDescribedError(TypeError):
@@ -52,7 +53,9 @@ class NotDescribedError(TypeError):
 
 
 @collector_paused()
-def tensor_index(obj: Any, entry: str, key_of: _KeyOf) -> tuple[TensorEntry, ...]:
+def tensor_index(
+    obj: Any, entry: str, key_of: _KeyOf, described: _Described | None = None
+) -> tuple[TensorEntry, ...]:
     """Return the manifest's index of the named tensors of *obj*.
 
     Tensors whose storages were not written, such as those a module makes anew for each state_dict, are
@@ -62,14 +65,33 @@ def tensor_index(obj: Any, entry: str, key_of: _KeyOf) -> tuple[TensorEntry, ...
         obj: What is packed.
         entry: Name of its entry point.
         key_of: Returns the number of the storage of a tensor, None if it was not written.
+        described: Returns what the pickle says of a plain tensor, None if it has to be asked again.
     """
     found: dict[str, TensorEntry] = {}
     for named in named_tensors(obj):
         if named.name not in found:
-            described = _plain(named, entry, key_of) or _special(named, entry, key_of)
-            if described is not None:
-                found[named.name] = described
+            plain = None if described is None else described(named.tensor)
+            if plain is not None:
+                found[named.name] = _as_pickled(named, entry, plain)
+                continue
+            other = _plain(named, entry, key_of) or _special(named, entry, key_of)
+            if other is not None:
+                found[named.name] = other
     return tuple(found.values())
+
+
+def _as_pickled(named: NamedTensor, entry: str, plain: PlainTensor) -> TensorEntry:
+    return TensorEntry(
+        entry=entry,
+        name=named.name,
+        record=storage_record(plain.storage),
+        dtype=_dtype_name(named.tensor.dtype),
+        shape=plain.shape,
+        stride=plain.stride,
+        offset=plain.offset,
+        requires_grad=plain.requires_grad,
+        kind=named.kind,
+    )
 
 
 def _plain(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None:

@@ -67,6 +67,8 @@ class StorageWriter:
         # Keyed by the address of the storage; the storage is held, because a freed one would give its
         # address, and with it its number, to the next.
         self._known: dict[int, tuple[str, UntypedStorage]] = {}
+        # By the address of the tensor, which is held for the same reason.
+        self._described: dict[int, tuple[PlainTensor, torch.Tensor]] = {}
         self.offsets: dict[str, tuple[int, int]] = {}
         """Storage number → (offset of its bytes in the file, size in bytes)."""
 
@@ -103,7 +105,10 @@ class StorageWriter:
     """Of the tensors that `describe` knows; subclasses have their own ways."""
 
     def describe(self, tensor: torch.Tensor) -> PlainTensor | None:
-        """Return what `Tensor.__reduce_ex__` says of a plain tensor of the CPU, None of any other."""
+        """Return what `Tensor.__reduce_ex__` says of a plain tensor of the CPU, None of any other.
+
+        The storage is written. The tensor is held, so that no other gets its address.
+        """
         if (
             tensor.layout is not torch.strided
             or tensor.__dict__
@@ -118,15 +123,23 @@ class StorageWriter:
         ):
             return None
         storage = tensor.untyped_storage()
-        return PlainTensor(
+        dtype = tensor.dtype
+        plain = PlainTensor(
             self.add(storage),
-            _NAMES[tensor.dtype],
-            storage.nbytes() // tensor.dtype.itemsize,
+            _NAMES[dtype],
+            storage.nbytes() // dtype.itemsize,
             int(tensor.storage_offset()),
-            tensor.shape,
+            tuple(tensor.shape),
             tensor.stride(),
             tensor.requires_grad,
         )
+        self._described[id(tensor)] = plain, tensor
+        return plain
+
+    def described(self, tensor: torch.Tensor) -> PlainTensor | None:
+        """Return what `describe` said of *tensor*, None if it was not asked or did not know it."""
+        known = self._described.get(id(tensor))
+        return None if known is None else known[0]
 
     def key_of(self, tensor: torch.Tensor) -> str | None:
         """Return the number of the storage of *tensor*, or None if it was not written."""
