@@ -199,7 +199,7 @@ def _compare_tensors(expected: torch.Tensor, actual: Any, where: str) -> Iterato
 
 def _compare_values(expected: torch.Tensor, actual: torch.Tensor, where: str) -> Iterator[Difference]:
     mine, other = (t.detach().cpu().resolve_conj().resolve_neg().contiguous() for t in (expected, actual))
-    if bool((mine.view(-1).view(torch.uint8) == other.view(-1).view(torch.uint8)).all()):
+    if bool((_bits(mine) == _bits(other)).all()):
         return
     wide = torch.complex128 if mine.is_complex() else torch.float64
     a, b = mine.to(wide), other.to(wide)
@@ -217,6 +217,13 @@ def _compare_values(expected: torch.Tensor, actual: torch.Tensor, where: str) ->
         size,
         tolerated=size <= tolerance(mine.dtype) * largest,
     )
+
+
+def _bits(values: torch.Tensor) -> torch.Tensor:
+    flat = values.view(-1)
+    if flat.stride(0) != 1:  # of one element, whose stride may be anything though it counts as contiguous
+        flat = flat.clone(memory_format=torch.contiguous_format)
+    return flat.view(torch.uint8)
 
 
 def _signs(values: torch.Tensor) -> torch.Tensor:

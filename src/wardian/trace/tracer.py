@@ -34,24 +34,11 @@ TORCH = "torch"
 _MAX_DATA_FILE = 1 << 20
 """Bytes up to which a data file of a packed distribution comes along without having been read in the run."""
 
-_NEVER_DATA = (
-    ".pyc",
-    ".pyo",
-    ".so",
-    ".pyd",
-    ".dll",
-    ".dylib",
-    ".a",
-    ".lib",
-    ".h",
-    ".hpp",
-    ".cuh",
-    ".c",
-    ".cpp",
-    ".cu",
-    ".pyx",
-    ".pxd",
-)
+_COMPILED = (".pyc", ".pyo", ".so", ".pyd", ".dll", ".dylib", ".a", ".lib")
+"""Never data, though imports read them."""
+
+_FOR_COMPILERS = (".h", ".hpp", ".cuh", ".c", ".cpp", ".cu", ".pyx", ".pxd")
+"""Data only where the run has read them, as code does that compiles its operators when it is called."""
 
 
 class _Tracer:
@@ -392,16 +379,19 @@ def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> Dis
         libraries = {os.path.realpath(path) for path in tracer.evidence.operators}
         for relative in distribution.files:
             top = relative.partition("/")[0]
-            if top.endswith((".dist-info", ".egg-info", ".data")) or relative.endswith(".pth"):
+            # A `.pth` file there is Python's own; in a folder it holds weights.
+            if top.endswith((".dist-info", ".egg-info", ".data", ".pth")):
                 continue
             path = os.path.join(distribution.root, relative)
-            if relative.endswith(_NEVER_DATA) and os.path.realpath(path) not in libraries:
+            if relative.endswith(_COMPILED) and os.path.realpath(path) not in libraries:
+                continue
+            if relative.endswith(_FOR_COMPILERS) and path not in read:
                 continue
             try:
                 size = os.stat(path).st_size
             except OSError:  # listed but removed
                 continue
-            if size > _MAX_DATA_FILE and not relative.endswith((".py", *_NEVER_DATA)) and path not in read:
+            if size > _MAX_DATA_FILE and not relative.endswith((".py", *_COMPILED)) and path not in read:
                 left_out.append(relative)
             else:
                 files.append((relative, path, size))
@@ -446,7 +436,7 @@ def _first_party_files(tracer: _Tracer, read: frozenset[str]) -> tuple[tuple[str
             relative = os.path.relpath(path, folder).replace(os.sep, "/")
             record = f"{prefix}/{relative}" if prefix else relative
             size = os.stat(path).st_size
-            is_data = not path.endswith((".py", *_NEVER_DATA)) and size <= _MAX_DATA_FILE
+            is_data = not path.endswith((".py", *_COMPILED, *_FOR_COMPILERS)) and size <= _MAX_DATA_FILE
             # A shared library that ctypes loads is data; one that Python imports is a module.
             is_used = path in used and path not in modules and not path.endswith((".py", ".pyc"))
             if is_data or is_used:

@@ -45,6 +45,12 @@ def test_the_sign_of_zero_counts(dtype: torch.dtype) -> None:
     assert find_differences(zero, -zero)
 
 
+def test_one_element_may_have_any_stride() -> None:
+    value = torch.ones(1).as_strided((1,), (0,))
+    assert not find_differences(value, torch.ones(1))
+    assert find_differences(value, torch.zeros(1))
+
+
 def test_nan_in_the_same_place_is_the_same() -> None:
     values = torch.tensor([float("nan"), 1.0])
     assert not find_differences(values, values.clone())
