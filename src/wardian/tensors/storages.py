@@ -42,6 +42,10 @@ _NAMES: dict[torch.dtype, str] = {
 }
 
 
+_COPIED = 4096
+"""A storage up to this size, a page, is copied when it is read."""
+
+
 @cache
 def _reduces_as_known() -> bool:
     """Tell whether this torch pickles a plain tensor as `StorageWriter.describe` says."""
@@ -272,16 +276,19 @@ class StorageReader:
             return UntypedStorage(0)  # type: ignore[no-untyped-call]
         if self._path is None or place is None:
             assert self._read is not None
-            return torch.frombuffer(bytearray(self._read(key)), dtype=torch.uint8).untyped_storage()
-        offset, size = place
-        if self._whole is None:
-            # Private mapping: writes go to copied pages and never to the file.
-            whole = UntypedStorage.from_file(str(self._path), False, self._path.stat().st_size)
-            assert isinstance(whole, UntypedStorage)
-            self._whole = whole
-        part = self._whole[offset : offset + size]
-        assert isinstance(part, UntypedStorage)
-        return part
+            part = torch.frombuffer(bytearray(self._read(key)), dtype=torch.uint8).untyped_storage()
+        else:
+            offset, size = place
+            if self._whole is None:
+                # Private mapping: writes go to copied pages and never to the file.
+                whole = UntypedStorage.from_file(str(self._path), False, self._path.stat().st_size)
+                assert isinstance(whole, UntypedStorage)
+                self._whole = whole
+            sliced = self._whole[offset : offset + size]
+            assert isinstance(sliced, UntypedStorage)
+            part = sliced
+        # Observers of quantisation resize what they note, and only PyTorch's own memory can be resized.
+        return part if part.nbytes() > _COPIED else part.clone()  # type: ignore[no-untyped-call]
 
 
 def _faking() -> bool:
