@@ -25,6 +25,7 @@ from wardian.policy import Policy
 from wardian.reductions import Reductions
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.registered import find_registered, modules_beside, users_modules
+from wardian.trace.sources import loaded_elsewhere
 from wardian.trace.tracer import make_trace
 
 __all__ = ["Drafting"]
@@ -288,6 +289,7 @@ class Drafting:
         globals_ = self._pickled.globals
         modules = {m for m, _ in globals_ if m not in own and not self._origins.packs(m)}
         missing = {module for module in modules if not is_importable(original_name(module))}
+        missing -= loaded_elsewhere().keys()  # which are imported there by their file
         unknown = {ref for ref in globals_ if ref[0] in missing}
         paths = find_type_paths(self._obj, self.entry.name, unknown)
         problems = [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wardian.capture.session import Capture, CapturedModule, Global
 from wardian.errors import UnpicklableError
 from wardian.names import GlobalRef, ModuleName, RecordName, ancestors, original_name, record_name
+from wardian.pickling.paths import find_path
 from wardian.pickling.pickler import module_of
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ class Reductions:
 
     def __init__(self, capture: Capture, storages: ScriptingStorageWriter) -> None:
         self.importer = _Names(capture)
+        self._capture = capture
         self.modules: dict[ModuleName, CapturedModule] = {}
         """Modules that objects wrote, and the packages above them."""
         self.resources: dict[RecordName, bytes] = {}
         """Other files that they wrote."""
         self._storages = storages
         # An object is held: were it freed, the next one could get its id and be taken for it.
-        self._reduced: dict[int, tuple[tuple[Any, ...], Any]] = {}
+        self._reduced: dict[int, tuple[tuple[Any, ...], Any, dict[str, Any]]] = {}
         self._numbers = 0
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...]:
@@ -44,7 +46,10 @@ class Reductions:
         known = self._reduced.get(id(obj))
         if known is None:
             reduced = obj.__reduce_package__(self)
-            known = self._reduced[id(obj)] = (("reduce_package", len(self._reduced), *reduced), obj)
+            cut = _cut_cycles(obj, reduced)
+            known = self._reduced[id(obj)] = (("reduce_package", len(self._reduced), *reduced), obj, cut)
+        for name, value in known[2].items():
+            self._capture.set_afterwards(obj, name, value)
         return known[0]
 
     def scripts(self) -> Mapping[RecordName, bytes]:
@@ -84,6 +89,25 @@ class Reductions:
     def script_module_serializer(self) -> Any:
         """PyTorch's serializer of TorchScript."""
         return self._storages.serializer
+
+
+def _cut_cycles(obj: Any, reduced: tuple[Any, ...]) -> dict[str, Any]:
+    """Take attributes that lead back to *obj* out of what it is made from.
+
+    A graph module that `torch.export` made holds methods bound to itself, one of quantised layers hooks that
+    hold it.
+
+    Returns:
+        The attributes, by name.
+    """
+    cut: dict[str, Any] = {}
+    if find_path(reduced, obj, "") is not None:
+        for argument in reduced[1]:
+            for name in list(argument) if type(argument) is dict else ():
+                value = argument[name]
+                if vars(obj).get(name, argument) is value and find_path(value, obj, "") is not None:
+                    cut[name] = argument.pop(name)
+    return cut
 
 
 class _Names:

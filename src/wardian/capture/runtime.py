@@ -5,6 +5,7 @@ A case holds this file as the package `captured`; it needs nothing but Python.
 
 import abc
 import collections
+import contextvars
 import dataclasses
 import functools
 import io
@@ -20,6 +21,7 @@ __all__ = [
     "class_of",
     "closed_socket",
     "code_of",
+    "context_variable",
     "dead_reference",
     "dropping",
     "enum_of",
@@ -128,6 +130,18 @@ def parametrized(inject_class: Any, inject_property: Any, base: Any, names: tupl
     for name in names:
         inject_property(module, name)
     return module
+
+
+def context_variable(
+    name: str, default: tuple[Any, ...], value: tuple[Any, ...]
+) -> contextvars.ContextVar[Any]:
+    """Make a context variable with its default and its value here, of each none or one."""
+    variable: contextvars.ContextVar[Any] = (
+        contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+    )
+    if value:
+        variable.set(value[0])
+    return variable
 
 
 def dead_reference() -> Any:

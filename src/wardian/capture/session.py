@@ -70,10 +70,18 @@ class Global:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Values:
-    """An object, and module values that must be set before it is made."""
+    """An object, module values that must be set before it is made, and what is set when it is."""
 
     values: tuple[Any, ...]
     obj: Any
+    attributes: tuple[_Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Attribute:
+    owner: Any
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +125,7 @@ class Capture:
         self._trying: set[int] = set()
         self._fails: Callable[[Any], str | None] = _never
         self._beforehand: tuple[Any, ...] = ()
+        self._attributes: dict[tuple[int, str], _Attribute] = {}
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
@@ -133,7 +142,10 @@ class Capture:
         if kind is Global:
             return obj
         if kind is Values:
-            return self.named("operator", "getitem"), ((*obj.values, obj.obj), -1)
+            place = len(obj.values)
+            return self.named("operator", "getitem"), ((*obj.values, obj.obj, *obj.attributes), place)
+        if kind is _Attribute:
+            return setattr, (obj.owner, obj.name, obj.value)
         if kind is _Setting:
             return obj.setter, (obj.name, obj.value)
         if kind is _Repair:
@@ -246,7 +258,11 @@ class Capture:
                 path = next((key for key, value in list(variables.items()) if value is variable), None)
                 if path is not None and is_importable(name):
                     return self.named(original_name(name), path)
-        return self.named("contextvars", "ContextVar"), (variable.name,)
+        # Nothing tells the default, but what a new context has.
+        default = contextvars.Context().run(_value_of, variable)
+        value = _value_of(variable)
+        same = len(default) == len(value) and all(d is v for d, v in zip(default, value, strict=True))
+        return self._helper("context_variable"), (variable.name, default, () if same else value)
 
     def _simple_queue(self, found: queue.SimpleQueue[Any]) -> Any:
         return (self.named("queue", "SimpleQueue"), ()) if found.empty() else NotImplemented
@@ -419,10 +435,15 @@ class Capture:
         Not for longer: the function holds the pickler's hooks, and so all that is packed, and they hold this.
         """
         self._fails = fails
+        self._attributes.clear()
         try:
             yield
         finally:
             self._fails = _never
+
+    def set_afterwards(self, owner: Any, name: str, value: Any) -> None:
+        """Note an attribute that can be set only when its owner, which it leads back to, is made."""
+        self._attributes[id(owner), name] = _Attribute(owner, name, value)
 
     def note_registered(self, registered: Iterable[Any]) -> None:
         """Note classes and functions that other modules hold because the script told them of."""
@@ -717,7 +738,7 @@ class Capture:
         return bool(pending or repairs)
 
     def with_values(self, obj: Any) -> Any:
-        """Return what to pickle for *obj*: it, with the values that synthesised modules need before."""
+        """Return what to pickle for *obj*: it, what synthesised modules need before, and what is set then."""
         values: list[Any] = list(self._beforehand)
         for namespace in self._namespaces.values():
             # In the order in which the script made them: the later may need the earlier.
@@ -728,7 +749,8 @@ class Capture:
             for (path, attribute), repair in namespace.repairs.items():
                 if (namespace.module, f"{path}.{attribute}") not in self._set:
                     values.append(_Repair(*repair))
-        return Values(tuple(values), obj) if values else obj
+        attributes = tuple(self._attributes.values())
+        return Values(tuple(values), obj, attributes) if values or attributes else obj
 
     def begin(self, beforehand: tuple[Any, ...]) -> None:
         """Say that the next pickle is loaded first.
@@ -860,6 +882,14 @@ def _is_plain(kind: type) -> bool:
     return not hasattr(kind, "__setstate__") and all(
         getattr(kind, name) is getattr(object, name) for name in own
     )
+
+
+def _value_of(variable: contextvars.ContextVar[Any]) -> tuple[Any, ...]:
+    """Return the value of a context variable here, or nothing."""
+    try:
+        return (variable.get(),)
+    except LookupError:
+        return ()
 
 
 def _never(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -32,6 +33,8 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(obj, types.MethodType):
         yield ".__self__", obj.__self__
         yield ".__func__", obj.__func__
+    if isinstance(obj, weakref.ref):
+        yield "()", obj()
     for attribute in ("func", "args", "keywords") if type(obj).__name__ == "partial" else ():
         yield f".{attribute}", getattr(obj, attribute)
     try:

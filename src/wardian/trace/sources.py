@@ -83,10 +83,11 @@ _Place = tuple[str, list[str] | None]
 
 
 def loaded_elsewhere() -> dict[str, _Place]:
-    """Return the top-level modules of this process that a new one with the same `sys.path` would not find.
+    """Return the modules of this process that a new one with the same `sys.path` would not find.
 
     They were imported from a folder that was on `sys.path` for a while (`torch.hub` does so), by a finder
-    that other processes lack, or by their file.
+    that other processes lack, or by their file, under whatever name (torch_geometric gives what it generates
+    the name of the package of a user's class). Of what is in the folder of its package the package counts.
     """
     found: dict[str, _Place] = {}
     path = [os.path.abspath(entry) for entry in sys.path]
@@ -94,10 +95,15 @@ def loaded_elsewhere() -> dict[str, _Place]:
         spec = known_attribute(module, "__spec__")
         if spec is None or not spec.has_location or spec.name != name or not os.path.isfile(spec.origin):
             continue
-        if name.rpartition(".")[0] in sys.modules or name in (*sys.stdlib_module_names, "__main__"):
+        if name in (*sys.stdlib_module_names, "__main__"):
             continue
         file = os.path.abspath(spec.origin)
-        usual = importlib.machinery.PathFinder.find_spec(name, path)
+        above = sys.modules.get(name.rpartition(".")[0])
+        folders_above = [] if above is None else list(known_attribute(above, "__path__") or ())
+        folder = os.path.dirname(os.path.dirname(file) if spec.submodule_search_locations else file)
+        if above is not None and (not folders_above or folder in folders_above):
+            continue
+        usual = importlib.machinery.PathFinder.find_spec(name, path if above is None else folders_above)
         if usual is None or os.path.abspath(usual.origin or "") != file:
             folders = spec.submodule_search_locations
             found[name] = file, None if folders is None else [os.path.abspath(f) for f in folders]

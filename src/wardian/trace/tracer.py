@@ -59,10 +59,10 @@ class _Tracer:
         self.compiled: dict[str, set[str]] = {}
 
     def add(self, name: ModuleName) -> ModuleFacts | None:
-        """Look *name* and the packages above it up; None for the standard library and what is not there."""
+        """Look *name* and the packages above it up; None for what is always there and what is not there."""
         if name in self.modules:
             return self.modules[name]
-        if is_stdlib(name):
+        if is_stdlib(name) or top_level(name) == "wardian":  # which loads the case
             return None
         if name in self.captured:
             module = self.captured[name]
@@ -213,7 +213,7 @@ class _Tracer:
                     continue
                 if edge.imported in (self.modules if loaded is None else loaded):
                     target = self.add(edge.imported)
-                elif is_stdlib(edge.imported) or top_level(edge.imported) == TORCH:
+                elif is_stdlib(edge.imported) or top_level(edge.imported) in (TORCH, "wardian"):
                     continue
                 else:
                     target = self.add_first_party(edge)
