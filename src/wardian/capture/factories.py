@@ -29,8 +29,8 @@ def factory_source(
         namespace: Expression for the globals it is to have.
         imports: Edits that make relative imports absolute.
 
-    The default arguments and annotations are left out: what they refer to may be gone, and the values are
-    in the pickle.
+    The default arguments are left out, and annotations are strings: what they refer to may be gone, and the
+    values are in the pickle.
     """
     edits = [*_signature_edits(node), *imports]
     body = _body(text, node, edits)
@@ -69,10 +69,18 @@ def _signature_edits(node: Function) -> list[Edit]:
     arguments = node.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     every += [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
-    parts: list[ast.expr | None] = [*arguments.defaults, *arguments.kw_defaults]
-    parts += [argument.annotation for argument in every]
-    parts.append(getattr(node, "returns", None))
-    return [(span_of(part), "None") for part in parts if part is not None]
+    defaults: list[ast.expr | None] = [*arguments.defaults, *arguments.kw_defaults]
+    annotations = [*(argument.annotation for argument in every), getattr(node, "returns", None)]
+    return [(span_of(part), "None") for part in defaults if part is not None] + [
+        (span_of(part), _quoted(part)) for part in annotations if part is not None
+    ]
+
+
+def _quoted(annotation: ast.expr) -> str:
+    """Return an annotation as a string, which nothing evaluates; TorchScript reads its text."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return repr(annotation.value)
+    return repr(ast.unparse(annotation))
 
 
 def _class_of(text: Text, node: ast.AST) -> str | None:

@@ -193,7 +193,10 @@ class Capture:
             return self._global_in(function.__globals__, obj)
         if kind.__module__ == "torch.jit" and kind.__name__ == "ScriptFunction":
             original = getattr(obj, "_torchdynamo_inline", None)  # None if it was traced
-            return NotImplemented if original is None else (self.named("torch.jit", "script"), (original,))
+            if original is None:
+                return NotImplemented
+            known = self._global_in(original.__globals__, obj)
+            return (self.named("torch.jit", "script"), (original,)) if known is NotImplemented else known
         if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
             return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
         if isinstance(getattr(kind, "__getattr__", None), types.FunctionType) and _is_plain(kind):

@@ -6,6 +6,7 @@ import builtins
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,9 @@ class _Loader(importlib.abc.InspectLoader):
     def exec_module(self, module: ModuleType) -> None:
         if self._import_for is not None:
             module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import_for}
+        # Before anybody asks for the source of a function that claims to be of another module: its lines
+        # would be looked for there.
+        linecache.lazycache(self._path(module.__name__), module.__dict__)
         super().exec_module(module)
 
     def get_source(self, fullname: str) -> str:
@@ -72,7 +76,10 @@ class _Loader(importlib.abc.InspectLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         # `inspect` asks the loader for source only if the name of the file is no `<string>`.
-        return self.source_to_code(self._source, self._file or f"{fullname}.py")
+        return self.source_to_code(self._source, self._path(fullname))
+
+    def _path(self, fullname: str) -> str:
+        return self._file or f"{fullname}.py"
 
     def is_package(self, fullname: str) -> bool:
         return self._is_package
