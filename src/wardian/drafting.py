@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from wardian.archive import ArchiveWriter
+from wardian.capture.homes import look_up
 from wardian.capture.session import Capture
 from wardian.environment import is_importable
 from wardian.errors import PackError, PlanError, Problem, UnpicklableError
@@ -64,6 +65,8 @@ class Drafting:
         self._reductions = Reductions(self.capture, self._storages)
         try:
             self._pickled = self._pickle_object(obj, name)
+            if self.capture.note_tables(self._classes()):
+                self._pickled = self._pickle_object(obj, name)
         except UnpicklableError as error:
             raise self._with_problems_of_plan(error, name, policy) from error
         self._test: PickledObject | None = None
@@ -185,6 +188,18 @@ class Drafting:
         kind = type(self._obj)
         module, qualname = self.capture.name_of(kind) or (kind.__module__, kind.__qualname__)
         return GlobalRef(original_name(module), qualname)
+
+    def _classes(self) -> Iterator[type]:
+        """Yield the classes that the pickle names."""
+        captured = self.capture.modules()
+        for module, qualname in self._pickled.globals:
+            find = self._origins.find_global if self._origins.packs(module) else look_up
+            try:
+                found = (self.capture.find_live if module in captured else find)(module, qualname)
+            except AttributeError:  # what makes a function or class, not one
+                continue
+            if isinstance(found, type):
+                yield found
 
     def _pickle_object(self, obj: Any, name: str, beforehand: tuple[Any, ...] = ()) -> PickledObject:
         self.capture.begin(beforehand)

@@ -96,6 +96,8 @@ class PackedOrigin:
     """Distribution → `.dist-info` files."""
     absent: tuple[str, ...]
     """Top-level names that were not there when it was made."""
+    materialised: tuple[str, ...]
+    """Top-level names whose files code looked at when it was made."""
 
     def original(self, name: str) -> ModuleName | None:
         """Return the own name of a module by its full name; None if it is not one of this case."""

@@ -100,5 +100,7 @@ class Trace:
     evidence: Evidence
     torch: str
     """Version of torch."""
+    materialised: frozenset[str]
+    """Top-level names whose files code looked at when the cases were made that the object comes from."""
     captured: Mapping[ModuleName, str]
     """Sources of modules that have no file, or are not what it holds."""

@@ -405,12 +405,13 @@ def _deferrable(trace: Trace, needed: set[ModuleName]) -> tuple[ModuleName, ...]
 
 
 def _materialised(trace: Trace, files: Mapping[RecordName, PackedFile]) -> tuple[str, ...]:
-    """Return the top-level names whose folder or data was looked at in the run."""
+    """Return the top-level names whose folder or data was looked at, in the run or when a case was made."""
     tops: set[str] = set()
     read = frozenset(trace.evidence.files)
     folders = {path for path in read if not os.path.splitext(path)[1]}
     for record, file in files.items():
+        top = record.partition("/")[0].removesuffix(".py")
         data = file.module is None and file.path in read
-        if data or (folders and os.path.dirname(file.path) in folders):
-            tops.add(record.partition("/")[0].removesuffix(".py"))
+        if data or top in trace.materialised or (folders and os.path.dirname(file.path) in folders):
+            tops.add(top)
     return tuple(sorted(tops))

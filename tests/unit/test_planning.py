@@ -99,6 +99,7 @@ class Forest:
             first_party_files=(),
             evidence=Evidence(**{**known, **evidence}),
             torch="2.8.0",
+            materialised=frozenset(),
             captured={},
         )
 

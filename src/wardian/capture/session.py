@@ -36,6 +36,7 @@ from wardian.capture.homes import (
     public_name_of_class,
 )
 from wardian.capture.namespaces import Namespace, Piece, is_generated
+from wardian.capture.tables import TableEntry, find_entries
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
 from wardian.names import ModuleName, original_name
@@ -85,6 +86,11 @@ class _Attribute:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Text:
+    of: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Setting:
     setter: Global
     name: str
@@ -125,6 +131,7 @@ class Capture:
         self._trying: set[int] = set()
         self._fails: Callable[[Any], str | None] = _never
         self._beforehand: tuple[Any, ...] = ()
+        self._entries: tuple[TableEntry, ...] = ()
         self._attributes: dict[tuple[int, str], _Attribute] = {}
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
@@ -146,6 +153,12 @@ class Capture:
             return self.named("operator", "getitem"), ((*obj.values, obj.obj, *obj.attributes), place)
         if kind is _Attribute:
             return setattr, (obj.owner, obj.name, obj.value)
+        if kind is TableEntry:
+            table = self.named(original_name(obj.module), obj.name)
+            key = _Text(obj.cls) if obj.by_text else obj.cls
+            return self.named("builtins", "dict.setdefault"), (table, key, obj.value)
+        if kind is _Text:
+            return str, (obj.of,)
         if kind is _Setting:
             return obj.setter, (obj.name, obj.value)
         if kind is _Repair:
@@ -443,6 +456,11 @@ class Capture:
             yield
         finally:
             self._fails = _never
+
+    def note_tables(self, classes: Iterable[type]) -> bool:
+        """Note what tables of their libraries say of classes; return whether it is anything."""
+        self._entries = tuple(find_entries(classes))
+        return bool(self._entries)
 
     def set_afterwards(self, owner: Any, name: str, value: Any) -> None:
         """Note an attribute that can be set only when its owner, which it leads back to, is made."""
@@ -742,7 +760,11 @@ class Capture:
 
     def with_values(self, obj: Any) -> Any:
         """Return what to pickle for *obj*: it, what synthesised modules need before, and what is set then."""
-        values: list[Any] = list(self._beforehand)
+        values: list[Any] = [
+            value
+            for value in self._beforehand
+            if type(value) is not TableEntry or self._can_pickle(value.value)
+        ]
         for namespace in self._namespaces.values():
             # In the order in which the script made them: the later may need the earlier.
             for name in namespace.variables:
@@ -762,7 +784,7 @@ class Capture:
             beforehand: Classes, functions and modules that must be there before what it holds is made.
         """
         self._set.clear()
-        self._beforehand = beforehand
+        self._beforehand = (*self._entries, *beforehand)
 
     def commit(self) -> None:
         """Say that the pickle so far is loaded before the next, which need not set the same values again."""

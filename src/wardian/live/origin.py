@@ -69,4 +69,5 @@ def packed_origin(root: Root) -> PackedOrigin:
         files={name: tuple(sorted(found)) for name, found in files.items()},
         metadata=metadata,
         absent=root.manifest.absent,
+        materialised=root.manifest.materialised,
     )

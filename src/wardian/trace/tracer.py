@@ -348,6 +348,7 @@ def _assemble(
             absent=tuple(sorted(absent.union(tracer.evidence.absent))),
         ),
         torch=tracer.distributions[TORCH].version,
+        materialised=frozenset(top for origin in tracer.origins for top in origin.materialised),
         captured={name: module.source for name, module in tracer.captured.items()},
     )
 
