@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,8 +47,10 @@ class _Tracer:
         evidence: Evidence,
         captured: Mapping[ModuleName, CapturedModule],
         origins: Sequence[PackedOrigin],
+        named: Container[ModuleName],
     ) -> None:
         self.captured = captured
+        self._named = named
         self.origins = origins
         self.evidence = evidence
         self.distributions = Distributions.current()
@@ -98,9 +100,10 @@ class _Tracer:
     def _is_generated(self, found: ModuleFacts) -> bool:
         """Tell whether a library made the module in the run, in a folder of its own, under its own name.
 
-        It will make it again: torch_geometric renders the code of its message passing so.
+        It will make it again: torch_geometric renders the code of its message passing so. It is needed if the
+        object holds something of it.
         """
-        if found.file is None or found.distribution is not None:
+        if found.file is None or found.distribution is not None or found.name in self._named:
             return False
         package = self.add(top_level(found.name)) if "." in found.name else None
         return (
@@ -265,7 +268,7 @@ def make_trace(
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
-    tracer = _Tracer(evidence or _evidence_of_this_process(), captured or {}, origins)
+    tracer = _Tracer(evidence or _evidence_of_this_process(), captured or {}, origins, seeds)
     tracer.add_libraries(tracer.evidence.libraries, frozenset(tracer.evidence.operators))
     with batch():
         for ref in names:
