@@ -1,5 +1,7 @@
 """Models of many libraries, each small: a factory returns the model and its inputs, None for no call."""
 
+import importlib
+
 import torch
 from torch import nn
 
@@ -493,7 +495,9 @@ def sde():
             return 0.1 * torch.ones_like(y)
 
         def forward(self, y):
-            bm = torchsde.BrownianInterval(0.0, 1.0, size=y.shape, entropy=1)
+            bm = torchsde.BrownianInterval(
+                0.0, 1.0, size=y.shape, entropy=1, levy_area_approximation="space-time"
+            )
             return torchsde.sdeint(self, y, torch.tensor([0.0, 1.0]), bm=bm, dt=0.1)
 
     return S().eval(), (torch.randn(3, 2),)
@@ -2809,7 +2813,7 @@ def _tv(name, make, *inputs):
 
 _I64 = torch.rand(1, 3, 64, 64)
 _tv("swin_v2", lambda t: t.models.swin_v2_t(), _I64)
-_tv("maxvit", lambda t: t.models.maxvit.MaxVit((64, 64), 8, [8, 8], [1, 1], 4, 2), _I64)
+_tv("maxvit", lambda t: t.models.maxvit.MaxVit((64, 64), 8, [8, 8], [1, 1], 4, 2, stochastic_depth_prob=0.0), _I64)
 _tv(
     "raft",
     lambda t: t.models.optical_flow.raft_small(),
@@ -2842,7 +2846,7 @@ _tv("fcn", lambda t: t.models.segmentation.fcn_resnet50(weights=None, weights_ba
 _tv("mvit", lambda t: t.models.video.mvit_v2_s(), torch.rand(1, 3, 16, 224, 224))
 _tv(
     "features",
-    lambda t: t.models.feature_extraction.create_feature_extractor(
+    lambda t: importlib.import_module("torchvision.models.feature_extraction").create_feature_extractor(
         t.models.resnet18(), ["layer1", "avgpool"]
     ),
     _I64,
@@ -2850,9 +2854,9 @@ _tv(
 _tv(
     "transforms",
     lambda t: nn.Sequential(
-        t.transforms.v2.Resize(32),
-        t.transforms.v2.RandomHorizontalFlip(1.0),
-        t.transforms.v2.Normalize([0.5] * 3, [0.5] * 3),
+        (v2 := importlib.import_module("torchvision.transforms.v2")).Resize(32),
+        v2.RandomHorizontalFlip(1.0),
+        v2.Normalize([0.5] * 3, [0.5] * 3),
     ),
     _I64,
 )
@@ -2974,7 +2978,7 @@ _hf_many(
         "rwkv": (
             "RwkvConfig",
             "RwkvForCausalLM",
-            {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 1},
+            {"vocab_size": 64, "hidden_size": 16, "num_hidden_layers": 2},
             _ids,
         ),
         "longformer": ("LongformerConfig", "LongformerModel", {**_SMALL, "attention_window": 4}, _ids),
@@ -3166,7 +3170,7 @@ def hf_llava():
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     c = LlavaConfig(
-        CLIPVisionConfig(
+        vision_config=CLIPVisionConfig(
             hidden_size=16,
             intermediate_size=16,
             num_hidden_layers=2,
@@ -3174,7 +3178,7 @@ def hf_llava():
             image_size=32,
             patch_size=16,
         ),
-        LlamaConfig(**_GQA),
+        text_config=LlamaConfig(**_GQA),
         image_token_index=5,
     )
     return LlavaForConditionalGeneration(c).eval(), {
@@ -3192,7 +3196,10 @@ def hf_processor():
             super().__init__()
             self.p = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
             self.m = CLIPModel(
-                CLIPConfig(CLIPTextConfig(**_SMALL), CLIPVisionConfig(**_SMALL, image_size=32, patch_size=16))
+                CLIPConfig(
+                    text_config=CLIPTextConfig(**_SMALL),
+                    vision_config=CLIPVisionConfig(**_SMALL, image_size=32, patch_size=16),
+                )
             )
 
         def forward(self, image, ids):

@@ -99,7 +99,7 @@ def _pack(name: str, folder: Path) -> dict[str, Any]:
         model, inputs = FACTORIES[name][0]()
         if inputs is not None:
             outputs = selftest.run(model, copy.deepcopy(inputs))
-            torch.save([t.detach().clone() for t in _tensors(outputs, [])], folder / f"{name}.expected")
+            torch.save([_plain(t).clone() for t in _tensors(outputs, [])], folder / f"{name}.expected")
     except Exception as error:  # noqa: BLE001  of any library
         traceback.print_exc()
         return {"error": f"the factory fails: {type(error).__name__}: {error}".splitlines()[0]}
@@ -137,10 +137,17 @@ def _load(name: str, folder: Path) -> dict[str, Any]:
                 inputs = case._unpickle(entry.test)["inputs"]
                 actual = _tensors(selftest.run(case.load(), inputs), [])
                 expected = torch.load(folder / f"{name}.expected")
-                if list(selftest.find_differences(expected, [t.detach() for t in actual])):
+                if list(selftest.find_differences(expected, [_plain(t) for t in actual])):
                     facts["check"] += "; differs from the live model"
     facts["warned"] = sorted({f"{w.category.__name__}: {w.message}"[:200] for w in warned})
     return facts
+
+
+def _plain(tensor: Any) -> Any:
+    """Return the values of a tensor whose class cannot be imported where the case is loaded."""
+    import torch
+
+    return tensor.detach().as_subclass(torch.Tensor)
 
 
 def _tensors(value: Any, seen: list[Any]) -> list[Any]:
