@@ -14,6 +14,7 @@ __all__ = [
     "PlainTensor",
     "RecordName",
     "ancestors",
+    "is_module_name",
     "module_name",
     "original_name",
     "record_name",
@@ -62,16 +63,28 @@ class PlainTensor(NamedTuple):
     requires_grad: bool
 
 
+def is_module_name(text: str) -> bool:
+    """Tell whether *text* is a dotted module name, whose parts may begin with a digit.
+
+    No statement can name such a part, but a relative import leads to it: transformers loads code that comes
+    with weights into a package named by its hash.
+
+    >>> [is_module_name(text) for text in ("torchvision.models", "dynamic.5ad9.net", "<string>", "")]
+    [True, True, False, False]
+    """
+    return all(f"_{part}".isidentifier() and part for part in text.split("."))
+
+
 def module_name(text: str) -> ModuleName:
     """Check that *text* is a dotted module name.
 
     Raises:
-        ValueError: if it is empty or has an empty or non-identifier part.
+        ValueError: if it is empty or has a part that cannot be one.
 
     >>> module_name("torchvision.models")
     'torchvision.models'
     """
-    if not text or not all(part.isidentifier() for part in text.split(".")):
+    if not is_module_name(text):
         raise ValueError(f"not a module name: {text!r}")
     return ModuleName(text)
 

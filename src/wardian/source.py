@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from wardian.collector import collector_paused
 from wardian.graph import Import, ImportContext
-from wardian.names import ModuleName
+from wardian.names import ModuleName, is_module_name
 
 __all__ = [
     "SourceFacts",
@@ -691,11 +691,11 @@ class _Scanner:
         return _resolve(name, level, self.package)
 
     def edge(self, name: str, line: int, context: ImportContext) -> None:
-        if _is_module_name(name):
+        if is_module_name(name):
             self.imports[Import(self.module, ModuleName(name), line, context, self.file)] = None
 
     def candidate(self, name: str, line: int, context: ImportContext) -> None:
-        if _is_module_name(name):
+        if is_module_name(name):
             self.candidates[Import(self.module, ModuleName(name), line, context, self.file)] = None
 
 
@@ -708,10 +708,6 @@ def _resolve(name: str, level: int, package: str) -> str | None:
         return None
     base = ".".join(parts[: len(parts) - level + 1])
     return f"{base}.{name}" if name else base
-
-
-def _is_module_name(text: str) -> bool:
-    return all(part.isidentifier() for part in text.split("."))
 
 
 def _argument(node: ast.Call, position: int, keyword: str) -> ast.expr | None:

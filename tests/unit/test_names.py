@@ -41,7 +41,7 @@ def test_a_record_name_is_refused(text: str) -> None:
         record_name(text)
 
 
-@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a-b", "1a", "a b", "a/b"])
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a-b", "1-", "a b", "a/b", "<a>"])
 def test_a_module_name_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a module name"):
         module_name(text)

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wardian.environment import Distributions, ModuleKind, find_module
-from wardian.names import LIVE_PREFIX, ModuleName, original_name
+from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name
 
 __all__ = [
     "CAPTURED",
     "find_path_in",
+    "import_as",
     "importable",
     "is_importable",
     "look_up",
@@ -58,7 +59,7 @@ def is_importable(module: str | None) -> bool:
     """Tell whether an import in another process finds the very module that is loaded under this name."""
     if not module or module in ("__main__", "__mp_main__") or module not in sys.modules:
         return False
-    if not all(part.isidentifier() for part in module.split(".")):  # `<run_path>`, of runpy
+    if not is_module_name(module):  # `<run_path>`, of runpy
         return False
     original = original_name(module)
     if original.partition(".")[0].rstrip("_0123456789") == CAPTURED and original != module:
@@ -88,6 +89,21 @@ def importable(obj: Any) -> tuple[str, str] | None:
         pass
     path = find_path_in(vars(sys.modules[module]), obj)
     return None if path is None else (module, path)
+
+
+def import_as(module: str, name: str, member: str | None = None) -> str:
+    """Return the statement that binds *name* to a module, or to a member of it.
+
+    >>> import_as("lib.net", "home")
+    'import lib.net as home'
+    >>> import_as("dynamic.5ad9.net", "Net", "Net")
+    "Net = __import__('importlib').import_module('dynamic.5ad9.net').Net"
+    """
+    if not all(part.isidentifier() for part in module.split(".")):  # which no statement can name
+        found = f"{name} = __import__('importlib').import_module({module!r})"
+        return found if member is None else f"{found}.{member}"
+    what = f"import {module}" if member is None else f"from {module} import {member}"
+    return what if name == (member or module) else f"{what} as {name}"
 
 
 def find_path_in(namespace: Mapping[str, Any], obj: Any) -> str | None:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wardian.capture.homes import find_path_in, importable, is_importable, look_up
+from wardian.capture.homes import find_path_in, import_as, importable, is_importable, look_up
 from wardian.capture.registrations import Registration, find_call, find_registration, find_setting
 from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
@@ -421,9 +421,7 @@ class Namespace:
                 if bound == name and target is module:
                     lines.append(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
                     order, place = binding.order, (binding.text.file, binding.node.lineno)
-        lines = lines or [f"import {module.__name__} as {name}"]
-        if lines == [f"import {name} as {name}"]:
-            lines = [f"import {name}"]
+        lines = lines or [import_as(module.__name__, name)]
         pieces = tuple(Piece(f"{line}\n", *place) for line in dict.fromkeys(lines))
         return _Definition(0, order, pieces, _NOTHING)
 
@@ -449,7 +447,7 @@ class Namespace:
 
     def _from(self, name: str, module: str, path: str, binding: Binding | None) -> _Definition:
         first, _, rest = path.partition(".")
-        line = f"from {module} import {first}" + ("" if first == name and not rest else f" as {name}")
+        line = import_as(module, name, first)
         source = f"{line}\n" + (f"{name} = {name}.{rest}\n" if rest else "")
         if binding is None:
             return _Definition(0, (0, 0, 0), (Piece(source, "", 0),), _NOTHING)

@@ -29,6 +29,7 @@ from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
     find_path_in,
+    import_as,
     importable,
     is_importable,
     look_up,
@@ -876,7 +877,7 @@ class Capture:
     def _home_module(self, home: _Home) -> CapturedModule:
         head = [
             Piece("from __future__ import annotations\n", "", 0),
-            Piece(f"import {home.name} as home\n", "", 0),
+            Piece(f"{import_as(home.name, 'home')}\n", "", 0),
             Piece(f"from {self.package} import factory as captured_factory\n", "", 0),
         ]
         pieces = [home.factories[name] for name in sorted(home.factories)]
