@@ -81,8 +81,9 @@ def run_in_clean_process(work: str, request: dict[str, Any]) -> dict[str, Any]:
         raise ChildError("sys.executable is empty, so no clean process can be started", "")
     with tempfile.TemporaryDirectory(prefix="wardian-") as folder:
         question, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log.txt"))
-        # '' means the current folder; the child has the same one, but its own '' would be gone after a chdir.
-        path = [os.path.abspath(entry) if entry == "" else entry for entry in sys.path]
+        # The child begins in the same folder, but what is relative to it would be lost after a chdir. Entries
+        # that name no place are for a hook: __editable__.mylib-1.0.finder.__path_hook__
+        path = [os.path.abspath(entry) if os.path.exists(entry or ".") else entry for entry in sys.path]
         # A ZIP archive is unpacked: what is read in it is seen, and packed, as files are.
         path = [unpacked(entry) for entry in path]
         own = str(Path(__file__).parents[1])

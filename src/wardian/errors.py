@@ -217,8 +217,18 @@ class EnvironmentMismatchError(WardianError, ImportError):
 
     problems: tuple[Problem, ...]
 
+    @property
+    def command(self) -> str:
+        """One command that installs all that can be installed; empty if nothing can."""
+        wanted = [p.fix.removeprefix(_PIP) for p in self.problems if p.fix.startswith(_PIP)]
+        return _PIP + " ".join(wanted) if wanted else ""
+
     def __str__(self) -> str:
-        return f"{self.message}; {_listing(self.problems)}"
+        text = f"{self.message}; {_listing(self.problems)}"
+        return f"{text}\nall at once: {self.command}" if self.command.count(" ") > 2 else text
+
+
+_PIP = "pip install "
 
 
 class ModuleNotInCaseError(WardianError, ModuleNotFoundError):

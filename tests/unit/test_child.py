@@ -47,6 +47,17 @@ def test_the_child_has_the_path_of_its_parent_and_nothing_loaded(work: Path) -> 
     assert answer["loaded"] is False
 
 
+def test_relative_entries_of_the_path_lead_to_the_same_folders_wherever_the_child_goes(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(work)
+    (work / "beds").mkdir()
+    hook = "__editable__.mylib-1.0.finder.__path_hook__"
+    monkeypatch.setattr(sys, "path", ["beds", "", hook, *sys.path])
+    answer = run_in_clean_process("gardening.work.report", {"argument": 0})
+    assert answer["path"][:3] == [str(work / "beds"), str(work), hook]
+
+
 def test_an_exception_comes_back_with_what_was_printed(work: Path) -> None:
     with importable(work), pytest.raises(ChildError) as caught:
         run_in_clean_process("gardening.work.fail", {})

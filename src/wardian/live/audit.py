@@ -2,18 +2,21 @@
 
 The rule, which docs/reference/environments.md explains: an extern distribution must be installed. A release
 of an older major version is refused. Any other release is accepted if it is the recorded one or newer within
-the same major version; otherwise it is accepted if it has every name that packed code imports from it. A
-soft extern that breaks the rule counts as not installed, and is no reason to refuse the case.
+the same major version; otherwise it is accepted if it has every name that packed code imports from it.
+Another distribution that provides the same modules takes its place. A soft extern that breaks the rule counts
+as not installed, and is no reason to refuse the case.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import sys
 
 from packaging.version import InvalidVersion, Version
 
+from wardian.environment import Distributions
 from wardian.errors import EnvironmentMismatchError, Problem
 from wardian.manifest import Extern, Manifest
 
@@ -30,7 +33,8 @@ def check_environment(manifest: Manifest, path: str) -> None:
     problems = [
         problem
         for extern in manifest.externs
-        if not extern.soft and (problem := find_problem(extern)) is not None
+        # torch.package lists what it met, needed or not; there is nothing to tell of that.
+        if not extern.soft and manifest.torch and (problem := find_problem(extern)) is not None
     ]
     if manifest.bytecode_only and manifest.python.tag != sys.implementation.cache_tag:
         names = manifest.bytecode_only
@@ -53,7 +57,7 @@ def check_environment(manifest: Manifest, path: str) -> None:
 def requirements(manifest: Manifest, *, soft: bool = False) -> tuple[str, ...]:
     """Return what the environment must have, as `wardian.requirements` says."""
     return tuple(
-        f"{extern.distribution}=={_public(extern.version)}"
+        _pinned(extern.distribution, extern.version)
         for extern in manifest.externs
         if extern.distribution is not None and extern.version is not None and (soft or not extern.soft)
     )
@@ -61,45 +65,114 @@ def requirements(manifest: Manifest, *, soft: bool = False) -> tuple[str, ...]:
 
 def find_problem(extern: Extern) -> Problem | None:
     """Return what is wrong with an extern in this environment, None if it fits."""
-    name = extern.distribution
-    if name is None or extern.version is None:
-        return None
+    name, version = extern.distribution, extern.version
     module = extern.modules[0] if extern.modules else None
+    if name is None or version is None:
+        lost = [name for name in _roots(extern) if not _is_there(name)]
+        return _nowhere(lost) if lost else None
+    label = name
     try:
-        installed = importlib.metadata.version(name)
+        installed: str | None = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Problem(f"{name} is not installed", f"pip install {name}=={_public(extern.version)}", module)
-    fix = f'pip install "{name}>={_public(extern.version)}"'
+        if not extern.modules or not all(map(_is_there, _roots(extern))):
+            return Problem(f"{name} is not installed", _install(_pinned(name, version)), module)
+        # Of one library there may be builds under several names: opencv-python and opencv-python-headless.
+        label, installed = _provider_of(_roots(extern)[0])
+    fix = _install(_compatible(name, version))
+    have, packed = _parsed(installed), _parsed(version)
+    if have is not None and packed is not None:
+        if have.release[:1] < packed.release[:1] or have.epoch < packed.epoch:
+            what = (
+                f"{label} {installed} is too old, the case was packed with {_release(name, label, version)}"
+            )
+            return Problem(what, fix, module)
+        if have.release[:1] == packed.release[:1] and have >= packed:
+            return None
+    elif installed is not None and packed is not None:
+        return None  # by PEP 440 it is none; there is nothing to compare
+    broken: dict[str, str] = {}
+    missing = [dotted for dotted in extern.names if not _exists(dotted, broken)]
+    if not missing:
+        return None
+    listing = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+    what = f"{label} {installed or ''}".rstrip() + f" lacks {listing}"
+    if broken:
+        what += f" ({'; '.join(f'{name} cannot be imported: {why}' for name, why in broken.items())})"
+    return Problem(f"{what}; the case was packed with {_release(name, label, version)}", fix, module)
+
+
+def _nowhere(names: list[str]) -> Problem:
+    listing, it, is_ = (
+        (", ".join(names), "it", "is") if len(names) == 1 else (", ".join(names), "them", "are")
+    )
+    return Problem(
+        f"{listing} {is_} not here, and no distribution that could be installed had {it} when the case was"
+        " packed",
+        f"put {it} into a folder of sys.path, or pack without the rule that leaves {it} outside",
+        names[0],
+    )
+
+
+def _release(name: str, label: str, version: str) -> str:
+    return version if label == name else f"{name} {version}"
+
+
+def _roots(extern: Extern) -> list[str]:
+    return sorted({module.partition(".")[0] for module in extern.modules})
+
+
+def _is_there(root: str) -> bool:
     try:
-        have, packed = Version(installed), Version(extern.version)
+        return importlib.util.find_spec(root) is not None
+    except (ImportError, ValueError):  # ValueError: a module without a spec
+        return root in sys.modules
+
+
+def _provider_of(root: str) -> tuple[str, str | None]:
+    """Return the name and version of the distribution that provides a top-level name, if one does."""
+    found = Distributions.current().providing(root)
+    return (found[0].name, found[0].version) if found else (root, None)
+
+
+def _parsed(version: str | None) -> Version | None:
+    """Return a version without its local part, which says nothing about what is in it; None if it is none."""
+    try:
+        return Version(Version(version or "").public)
     except InvalidVersion:
         return None
-    if have.release[:1] < packed.release[:1] or have.epoch < packed.epoch:
-        return Problem(
-            f"{name} {installed} is too old, the case was packed with {extern.version}", fix, module
-        )
-    if have.release[:1] == packed.release[:1] and have.release >= packed.release:
-        return None
-    missing = [dotted for dotted in extern.names if not _exists(dotted)]
-    if missing:
-        listing = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        return Problem(
-            f"{name} {installed} lacks {listing}; the case was packed with {extern.version}", fix, module
-        )
-    return None
 
 
-def _public(version: str) -> str:
-    # A local version (2.13.0+cpu) is not on any index.
-    return version.partition("+")[0]
+def _pinned(name: str, version: str) -> str:
+    # A local version (2.13.0+cpu) is not on any index; what PEP 440 does not know has an operator of its own.
+    parsed = _parsed(version)
+    return f"{name}==={version}" if parsed is None else f"{name}=={version.partition('+')[0]}"
 
 
-def _exists(dotted: str) -> bool:
+def _compatible(name: str, version: str) -> str:
+    """Return the requirement of a release that fits whatever names it has."""
+    parsed = _parsed(version)
+    if parsed is None:
+        return _pinned(name, version)
+    epoch = f"{parsed.epoch}!" if parsed.epoch else ""
+    return f"{name}>={version.partition('+')[0]},<{epoch}{parsed.release[0] + 1}"
+
+
+def _install(*requirements: str) -> str:
+    # Without quotes a shell takes < and > for files.
+    return "pip install " + " ".join(f'"{r}"' if any(c in r for c in "<>! ") else r for r in requirements)
+
+
+def _exists(dotted: str, broken: dict[str, str]) -> bool:
+    """Tell whether a module has a name; note in *broken* what goes wrong when the module is imported."""
     module, _, attribute = dotted.rpartition(".")
+    if module in broken:
+        return False
     try:
         found = importlib.import_module(module)
         if not hasattr(found, attribute):
             importlib.import_module(dotted)
-    except ImportError:
+    except Exception as error:  # noqa: BLE001  whatever an installed library raises when it is imported
+        if not isinstance(error, ModuleNotFoundError) or not f"{dotted}.".startswith(f"{error.name}."):
+            broken[module] = f"{type(error).__name__}: {error}"
         return False
     return True

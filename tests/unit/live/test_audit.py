@@ -1,0 +1,158 @@
+"""What a case needs and what is installed: small distributions in a folder on `sys.path`."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import wardian
+from tests.support import importable, write_case, write_tree
+from wardian.errors import EnvironmentMismatchError
+from wardian.manifest import Extern
+
+SOURCES = """
+--- meadow.py
+raise SystemExit("packed code ran")
+"""
+
+LACKS = "compost 3.0 lacks compost.turn"
+PACKED = "; the case was packed with 2.1"
+
+
+def install(folder: Path, name: str, version: str | None, sources: Mapping[str, str]) -> None:
+    """Write a distribution as an installer leaves it."""
+    lines = [f"{path},," for path in sources]
+    header = f"Version: {version}\n" if version is not None else ""
+    info = f"{name.replace(chr(45), chr(95))}-{version or '0'}.dist-info"
+    files = {**sources, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\n{header}"}
+    write_tree(folder, "".join(f"--- {path}\n{text}\n" for path, text in files.items()))
+    (folder / info / "RECORD").write_text("\n".join(lines))
+
+
+def compost(version: str, names: tuple[str, ...] = ("compost.turn",)) -> Extern:
+    return Extern(distribution="compost", version=version, modules=("compost",), names=names, soft=False)
+
+
+def problems_of(case: Path, site: Path) -> EnvironmentMismatchError | None:
+    """Open a case where the distributions of *site* are installed."""
+    with importable(site):
+        try:
+            wardian.open(case).close()
+        except EnvironmentMismatchError as error:
+            return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("packed", "installed", "source", "told"),
+    [
+        ("2.1", "2.1", "", None),
+        ("2.1+cpu", "2.1+cu130", "", None),
+        ("2.1", "2.2.post1", "", None),
+        ("2.1", "2.1rc1", "turn = 1", None),
+        ("2.1", "2.1rc1", "", "compost 2.1rc1 lacks compost.turn; the case was packed with 2.1"),
+        ("2.1", "2.0", "turn = 1", None),
+        ("2.1", "2.0", "", "compost 2.0 lacks compost.turn; the case was packed with 2.1"),
+        ("2.1", "3.0", "turn = 1", None),
+        ("2.1", "3.0", "", "compost 3.0 lacks compost.turn; the case was packed with 2.1"),
+        ("2.1", "1.9", "turn = 1", "compost 1.9 is too old, the case was packed with 2.1"),
+        ("1!2.1", "2.1", "turn = 1", "compost 2.1 is too old, the case was packed with 1!2.1"),
+        ("2.1", "wild", "", None),
+        ("2.1", None, "turn = 1", None),
+        ("2.1", None, "", "compost lacks compost.turn; the case was packed with 2.1"),
+        ("wild", "2.0", "turn = 1", None),
+        (
+            "2.1",
+            "3.0",
+            "raise RuntimeError('ABI')",
+            f"{LACKS} (compost cannot be imported: RuntimeError: ABI){PACKED}",
+        ),
+        (
+            "2.1",
+            "3.0",
+            "import none_such",
+            f"{LACKS} (compost cannot be imported: ModuleNotFoundError: No module named 'none_such'){PACKED}",
+        ),
+    ],
+)
+def test_releases_that_fit(
+    tmp_path: Path, packed: str, installed: str | None, source: str, told: str | None
+) -> None:
+    install(tmp_path / "site", "compost", installed, {"compost.py": source})
+    case = write_case(tmp_path / "meadow.case", SOURCES, externs=(compost(packed),))
+    error = problems_of(case, tmp_path / "site")
+    assert (error and error.problems[0].what) == told
+
+
+def test_the_fix_is_a_command_that_gives_a_release_that_fits(tmp_path: Path) -> None:
+    externs = [
+        Extern(distribution=name, version=version, modules=(name,), names=(f"{name}.x",), soft=False)
+        for name, version in (("older", "2.1"), ("newer", "1!2.1+cpu"), ("odd", "wild"), ("gone", "4.0"))
+    ]
+    install(tmp_path / "site", "older", "1.0", {"older.py": ""})
+    install(tmp_path / "site", "newer", "1!3.0", {"newer.py": ""})
+    install(tmp_path / "site", "odd", "wilder", {"odd.py": ""})
+    case = write_case(tmp_path / "meadow.case", SOURCES, externs=tuple(externs))
+    error = problems_of(case, tmp_path / "site")
+    assert error is not None
+    error = pickle.loads(pickle.dumps(error))
+    assert [p.fix for p in error.problems] == [
+        'pip install "older>=2.1,<3"',
+        'pip install "newer>=1!2.1,<1!3"',
+        "pip install odd===wild",
+        "pip install gone==4.0",
+    ]
+    assert error.command == 'pip install "older>=2.1,<3" "newer>=1!2.1,<1!3" odd===wild gone==4.0'
+    assert str(error).endswith(f"all at once: {error.command}")
+    assert str(error).count("fix: ") == 4
+    for line in wardian.requirements(case):
+        assert str(Requirement(line)) == line
+
+
+def test_another_distribution_of_the_same_modules_takes_the_place(tmp_path: Path) -> None:
+    case = write_case(tmp_path / "meadow.case", SOURCES, externs=(compost("2.1"),))
+    install(tmp_path / "good", "compost-headless", "2.3", {"compost.py": ""})
+    assert problems_of(case, tmp_path / "good") is None
+    install(tmp_path / "old", "compost-headless", "1.3", {"compost.py": ""})
+    error = problems_of(case, tmp_path / "old")
+    assert error is not None
+    assert error.problems[0].what == ("compost-headless 1.3 is too old, the case was packed with compost 2.1")
+
+
+def test_a_copy_without_a_distribution_is_asked_for_the_names(tmp_path: Path) -> None:
+    case = write_case(tmp_path / "meadow.case", SOURCES, externs=(compost("2.1"),))
+    assert problems_of(case, write_tree(tmp_path / "good", "--- compost.py\nturn = 1")) is None
+    error = problems_of(case, write_tree(tmp_path / "bad", "--- compost.py\nburn = 1"))
+    assert error is not None
+    assert error.problems[0].what == f"compost lacks compost.turn{PACKED}"
+
+
+def test_what_no_distribution_had_is_looked_for(tmp_path: Path) -> None:
+    extern = Extern(distribution=None, version=None, modules=("shed.tools",), names=(), soft=False)
+    case = write_case(tmp_path / "meadow.case", SOURCES, externs=(extern, compost("2.1")))
+    error = problems_of(case, tmp_path)
+    assert error is not None
+    assert error.problems[0].what.startswith("shed is not here")
+    assert error.command == "pip install compost==2.1"
+    assert "all at once" not in str(error)
+    site = write_tree(tmp_path / "site", "--- shed/__init__.py\n")
+    install(site, "compost", "2.1", {"compost.py": ""})
+    assert problems_of(case, site) is None
+
+
+def test_nothing_of_torch_is_imported_to_tell(tmp_path: Path) -> None:
+    case = write_case(tmp_path / "meadow.case", SOURCES, externs=(compost("2.1"),))
+    script = (
+        "import sys, wardian\n"
+        "try:\n    wardian.open(sys.argv[1])\n"
+        "except wardian.EnvironmentMismatchError as error:\n    print(error.command, 'torch' in sys.modules)"
+    )
+    run = [sys.executable, "-c", script, str(case)]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert printed == "pip install compost==2.1 False\n"
