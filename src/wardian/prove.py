@@ -12,15 +12,18 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import Distributions, is_stdlib
-from wardian.errors import ProofError
+from wardian.errors import CheckError, ProofError
 from wardian.manifest import Manifest
 from wardian.names import ModuleName
+
+if TYPE_CHECKING:
+    from wardian.live.case import Case
 
 __all__ = ["prove", "prove_in_child"]
 
@@ -49,7 +52,8 @@ def prove(path: Path, manifest: Manifest) -> None:
         if error.facts.get("versions"):
             used = _required_with(used, manifest)
         raise ProofError(
-            f"the finished case does not work in a clean process: {error.summary}{_advice(error)}"
+            "the finished case does not work in a clean process: "
+            f"{error.summary.replace(f'{path}: ', '')}{_advice(error)}"
             f"\n\n{error.output}",
             output=error.output,
             used=used,
@@ -67,10 +71,18 @@ def _advice(error: ChildError) -> str:
         )
     if not error.summary.startswith("CheckError"):
         return ""
+    if error.facts.get("alike"):
+        return (
+            "\n  Within one process the result is always this one, in another process it is another one: the"
+            " order of a set, or hash() or id() of something decides; Python gives text another hash in each"
+            " process where PYTHONHASHSEED is not set."
+            "\n  fix: go through sorted(names) in place of a set, and use hashlib in place of hash()"
+        )
     return (
         "\n  Two runs with the same inputs and seeds gave different results, so that no self-test can pass."
-        "\n  fix: call model.eval(), draw from the generators of torch, numpy or random only, take the time"
-        " and other outside things as inputs, or pack without inputs"
+        "\n  fix: draw from torch.rand and its like, numpy.random or random, which are seeded before each"
+        " run, or from a torch.Generator that the object holds; take the time and other outside things as inputs;"
+        " or pack without inputs"
     )
 
 
@@ -151,10 +163,20 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
         used = used_externs(error) | _externs_named(error, case.manifest)
         versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in _chain(error))
         missing = {e.name.partition(".")[0] for e in _chain(error) if isinstance(e, ImportError) and e.name}
-        facts = {"used": sorted(used), "versions": versions, "missing": sorted(missing)}
+        alike = isinstance(error, CheckError) and _fails_alike(case, error)
+        facts = {"used": sorted(used), "versions": versions, "missing": sorted(missing), "alike": alike}
         error.child_facts = facts  # type: ignore[attr-defined]
         raise
     return {}
+
+
+def _fails_alike(case: Case, error: CheckError) -> bool:
+    """Tell whether the self-test gives the same once more: then the process decides what it gives."""
+    try:
+        case.check(exact=True)
+    except Exception as again:  # noqa: BLE001  whatever packed code raises
+        return str(again) == str(error)
+    return False
 
 
 def _externs_named(error: BaseException, manifest: Manifest) -> set[str]:

@@ -9,9 +9,11 @@ as not installed, and is no reason to refuse the case.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
+import platform
 import sys
 
 from packaging.version import InvalidVersion, Version
@@ -20,7 +22,7 @@ from wardian.environment import Distributions
 from wardian.errors import EnvironmentMismatchError, Problem
 from wardian.manifest import Extern, Manifest
 
-__all__ = ["check_environment", "find_problem", "requirements"]
+__all__ = ["check_environment", "find_problem", "packed_elsewhere", "requirements"]
 
 
 def check_environment(manifest: Manifest, path: str) -> None:
@@ -52,6 +54,24 @@ def check_environment(manifest: Manifest, path: str) -> None:
         raise EnvironmentMismatchError(
             f"{path} needs what this environment does not have", problems=tuple(problems), path=path
         )
+
+
+def packed_elsewhere(manifest: Manifest) -> str:
+    """Return what is not here as it was when the case was packed, as the end of a sentence."""
+    here = {
+        "Python": (manifest.python.version, platform.python_version()),
+        "the platform": (
+            f"{manifest.platform.system} {manifest.platform.machine}",
+            f"{platform.system()} {platform.machine()}",
+        ),
+    }
+    for extern in manifest.externs:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            if extern.distribution is not None and extern.version is not None:
+                installed = importlib.metadata.version(extern.distribution)
+                here[extern.distribution] = (extern.version, installed)
+    others = [f"{what} {now} (was {then})" for what, (then, now) in here.items() if then != now]
+    return f"; not as it was packed: {', '.join(others)}" if others else ""
 
 
 def requirements(manifest: Manifest, *, soft: bool = False) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from wardian.errors import (
     ModuleNotInCaseError,
 )
 from wardian.live.announcements import announced_path, find_held
-from wardian.live.audit import check_environment
+from wardian.live.audit import check_environment, packed_elsewhere
 from wardian.live.closed import open_again
 from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "CheckReport", "CheckResult", "find_root", "open_as"]
 
+_SHOWN = 20
+"""Differences of one output that are printed."""
+
 _reopened: list[Case] = []
 """Cases opened for an object that came from another process; held, as no `with` block does it."""
 _private: list[Root] = []
@@ -70,7 +73,9 @@ class CheckResult:
 
     def __str__(self) -> str:
         lines = [f"{self.entry}: {self.outcome}"]
-        lines += [f"  {d}{' (tolerated)' if d.tolerated else ''}" for d in self.differences]
+        lines += [f"  {d}{' (tolerated)' if d.tolerated else ''}" for d in self.differences[:_SHOWN]]
+        if len(self.differences) > _SHOWN:
+            lines.append(f"  and {len(self.differences) - _SHOWN} more")
         return "\n".join(lines)
 
 
@@ -351,13 +356,15 @@ class Case:
                 records=tuple(error.record for error in found),
             )
 
-    def check(self, name: str | None = None, *, exact: bool = False) -> CheckReport:
+    def check(self, name: str | None = None, *, exact: bool = False, map_location: Any = None) -> CheckReport:
         """Run the self-test of an entry point, or of all, and compare the outputs with the recorded ones.
 
         Args:
             name: The entry point; None means all.
             exact: Ask for the same bits. Without it a difference passes that another machine may show, half
                 of the digits of the dtype: `wardian.tensors.selftest.tolerance`.
+            map_location: Where tensors of the object and its inputs go, as for `torch.load`; outputs are
+                compared wherever they are.
 
         Returns:
             What was compared, with every difference; `print` it.
@@ -381,7 +388,7 @@ class Case:
             if entry.test is None:
                 results.append(CheckResult(entry.name, "no self-test", ()))
                 continue
-            obj, test = self._unpickle(entry.record), self._unpickle(entry.test)
+            obj, test = (self._unpickle(record, map_location) for record in (entry.record, entry.test))
             outputs = selftest.run(obj, test["inputs"])
             if entry.outputs:
                 found = tuple(selftest.find_differences(test["outputs"], outputs))
@@ -397,7 +404,8 @@ class Case:
                 raise CheckError(
                     f"{self._path}: the self-test of {result.entry!r} failed: "
                     + "; ".join(map(str, failed[:5]))
-                    + ("; ..." if len(failed) > 5 else ""),
+                    + (f"; and {len(failed) - 5} more" if len(failed) > 5 else "")
+                    + packed_elsewhere(self.root.manifest),
                     entry=result.entry,
                     difference=result.largest,
                 )

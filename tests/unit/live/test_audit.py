@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import pickle
+import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 import wardian
-from tests.support import importable, write_case, write_tree
+from tests.support import MANIFEST, importable, write_case, write_tree
 from wardian.errors import EnvironmentMismatchError
-from wardian.manifest import Extern
+from wardian.live.audit import packed_elsewhere
+from wardian.manifest import Extern, Platform
 
 SOURCES = """
 --- meadow.py
@@ -156,3 +159,21 @@ def test_nothing_of_torch_is_imported_to_tell(tmp_path: Path) -> None:
     run = [sys.executable, "-c", script, str(case)]
     printed = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert printed == "pip install compost==2.1 False\n"
+
+
+def test_what_is_not_as_it_was_packed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
+    same = replace(
+        MANIFEST,
+        python=replace(MANIFEST.python, version=here["python"]),
+        platform=Platform(system=here["system"], machine=here["machine"]),
+        externs=(compost("2.1"),),
+    )
+    install(tmp_path, "compost", "2.1", {"compost.py": ""})
+    with importable(tmp_path):
+        assert packed_elsewhere(same) == ""
+        other = replace(same, platform=Platform(system="Plan9", machine="vax"), externs=(compost("2.0+cpu"),))
+        assert packed_elsewhere(other) == (
+            f"; not as it was packed: the platform {here['system']} {here['machine']} (was Plan9 vax),"
+            " compost 2.1 (was 2.0+cpu)"
+        )
