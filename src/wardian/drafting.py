@@ -144,6 +144,22 @@ class Drafting:
             pickles[RecordName(self.entry.test)] = self._test.data
         return pickles
 
+    def held(self) -> Iterator[tuple[Any, str]]:
+        """Yield what is in the pickles, and what leads to it in the user's words."""
+        yield self._obj, self.entry.name
+        yield from self.capture.values()
+        if self._inputs is not None:
+            yield self._inputs, "inputs"
+            yield self._outputs, "outputs"
+
+    def find_line(self, record: str, line: int) -> str | None:
+        """Return the file and line of the user's that a line of a record was made from, as words."""
+        for name, module in self.capture.modules().items():
+            if record.removesuffix(".py").removesuffix("/__init__") == name.replace(".", "/"):
+                file, number = module.origins[line - 1] if line <= len(module.origins) else ("", 0)
+                return f"{file}, line {number}," if file else None
+        return None
+
     def held_files(self, read: Iterable[str]) -> list[str]:
         """Return the files that were read, and will be read again by a path that the object holds.
 

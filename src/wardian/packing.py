@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import time
@@ -151,9 +152,14 @@ def pack(
             *draft.doubts(),
             *map(_outside, draft.held_files(trace.evidence.files)),
             *find_credentials(
-                lambda: find_texts(obj, name),
-                draft.pickles()[RecordName(draft.entry.record)],
-                [*_own_files(the_plan), *((f"resource {key}", data) for key, data in extra.items())],
+                lambda: itertools.chain.from_iterable(find_texts(*found) for found in draft.held()),
+                b"".join(draft.pickles().values()),
+                [
+                    *_own_files(the_plan),
+                    *((f"resource {key}", data) for key, data in extra.items()),
+                    *((f"metadata {key}", f"{key}: {value}".encode()) for key, value in notes.items()),
+                ],
+                draft.find_line,
             ),
         ]
         for warning in warned:

@@ -81,8 +81,8 @@ def _advice(error: ChildError) -> str:
     return (
         "\n  Two runs with the same inputs and seeds gave different results, so that no self-test can pass."
         "\n  fix: draw from torch.rand and its like, numpy.random or random, which are seeded before each"
-        " run, or from a torch.Generator that the object holds; take the time and other outside things as inputs;"
-        " or pack without inputs"
+        " run, or from a torch.Generator that the object holds; take the time and other outside things as"
+        " inputs; or pack without inputs"
     )
 
 

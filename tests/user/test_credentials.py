@@ -17,6 +17,7 @@ from tests.support import importable, run_python, write_tree
 AWS = "AKIA" + "Q3EGRIWNVH4ZLX5T"
 GITHUB = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" * 2
 HUGGING = "hf_" + "QwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUi"
+STRIPE = "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"
 PRIVATE = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow"
 RANDOM = "f3a9c07b51e84d26" + "9b1d"
 
@@ -71,10 +72,18 @@ def test_files_that_are_packed_are_told(tmp_path: Path) -> None:
     """
     with importable(write_tree(tmp_path / "sources", tree)) as load:
         told = _told(
-            load("vault").Net(1, 1), tmp_path / "vault.case", resources={"id_rsa": PRIVATE, "README": "hello"}
+            load("vault").Net(1, 1),
+            tmp_path / "vault.case",
+            resources={"id_rsa": PRIVATE, "README": "hello"},
+            metadata={"hub": HUGGING, "note": "hello"},
         )
     places = sorted(sentence.partition(" holds what looks like ")[0] for sentence in told)
-    assert places == ["resource id_rsa", "vault/__init__.py", "vault/deploy.json"]
+    assert places == [
+        "metadata hub",
+        "resource id_rsa, line 1,",
+        "vault/__init__.py, line 2,",
+        "vault/deploy.json, line 1,",
+    ]
 
 
 def test_a_warning_that_is_an_error_leaves_the_old_file(tmp_path: Path) -> None:
@@ -96,6 +105,10 @@ def test_a_warning_that_is_an_error_leaves_the_old_file(tmp_path: Path) -> None:
         {"tokenizer_file": "/models/bert-base-uncased-v2/tokenizer.json"},
         {"revision_token": 12345678901234567890},
         {"secret": torch.ones(2)},
+        {"token": "vit_large_patch14_clip_224.openai_ft_in12k_in1k"},
+        {"secret": "torch.nn.Conv2d_v3_block1"},
+        {"cls_token": "ACGTACGTACGTACGT0123"},
+        {"note": "sk-learn-is-a-very-nice-library-for-machine-learning-tasks"},
         {"hash": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
     ],
 )
@@ -108,10 +121,11 @@ def test_what_a_script_defines_is_looked_at(tmp_path: Path) -> None:
     import torch, warnings, wardian
 
     TOKEN = "{GITHUB}"
+    SETTINGS = {{"stripe": ["{STRIPE}"]}}
 
     class Net(torch.nn.Module):
         def forward(self, x):
-            return x + len(TOKEN)
+            return x + len(TOKEN) + len(SETTINGS)
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -120,5 +134,12 @@ def test_what_a_script_defines_is_looked_at(tmp_path: Path) -> None:
     """
     (tmp_path / "train.py").write_text(textwrap.dedent(script))
     printed = run_python("import runpy\nrunpy.run_path('train.py', run_name='__main__')", folder=tmp_path)
-    assert "captured/main.py holds what looks like a GitHub token" in printed
+    assert "train.py, line 4, holds what looks like a GitHub token" in printed
+    assert "__main__.SETTINGS['stripe'][0] looks like a Stripe key" in printed
     assert GITHUB not in printed
+    assert STRIPE not in printed
+
+
+def test_inputs_are_looked_at(tmp_path: Path) -> None:
+    told = _told(nn.Identity(), tmp_path / "vault.case", inputs=({"id": AWS},))
+    assert [sentence.partition(" looks like ")[0] for sentence in told] == ["inputs[0]['id']"]

@@ -778,6 +778,12 @@ class Capture:
         attributes = tuple(self._attributes.values())
         return Values(tuple(values), obj, attributes) if values or attributes else obj
 
+    def values(self) -> Iterator[tuple[Any, str]]:
+        """Yield the globals that are taken by value, and their names."""
+        for namespace in self._namespaces.values():
+            for name, value in namespace.values.items():
+                yield value, f"{original_name(namespace.name)}.{name}"
+
     def begin(self, beforehand: tuple[Any, ...]) -> None:
         """Say that the next pickle is loaded first.
 

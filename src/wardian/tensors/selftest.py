@@ -194,7 +194,8 @@ _VALUES = (NoneType, bool, int, str, bytes, bytearray, range, slice, set, frozen
 def _has_identities(values: AbstractSet[Any]) -> bool:
     """Tell whether something in a set equals only itself, so that a copy of the set is another one."""
     own = (object.__hash__, torch.Tensor.__hash__)
-    return any(type(value).__hash__ in own and not isinstance(value, _ONLY_ONES) for value in values)
+    found = (value for value in values if type(value).__hash__ in own)  # type: ignore[comparison-overlap]
+    return any(not isinstance(value, _ONLY_ONES) for value in found)
 
 
 _ONLY_ONES = (torch.dtype, torch.layout, torch.memory_format, BuiltinFunctionType, FunctionType)
@@ -223,7 +224,7 @@ def _compare_states(expected: Any, actual: Any, where: str, above: set[int]) -> 
     elif isinstance(expected, MethodType):  # equal are only those of one object
         yield from _compare(expected.__func__, actual.__func__, where, above)
         yield from _compare(expected.__self__, actual.__self__, f"{where}.__self__", above)
-    elif type(expected).__eq__ is not object.__eq__:
+    elif type(expected).__eq__ is not object.__eq__:  # type: ignore[comparison-overlap]
         if _are_equal(expected, actual) is False:
             yield _other(where, _unlike(expected, actual))
     else:
