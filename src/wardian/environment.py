@@ -98,6 +98,8 @@ class PackedOrigin:
     """Top-level names that were not there when it was made."""
     materialised: tuple[str, ...]
     """Top-level names whose files code looked at when it was made."""
+    lacking: tuple[tuple[str | None, str | None, tuple[str, ...], tuple[str, ...]], ...] = ()
+    """What is missing here and may be: distribution, version, modules and names of each."""
 
     def original(self, name: str) -> ModuleName | None:
         """Return the own name of a module by its full name; None if it is not one of this case."""

@@ -104,3 +104,6 @@ class Trace:
     """Top-level names whose files code looked at when the cases were made that the object comes from."""
     captured: Mapping[ModuleName, str]
     """Sources of modules that have no file, or are not what it holds."""
+    lacking: tuple[tuple[str | None, str | None, tuple[str, ...], tuple[str, ...]], ...] = ()
+    """What open cases that parts of the object were loaded from may do without, and what is not here:
+    distribution, version, modules and names of each."""

@@ -10,6 +10,7 @@ from typing import NamedTuple, NewType
 __all__ = [
     "GlobalRef",
     "LIVE_PREFIX",
+    "LOGGING_LIBRARIES",
     "ModuleName",
     "PlainTensor",
     "RecordName",
@@ -26,6 +27,24 @@ ModuleName = NewType("ModuleName", str)
 
 RecordName = NewType("RecordName", str)
 """A relative POSIX path that has passed `record_name` (docs/format.md, 1.4)."""
+
+LOGGING_LIBRARIES = frozenset(
+    {
+        *(
+            "aim",
+            "clearml",
+            "comet_ml",
+            "dvclive",
+            "mlflow",
+            "neptune",
+            "swanlab",
+            "tensorboard",
+            "tensorboardX",
+        ),
+        *("trackio", "wandb"),
+    }
+)
+"""Top-level names of libraries that only note what a training does: no object needs one to compute."""
 
 _MAX_RECORD_NAME = 1024
 _USUAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", re.ASCII)

@@ -246,12 +246,14 @@ def _write_and_prove(
             break
         except ProofError as error:
             failures += 1
+            guess = error.used if failures < _GUESSES else None
             externs = with_missing(the_plan, manifest.externs, error.missing)
+            if externs == manifest.externs:
+                externs = with_hard(externs, guess or None)
+            if externs == manifest.externs:
+                externs = with_hard(externs, None)
             if externs != manifest.externs:
                 manifest = replace(manifest, externs=externs)
-            elif any(extern.soft for extern in manifest.externs):
-                guess = error.used if failures < _GUESSES else None
-                manifest = replace(manifest, externs=with_hard(manifest.externs, guess or None))
             elif manifest.deferred:
                 manifest = replace(manifest, deferred=())
             else:

@@ -17,7 +17,7 @@ from wardian.errors import PlanError, Problem
 from wardian.facts import Trace
 from wardian.graph import ImportContext
 from wardian.manifest import Extern, PackedDistribution
-from wardian.names import ModuleName, RecordName, record_name, top_level
+from wardian.names import LOGGING_LIBRARIES, ModuleName, RecordName, ancestors, record_name, top_level
 from wardian.policy import Action, Policy
 
 __all__ = ["find_homeless", "make_plan", "with_hard", "with_missing"]
@@ -37,7 +37,8 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
         PlanError: if a module that is needed is denied or cannot be packed. `problems` lists all of them,
             each with the chain of imports that leads there and a rule that settles it.
     """
-    externs = _extern_distributions(trace)
+    trace = _without_logging(trace, policy)
+    externs = _extern_distributions(trace, policy)
     decisions: list[Decision] = []
     problems: list[Problem] = []
 
@@ -109,9 +110,59 @@ def find_homeless(plan: Plan, externs: Iterable[Extern]) -> list[Problem]:
     ]
 
 
-def _extern_distributions(trace: Trace) -> dict[str, str]:
+def _without_logging(trace: Trace, policy: Policy) -> Trace:
+    """Return the trace without the modules that only logging libraries import."""
+    logging = {
+        name
+        for name, facts in trace.modules.items()
+        if top_level(name) in LOGGING_LIBRARIES
+        and facts.distribution is not None
+        and not _is_interned(name, policy)
+    }
+    if not logging:
+        return trace
+    kept = _reached(trace, [ModuleName(trace.entry)], logging)
+    dropped = _reached(trace, logging, set()) - kept - logging
+    # What no import shows stays, as does what it imports.
+    others = trace.needed - dropped - logging
+    dropped -= _reached(trace, others, logging)
+    return replace(
+        trace,
+        modules={name: facts for name, facts in trace.modules.items() if name not in dropped},
+        needed=trace.needed - dropped,
+        evidence=replace(trace.evidence, absent=tuple(n for n in trace.evidence.absent if n not in dropped)),
+    )
+
+
+def _is_interned(name: ModuleName, policy: Policy) -> bool:
+    rule = policy.rule_for(name)
+    return rule is not None and rule.action is Action.INTERN
+
+
+def _reached(trace: Trace, begin: Iterable[ModuleName], past: Container[ModuleName]) -> set[ModuleName]:
+    """Return the modules that imports lead to, packages above them included, but not past some."""
+    found: set[ModuleName] = set()
+    queue = list(begin)
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += ancestors(name)
+            if name not in past:
+                queue += [edge.imported for edge in trace.graph.find_imports_by(name)]
+    return found
+
+
+def _extern_distributions(trace: Trace, policy: Policy) -> dict[str, str]:
     """Return the distributions that stay outside by themselves, with the reason."""
     reasons: dict[str, str] = {}
+    loggers = {
+        name
+        for name, facts in trace.distributions.items()
+        if any(
+            not _is_interned(ModuleName(root), policy) for root in LOGGING_LIBRARIES.intersection(facts.roots)
+        )
+    }
     for name, facts in trace.distributions.items():
         if facts.required_by_torch:
             if name == "torch":
@@ -120,6 +171,10 @@ def _extern_distributions(trace: Trace) -> dict[str, str]:
                 reasons[name] = "PyTorch requires it, so it is there wherever PyTorch is"
             else:
                 reasons[name] = "PyTorch requires it on some platforms"
+        elif name in loggers:
+            reasons[name] = (
+                "it logs, which no object needs to compute: where it is missing, nothing is logged"
+            )
         elif facts.compiled:
             reasons[name] = f"{facts.compiled[0]} is compiled, and so tied to a platform"
     # What an extern imports comes from the environment; packed code must see the same copy.
@@ -134,7 +189,7 @@ def _extern_distributions(trace: Trace) -> dict[str, str]:
     while changed:
         changed = False
         for importer, imported in sorted(edges):
-            if importer in reasons and imported not in reasons:
+            if importer in reasons and imported not in reasons and importer not in loggers:
                 reasons[imported] = (
                     f"{importer}, which is outside, imports it, and a distribution has one origin"
                 )
@@ -223,6 +278,14 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         )
     )
     externs, indirect = _externs(trace, decisions, interned)
+    # A case that is packed again where something is missing does without it as before.
+    lacking = [
+        Extern(distribution=name, version=version, modules=found, names=names, soft=True)
+        for name, version, found, names in trace.lacking
+        if name not in {extern.distribution for extern in externs}
+    ]
+    externs = tuple(sorted((*externs, *lacking), key=lambda extern: extern.distribution or ""))
+    missing = {module.partition(".")[0] for extern in lacking for module in extern.modules}
     return Plan(
         entry=trace.entry,
         decisions=tuple(sorted(decisions)),
@@ -230,7 +293,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         distributions=tuple(sorted(distributions, key=lambda d: d.name)),
         externs=externs,
         indirect=indirect,
-        absent=tuple(name for name in trace.evidence.absent if name not in first_party_roots),
+        absent=tuple(n for n in trace.evidence.absent if n not in first_party_roots | missing),
         mocks=mocks,
         deferrable=_deferrable(trace, needed),
         materialised=_materialised(trace, files),
@@ -327,6 +390,8 @@ def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> b
     if distribution == "torch" or (found is not None and found.with_every_torch):
         return False
     tops = {module.partition(".")[0] for module in modules}
+    if tops <= LOGGING_LIBRARIES:
+        return True
     pickled = {ref.module.partition(".")[0] for ref in trace.globals}
     used = trace.evidence.used
     if used is None or not tops.isdisjoint(pickled):
@@ -340,7 +405,8 @@ def with_hard(externs: tuple[Extern, ...], used: Container[str] | None) -> tuple
     """Return *externs*, of which none is soft that has a top-level name in *used*; None means all."""
     return tuple(
         replace(extern, soft=False)
-        if used is None or any(module.partition(".")[0] in used for module in extern.modules)
+        if (used is None or any(module.partition(".")[0] in used for module in extern.modules))
+        and not {module.partition(".")[0] for module in extern.modules} <= LOGGING_LIBRARIES
         else extern
         for extern in externs
     )

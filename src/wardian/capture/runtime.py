@@ -6,6 +6,7 @@ A case holds this file as the package `captured`; it needs nothing but Python.
 import abc
 import collections
 import contextvars
+import csv
 import dataclasses
 import functools
 import io
@@ -24,6 +25,7 @@ __all__ = [
     "context_variable",
     "dead_reference",
     "dropping",
+    "dropping_rows",
     "enum_of",
     "factory",
     "fill",
@@ -31,6 +33,7 @@ __all__ = [
     "parametrized",
     "restore",
     "set_state",
+    "silent",
 ]
 
 
@@ -183,6 +186,88 @@ def dropping(name: Any, encoding: str | None, closed: bool) -> Any:
     if closed:
         file.close()
     return file
+
+
+def dropping_rows() -> Any:
+    """Return a writer of the module csv whose file is not here."""
+    return csv.writer(dropping(None, "utf-8", False))
+
+
+class Silent:
+    """Takes the place of a run or writer of a logging library: whatever is asked of it does nothing."""
+
+    def __init__(self, name: str, values: dict[str, Any]) -> None:
+        self.__dict__["_name"], self.__dict__["_values"] = name, dict(values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("_name", "_values"):
+            raise AttributeError(name)
+        value = self._values.get(name, self)
+        return Silent(name, value) if name == "config" and isinstance(value, dict) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._values[name] = value
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        decorates = len(args) == 1 and not kwargs and isinstance(args[0], type | FunctionType)
+        return args[0] if decorates else self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._values[key] = value
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._values
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __repr__(self) -> str:
+        return f"<{self._name} that notes nothing>"
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return a setting."""
+        return self._values.get(key, default)
+
+    def keys(self) -> Any:
+        """Return the names of the settings."""
+        return self._values.keys()
+
+    def values(self) -> Any:
+        """Return the settings."""
+        return self._values.values()
+
+    def items(self) -> Any:
+        """Return the settings with their names."""
+        return self._values.items()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Change settings."""
+        self._values.update(*args, **kwargs)
+
+
+def silent(name: str, values: dict[str, Any]) -> Any:
+    """Return what takes the place of a run or writer of a logging library.
+
+    Args:
+        name: Of its class.
+        values: The settings that a model may read of it.
+    """
+    return Silent(name, values)
 
 
 def closed_socket() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import copyreg
 import dis
@@ -12,6 +13,7 @@ import logging
 import queue
 import re
 import socket
+import subprocess
 import sys
 import threading
 import types
@@ -40,7 +42,7 @@ from wardian.capture.namespaces import Namespace, Piece, is_generated
 from wardian.capture.tables import TableEntry, find_entries
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
-from wardian.names import ModuleName, original_name
+from wardian.names import LOGGING_LIBRARIES, ModuleName, original_name
 from wardian.rewrite import dump_code
 
 __all__ = ["Capture", "CapturedModule", "Global", "Values"]
@@ -176,6 +178,8 @@ class Capture:
             return known[1]
         if isinstance(obj, _FUNCTION_LIKE):
             return self._builtin(obj)
+        if self.silences(obj):
+            return self._silent(obj)
         if id(obj) in self._streams:
             return self.named("sys", self._streams[id(obj)])
         answer = self._answers.get(kind)
@@ -187,6 +191,10 @@ class Capture:
             return self._file(obj)
         if kind.__module__ == "tempfile" and hasattr(obj, "file"):  # its closer removes the file of that name
             return self._file(obj.file)
+        if kind.__module__ == "_csv" and kind.__name__ == "writer":
+            return self._helper("dropping_rows"), ()
+        if isinstance(obj, subprocess.Popen):
+            return self._process(obj)
         if isinstance(obj, socket.socket):
             return self._helper("closed_socket"), ()
         if isinstance(obj, logging.Logger):
@@ -217,6 +225,12 @@ class Capture:
             return self._with_getattr(obj)
         return NotImplemented
 
+    def silences(self, obj: Any) -> bool:
+        """Tell whether an object is of a logging library, or is one: what notes nothing takes its place."""
+        if isinstance(obj, types.ModuleType):
+            return _is_of_logging_library(original_name(obj.__name__))
+        return _logs(type(obj)) or _is_silent(type(obj))
+
     def _with_getattr(self, obj: Any) -> Any:
         """Set the state of an object without asking it for `__setstate__`.
 
@@ -239,6 +253,32 @@ class Capture:
             return NotImplemented
         encoding = file.encoding if isinstance(file, io.TextIOWrapper) else None
         return self._helper("dropping"), (getattr(file, "name", None), encoding, file.closed)
+
+    def _process(self, process: subprocess.Popen[Any]) -> Any:
+        """Return a process that has ended: where the case is loaded, its number may be another one's."""
+        ended: dict[str, Any] = {"stdin": None, "stdout": None, "stderr": None, "_child_created": False}
+        ended["returncode"] = 0 if process.returncode is None else process.returncode
+        return copyreg.__newobj__, (type(process),), {**vars(process), **ended}  # type: ignore[attr-defined]
+
+    def _silent(self, obj: Any) -> Any:
+        """Return what takes the place of a run or a writer of a logging library: it notes nothing.
+
+        Runs are those of the process that trains, and belong to servers, files and threads. What a model
+        may read of one travels: its settings.
+        """
+        if _is_silent(type(obj)):
+            return self._helper("silent"), (obj.__dict__["_name"], obj.__dict__["_values"])
+        name = obj.__name__ if isinstance(obj, types.ModuleType) else type(obj).__qualname__
+        values: dict[str, Any] = {}
+        if not isinstance(obj, types.ModuleType):
+            with contextlib.suppress(Exception):  # whatever a library raises when it is asked
+                settings = obj if hasattr(type(obj), "keys") else obj.config
+                values = {str(key): settings[key] for key in settings.keys()}  # noqa: SIM118  not a dictionary
+            if not all(self.fails(value) is None for value in values.values()):
+                values = {}
+            if not hasattr(type(obj), "keys"):
+                values = {"config": values} if values else {}
+        return self._helper("silent"), (name, values)
 
     def _logger(self, logger: logging.Logger) -> Any:
         """Return the state of a logger that `logging.getLogger` does not know; others pickle by name."""
@@ -906,6 +946,31 @@ def _is_at(module: str, path: str, obj: Any) -> bool:
         return look_up(module, path) is obj
     except AttributeError:
         return False
+
+
+def _is_of_logging_library(module: str) -> bool:
+    return module.partition(".")[0] in LOGGING_LIBRARIES or module.startswith("torch.utils.tensorboard")
+
+
+def _is_silent(kind: type) -> bool:
+    """Tell whether a class is that of `capture.runtime` in a case that was loaded."""
+    module = getattr(kind, "__module__", None)
+    return (
+        kind.__qualname__ == "Silent"
+        and isinstance(module, str)
+        and original_name(module) != module
+        and original_name(module).partition("_")[0] == CAPTURED
+    )
+
+
+def _logs(kind: type) -> bool:
+    module = getattr(kind, "__module__", None)
+    return (
+        isinstance(module, str)
+        and _is_of_logging_library(module)
+        and kind.__name__ in dir(sys.modules.get(module))  # installed, and no class of the user's
+        and not issubclass(kind, BaseException)
+    )
 
 
 def _is_plain(kind: type) -> bool:

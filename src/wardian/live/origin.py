@@ -70,4 +70,8 @@ def packed_origin(root: Root) -> PackedOrigin:
         metadata=metadata,
         absent=root.manifest.absent,
         materialised=root.manifest.materialised,
+        lacking=tuple(
+            (extern.distribution, extern.version, extern.modules, extern.names)
+            for extern, _ in root.lacking.values()
+        ),
     )

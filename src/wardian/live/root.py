@@ -35,7 +35,7 @@ from wardian.live.mocks import MockLoader
 from wardian.live.sharing import SHARED_SUFFIX
 from wardian.live.stand_ins import StandIn, find_stand_ins, missing
 from wardian.manifest import Extern, Manifest
-from wardian.names import ModuleName, RecordName, ancestors
+from wardian.names import LOGGING_LIBRARIES, ModuleName, RecordName, ancestors
 from wardian.rewrite import SHIMMED
 from wardian.source import find_unguarded_imports
 
@@ -267,9 +267,13 @@ class Root:
             MissingExternError: if the importer can do without, or imports it because it is going to use it:
                 in a `try` that handles ImportError, or in a function.
         """
-        if importer.f_code.co_flags & inspect.CO_OPTIMIZED or not self._is_unguarded(importer):
-            self.check_lacking(name)
         top, *below = name.split(".")
+        if importer.f_code.co_flags & inspect.CO_OPTIMIZED:
+            can_do_without = top not in LOGGING_LIBRARIES
+        else:
+            can_do_without = not self._is_unguarded(importer)
+        if can_do_without:
+            self.check_lacking(name)
         _, stand_in = self.lacking[top]
         for part in below:
             stand_in = getattr(stand_in, part)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import importlib.util
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from types import FunctionType
+from typing import Any
 
 from wardian.errors import MissingExternError
 from wardian.live.audit import find_problem
 from wardian.manifest import Extern, Manifest
+from wardian.names import LOGGING_LIBRARIES
 
 __all__ = ["StandIn", "find_stand_ins", "missing", "used_externs"]
 
@@ -57,7 +59,8 @@ class StandIn(ABCMeta):
     metaclass derives from ABCMeta so that packed classes may have abstract bases, too.
     """
 
-    _refuse: Callable[[str], MissingExternError]
+    _refuse: Callable[[str], MissingExternError] | None
+    """Returns the error for the dotted name that is used; None if it may be, and does nothing."""
     _path: str
     _version: str | None
 
@@ -78,10 +81,31 @@ class StandIn(ABCMeta):
         return cls
 
 
-def _refusing(method: str) -> Callable[..., NoReturn]:
-    def refuse(cls: StandIn, *args: Any, **kwargs: Any) -> NoReturn:
+def _called(cls: StandIn, *args: Any, **kwargs: Any) -> Any:
+    """Return what was decorated, or a stand-in for what would have been made."""
+    decorates = len(args) == 1 and not kwargs and isinstance(args[0], type | FunctionType)
+    return args[0] if decorates and not isinstance(args[0], StandIn) else cls
+
+
+_NOTHING: dict[str, Callable[..., Any]] = {
+    "__call__": _called,
+    "__bool__": lambda cls: False,
+    "__len__": lambda cls: 0,
+    "__iter__": lambda cls: iter(()),
+    "__contains__": lambda cls, item: False,
+    "__setitem__": lambda cls, key, value: None,
+    "__enter__": lambda cls: cls,
+    "__exit__": lambda cls, *error: None,
+}
+"""What the stand-ins of logging libraries do: a model that logs computes without."""
+
+
+def _refusing(method: str) -> Callable[..., Any]:
+    def refuse(cls: StandIn, *args: Any, **kwargs: Any) -> Any:
+        if cls._refuse is None and method in _NOTHING:
+            return _NOTHING[method](cls, *args, **kwargs)
         _used.add(cls._path.partition(".")[0])
-        raise cls._refuse(cls._path)
+        raise NotImplementedError(cls._path) if cls._refuse is None else cls._refuse(cls._path)
 
     refuse.__name__ = method
     return refuse
@@ -96,16 +120,23 @@ for _method in (
     setattr(StandIn, _method, _refusing(_method))
 
 
-def _make_stand_in(path: str, refuse: Callable[[str], MissingExternError], version: str | None) -> StandIn:
+def _make_stand_in(
+    path: str, refuse: Callable[[str], MissingExternError] | None, version: str | None
+) -> StandIn:
     """Return a stand-in.
 
     Args:
         path: Dotted name of what it stands for.
-        refuse: Returns the error for the dotted name that is used.
+        refuse: Returns the error for the dotted name that is used; None if using it does nothing.
         version: What its `__version__` is, None if it has none.
     """
     name = path.rpartition(".")[2]
-    members = {"_path": path, "_refuse": staticmethod(refuse), "_version": version, "__module__": path}
+    members = {
+        "_path": path,
+        "_refuse": refuse and staticmethod(refuse),
+        "_version": version,
+        "__module__": path,
+    }
     return StandIn(name, (), members)
 
 
@@ -119,7 +150,8 @@ def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, 
                 def refuse(what: str, extern: Extern = extern) -> MissingExternError:
                     return missing(extern, what, case)
 
-                found[top] = extern, _make_stand_in(top, refuse, extern.version)
+                logs = top in LOGGING_LIBRARIES
+                found[top] = extern, _make_stand_in(top, None if logs else refuse, extern.version)
     return found
 
 

@@ -85,13 +85,20 @@ def find_path(root: Any, target: Any, name: str) -> str | None:
 def find_texts(root: Any, name: str) -> Iterator[tuple[str, bytes]]:
     """Yield where texts and bytes are inside *root*, and what they are, keys of dictionaries included."""
     for path, obj in _walk(root, name):
-        for key in obj if isinstance(obj, Mapping) else ():
+        for key in _keys(obj):
             if isinstance(key, str):
                 yield f"a key of {path}", key.encode("utf-8", "replace")
         if isinstance(obj, str):
             yield path, obj.encode("utf-8", "replace")
         elif isinstance(obj, bytes):
             yield path, obj
+
+
+def _keys(obj: Any) -> list[Any]:
+    try:
+        return list(obj) if isinstance(obj, Mapping) else []
+    except Exception:  # noqa: BLE001  a mapping of the user's that cannot be gone through
+        return []
 
 
 def find_type_paths(

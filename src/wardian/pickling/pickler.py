@@ -142,7 +142,8 @@ class _Pickler(pickle.Pickler):
         return number
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, types.ModuleType):
+        capture = self._hooks.capture
+        if isinstance(obj, types.ModuleType) and (capture is None or not capture.silences(obj)):
             name = original_name(self._hooks.rename(obj.__name__))
             self.modules.append(name)
             return importlib.import_module, (name,)

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from wardian.environment import Distributions, is_stdlib, known_attribute
 from wardian.facts import Evidence, ObservedImport
-from wardian.names import ModuleName, top_level
+from wardian.names import LOGGING_LIBRARIES, ModuleName, top_level
 
 __all__ = ["Recorder", "forget_packable"]
 
@@ -111,7 +111,15 @@ class Recorder:
             operators=tuple(sorted(operators)),
             schemas=tuple(sorted(schemas)),
             ran=ran,
-            used=tuple(sorted(_used_by(sys.modules[name] for name in new if name in sys.modules))),
+            used=tuple(
+                sorted(
+                    _used_by(
+                        sys.modules[name]
+                        for name in new
+                        if name in sys.modules and name.partition(".")[0] not in LOGGING_LIBRARIES
+                    )
+                )
+            ),
             asked=tuple(sorted(self._asked)),
         )
 

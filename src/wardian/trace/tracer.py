@@ -353,6 +353,7 @@ def _assemble(
         torch=tracer.distributions[TORCH].version,
         materialised=frozenset(top for origin in tracer.origins for top in origin.materialised),
         captured={name: module.source for name, module in tracer.captured.items()},
+        lacking=tuple(sorted({found for origin in tracer.origins for found in origin.lacking}, key=str)),
     )
 
 
