@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+import types
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -120,7 +121,8 @@ def main(work: str, question: str) -> None:
     try:
         result = getattr(importlib.import_module(module), function)(request)
     except Exception as error:  # noqa: BLE001  whatever it is goes to the parent
-        result = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        told = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
+        result = {"error": f"{type(error).__name__}: {error}", "traceback": "".join(told)}
         if (facts := getattr(error, "child_facts", None)) is not None:
             result["facts"] = facts
     Path(request["answer"]).write_text(json.dumps(result))
@@ -128,6 +130,15 @@ def main(work: str, question: str) -> None:
     sys.stderr.flush()
     # Interpreter shutdown of a process full of libraries takes long and can fail; the answer is written.
     os._exit(0)
+
+
+def _without_own_frames(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """Return a traceback from the first frame that is not Wardian's; all of it if they all are."""
+    own = os.path.join(os.path.dirname(__file__), "")
+    inner = trace
+    while inner is not None and inner.tb_frame.f_code.co_filename.startswith(own):
+        inner = inner.tb_next
+    return trace if inner is None else inner
 
 
 def ask_fork(work: Callable[[], str], seconds: float) -> str | None:

@@ -33,6 +33,7 @@ __all__ = [
     "parametrized",
     "restore",
     "set_state",
+    "set_state_and_slots",
     "silent",
 ]
 
@@ -291,6 +292,14 @@ def set_state(made: Any, state: Any) -> None:
     """Give an object its attributes, and ask it for nothing."""
     values, slots = state if isinstance(state, tuple) else (state, None)
     for name, value in {**(values or {}), **(slots or {})}.items():
+        object.__setattr__(made, name, value)
+
+
+def set_state_and_slots(made: Any, state: Any) -> None:
+    """Give an object its state as it wants it, and what it has in slots."""
+    values, slots = state
+    made.__setstate__(values)
+    for name, value in slots.items():
         object.__setattr__(made, name, value)
 
 

@@ -207,6 +207,12 @@ class Capture:
             # Their state leaves out what `Module.__init__` sets; PyTorch's own copies begin with it, too:
             # https://github.com/pytorch/pytorch/blob/v2.8.0/torch/ao/nn/quantized/modules/conv.py#L236
             return kind, (1, 1, 1), obj.__getstate__()
+        slots = _slots_of_module(obj)
+        if slots:
+            # `Module.__getstate__` and `__setstate__` know of `__dict__` alone.
+            reduced = obj.__reduce_ex__(4)
+            state = reduced[2][0] if isinstance(reduced[2], tuple) else reduced[2]
+            return *reduced[:2], (state, slots), None, None, self._helper("set_state_and_slots")
         if kind.__module__ == "torch._ops":
             return self._operator(obj)
         if kind.__module__ == "torch._library.custom_ops" and isinstance(
@@ -971,6 +977,20 @@ def _logs(kind: type) -> bool:
         and kind.__name__ in dir(sys.modules.get(module))  # installed, and no class of the user's
         and not issubclass(kind, BaseException)
     )
+
+
+def _slots_of_module(obj: Any) -> dict[str, Any]:
+    """Return what a `torch.nn.Module` has in `__slots__`."""
+    mro = type(obj).__mro__
+    if not any(cls.__module__ == "torch.nn.modules.module" for cls in mro):
+        return {}
+    return {
+        name: getattr(obj, name)
+        for cls in mro
+        if "__slots__" in vars(cls)
+        for name, value in vars(cls).items()
+        if isinstance(value, types.MemberDescriptorType) and hasattr(obj, name)
+    }
 
 
 def _is_plain(kind: type) -> bool:

@@ -6,9 +6,10 @@ import copyreg
 import importlib
 import io
 import pickle
+import re
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -286,15 +287,38 @@ def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> Unpicklab
         incomplete = True
         diagnosis.found.append((obj, str(again)))
     culprits: Sequence[tuple[Any, str]] = diagnosis.found or [(obj, str(error))]
-    paths = [find_path(obj, culprit, name) or name for culprit, _ in culprits]
+    paths = [
+        find_path(obj, culprit, name) or (name if culprit is obj else f"something in {name}")
+        for culprit, _ in culprits
+    ]
     problems = [
         Problem(
-            f"{path} is a {type(culprit).__qualname__} and cannot be pickled: {why}", _fix_for(culprit, path)
+            f"{path} is a {type(culprit).__qualname__} and cannot be pickled: {why}{more}",
+            _fix_for(culprit, holder),
         )
-        for path, (culprit, why) in zip(paths, culprits, strict=True)
+        for path, (culprit, why), holder, more in _grouped(paths, culprits)
     ]
     rest = () if incomplete else canonicalise(buffer.getvalue(), hooks.rename).globals
     return NotPicklableError("the object cannot be pickled", problems=problems, path=paths[0], globals=rest)
+
+
+def _grouped(
+    paths: list[str], culprits: Sequence[tuple[Any, str]]
+) -> Iterator[tuple[str, tuple[Any, str], str, str]]:
+    """Yield what cannot be pickled; many of one compiled library that one attribute holds count as one."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, (path, (culprit, _)) in enumerate(zip(paths, culprits, strict=True)):
+        holder = ".".join(re.split(r"\.|(?=\[)", path)[:2])
+        groups.setdefault((holder, type(culprit).__module__), []).append(number)
+    for (holder, module), numbers in groups.items():
+        file = getattr(sys.modules.get(module), "__file__", None) or ""
+        is_one = len(numbers) >= _MANY and file.endswith((".so", ".pyd"))
+        more = f"; and {len(numbers) - 1} more such parts of {holder}" if is_one else ""
+        for number in numbers[:1] if is_one else numbers:
+            yield paths[number], culprits[number], holder if is_one else paths[number], more
+
+
+_MANY = 3
 
 
 def _fix_for(culprit: Any, path: str) -> str:

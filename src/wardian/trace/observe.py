@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -98,9 +99,11 @@ def observe(draft: Draft) -> Observation:
         except ChildError as error:
             if error.facts.get("unmade"):
                 raise _not_made(draft, error) from None
+            output = _with_places(error.output, draft.sources)
             raise PackError(
-                f"{draft.name} does not load and run in a clean process: {error.summary}\n\n{error.output}",
-                output=error.output,
+                f"{draft.name} does not load and run in a clean process: {error.summary}"
+                f"{_advice(draft, error)}\n\n{output}",
+                output=output,
             ) from None
         evidence = Evidence.from_plain(answer["evidence"])
         if not answer["outputs"]:
@@ -127,6 +130,28 @@ def observe(draft: Draft) -> Observation:
         except (AttributeError, ImportError):  # of a class that only the clean process has
             return Observation(evidence, None, False)
         return Observation(evidence, outputs, True)
+
+
+def _advice(draft: Draft, error: ChildError) -> str:
+    if not error.facts.get("called"):
+        return ""
+    return (
+        f"\n  fix: pass inputs that {draft.name} takes; if {draft.name}(...) works with them here, it uses"
+        " something of this process that it does not hold: keep that in it, or in a module that it imports"
+    )
+
+
+def _with_places(output: str, sources: Mapping[ModuleName, CapturedModule]) -> str:
+    """Return a traceback with the lines of synthesised modules called what the user calls them."""
+
+    def place(found: re.Match[str]) -> str:
+        module = sources.get(ModuleName(found[1]))
+        line = int(found[2])
+        if module is None or not 0 < line <= len(module.origins) or not module.origins[line - 1][0]:
+            return found[0]
+        return 'File "{}", line {}'.format(*module.origins[line - 1])
+
+    return re.sub(r'File "([\w.]+)\.py", line (\d+)', place, output)
 
 
 def _tell_of(root: Root, work: Path) -> dict[str, Any]:
@@ -199,7 +224,11 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
                 arguments = unpickle(
                     inputs.read_bytes(), find_global=find_global, persistent_load=persistent_load
                 )
-            outputs = selftest.run(obj, arguments)
+            try:
+                outputs = selftest.run(obj, arguments)
+            except Exception as error:
+                error.child_facts = {"called": True}  # type: ignore[attr-defined]
+                raise
     after = _native_state()
     evidence = recorder.evidence(
         schemas=after[0] - schemas,
