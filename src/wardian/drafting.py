@@ -17,7 +17,7 @@ from wardian.environment import is_importable
 from wardian.errors import PackError, PlanError, Problem, UnpicklableError
 from wardian.facts import Trace
 from wardian.manifest import Entry, TensorEntry
-from wardian.names import GlobalRef, ModuleName, RecordName, original_name
+from wardian.names import GlobalRef, ModuleName, RecordName, original_name, top_level
 from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
@@ -250,8 +250,13 @@ class Drafting:
             attempts = [find_registered(seen, modules_beside(named, seen))]
         else:
             # It may be for want of what a module does when it is imported.
-            beside = modules_beside(named | self.capture.modules_used(), ())
-            seen = tuple(beside)
+            used = named | self.capture.modules_used()
+            beside = modules_beside(used, ())
+            tops = {top_level(original_name(name)) for name in used}
+            seen = (
+                *beside,
+                *(name for name in map(original_name, list(sys.modules)) if top_level(name) in tops),
+            )
             from_script = find_registered(beside, {})
             attempts = [from_script, [*beside.values(), *from_script]]
         changed = self.capture.note_settings(users_modules(seen))

@@ -154,6 +154,8 @@ def test_an_exception_in_forward_comes_with_its_traceback(
         caught.value
     )
     assert 'raise RuntimeError("the sap does not rise")' in str(caught.value)
+    assert "fix: pass inputs that model takes" in str(caught.value)
+    assert "wardian" not in str(caught.value).partition("Traceback")[2]
 
 
 def test_an_object_that_cannot_be_unpickled_is_not_published(

@@ -169,8 +169,11 @@ class Namespace:
             binding = Binding(text, node, (number, node.lineno, node.col_offset))
             for name in _bound_names(node):
                 self._bindings.setdefault(name, []).append(binding)
+        for node in _statements(text.tree.body, into_loops=False):
             if (found := find_registration(node, self.variables)) is not None:
-                self._registrations.append((binding, found))
+                self._registrations.append(
+                    (Binding(text, node, (number, node.lineno, node.col_offset)), found)
+                )
 
     def settings(self) -> Iterator[tuple[types.ModuleType, str]]:
         """Yield the globals of other modules that its statements set, by module and name."""
@@ -242,7 +245,7 @@ class Namespace:
             return
         self._read_texts()
         for number, text in enumerate(self._texts.values()):
-            for node in _statements(text.tree.body):
+            for node in _statements(text.tree.body, into_loops=False):
                 function = find_call(node, names, self.variables)
                 module = None if function is None else function.__module__
                 if module is None or module == self.name or not is_importable(module):
@@ -674,6 +677,24 @@ class Namespace:
         place = (obj.__code__.co_filename, obj.__code__.co_firstlineno)
         return binding is None or _holds(binding, {place})
 
+    def owns(self, obj: Any) -> bool:
+        """Tell whether *obj* is a class or function that the script has defined, or wraps one."""
+        if isinstance(obj, types.FunctionType):
+            wrapped = (cell.cell_contents for cell in obj.__closure__ or () if cell != types.CellType())
+            return obj.__globals__ is self.variables or any(
+                isinstance(inner, types.FunctionType) and inner.__globals__ is self.variables
+                for inner in wrapped
+            )
+        return isinstance(obj, type) and obj.__module__ == self.name
+
+    def decorates(self, obj: Any) -> bool:
+        """Tell whether *obj* is defined under decorators, which run again."""
+        name = getattr(obj, "__name__", None)
+        if not isinstance(name, str) or self.variables.get(name) is not obj:
+            return False
+        node = getattr(self.binding_of(name, obj), "node", None)
+        return bool(getattr(node, "decorator_list", None))
+
     def name_of(self, obj: Any) -> str | None:
         """Return the path by which the namespace leads to *obj*, with all it needs taken; or None."""
         qualname = getattr(obj, "__qualname__", None)
@@ -689,15 +710,23 @@ class Namespace:
         return path or find_path_in(self.variables, obj)
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements at module level, those in blocks included."""
+def _statements(body: list[ast.stmt], *, into_loops: bool = True) -> Iterator[ast.stmt]:
+    """Yield the statements at module level, those in blocks included.
+
+    Args:
+        body: Statements.
+        into_loops: Whether loops are such blocks; a statement in one cannot be taken without it.
+    """
     for node in body:
         yield node
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
+        if isinstance(node, ast.For | ast.AsyncFor | ast.While) and not into_loops:
+            continue
         for block in ("body", "handlers", "orelse", "finalbody", "cases"):
             for inner in getattr(node, block, ()):
-                yield from _statements([inner] if isinstance(inner, ast.stmt) else inner.body)
+                nested = [inner] if isinstance(inner, ast.stmt) else inner.body
+                yield from _statements(nested, into_loops=into_loops)
 
 
 def _bound_names(node: ast.stmt) -> Iterator[str]:

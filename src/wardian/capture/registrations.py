@@ -52,6 +52,8 @@ def find_registration(node: ast.stmt, variables: Mapping[str, Any]) -> Registrat
         node: A statement.
         variables: The globals it was executed with, as they are now.
     """
+    if isinstance(node, ast.For):
+        return _find_in_loop(node, variables)
     names: set[str] = set()
     operators: set[str] = set()
     for function, arguments in _calls(node):
@@ -80,6 +82,17 @@ def find_registration(node: ast.stmt, variables: Mapping[str, Any]) -> Registrat
         elif module in _BY_ARGUMENT and _BY_ARGUMENT[module].match(name):
             names |= set(_names_in(arguments))
     return Registration(frozenset(names), frozenset(operators)) if names or operators else None
+
+
+def _find_in_loop(loop: ast.For, variables: Mapping[str, Any]) -> Registration | None:
+    """Return what a loop is about that does nothing but register: `for cls in (A, B): register(cls)`."""
+    found = [find_registration(node, variables) for node in loop.body]
+    if loop.orelse or not all(found):
+        return None
+    targets = {inner.id for inner in ast.walk(loop.target) if isinstance(inner, ast.Name)}
+    names = {name for registration in found if registration for name in registration.names}
+    operators = {name for registration in found if registration for name in registration.operators}
+    return Registration(frozenset(names - targets | set(_names_in([loop.iter]))), frozenset(operators))
 
 
 def find_setting(node: ast.stmt, variables: Mapping[str, Any]) -> tuple[types.ModuleType, str] | None:

@@ -31,6 +31,7 @@ __all__ = [
     "fill",
     "named_tuple_of",
     "parametrized",
+    "register",
     "restore",
     "set_state",
     "set_state_and_slots",
@@ -293,6 +294,16 @@ def set_state(made: Any, state: Any) -> None:
     values, slots = state if isinstance(state, tuple) else (state, None)
     for name, value in {**(values or {}), **(slots or {})}.items():
         object.__setattr__(made, name, value)
+
+
+def register(container: Any, key: Any, value: Any) -> None:
+    """Put into a container of a module what a script had put there, unless it is there."""
+    if isinstance(container, dict):
+        container[key] = value
+    elif isinstance(container, set):
+        container.add(value)
+    elif value not in container:
+        container.append(value)
 
 
 def set_state_and_slots(made: Any, state: Any) -> None:

@@ -107,6 +107,14 @@ class _Repair:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A container that a module keeps: a dictionary, list or set."""
+
+    module: str
+    path: str
+
+
 _SET = "captured_set"
 """Name of the function of a synthesised module that sets a value in it."""
 
@@ -164,6 +172,9 @@ class Capture:
             return str, (obj.of,)
         if kind is _Setting:
             return obj.setter, (obj.name, obj.value)
+        if kind is _Repair and type(obj.owner) is _Holder:
+            container = self.named(original_name(obj.owner.module), obj.owner.path)
+            return self._helper("register"), (container, obj.attribute, obj.value)
         if kind is _Repair:
             return self._helper("restore"), (obj.owner, {obj.attribute: obj.value})
         if kind is Described:
@@ -563,7 +574,24 @@ class Capture:
                 own = isinstance(value, types.FunctionType) and value.__globals__ is script.variables
                 if own or (isinstance(value, type) and value.__module__ == script.name):
                     script.repairs.setdefault((module.__name__, name), (module, name, value))
+            self._note_entries(module, script)
         return len(script.repairs) > known
+
+    def _note_entries(self, module: types.ModuleType, script: Namespace) -> None:
+        """Note the classes and functions of the script that containers of a module hold.
+
+        Whatever put them there, a loop or a function of the script, does not run again.
+        """
+        for path, container in _containers_of(module):
+            if type(container) is dict:
+                entries = list(container.items())
+            else:
+                entries = [(None, value) for value in container]
+            for number, (key, value) in enumerate(entries):
+                parts = value if type(value) is tuple else (value,)
+                if any(map(script.owns, parts)) and not any(map(script.decorates, parts)):
+                    place = (f"{module.__name__}.{path}", repr(key) if key is not None else str(number))
+                    script.repairs.setdefault(place, (_Holder(module.__name__, path), key, value))
 
     def _fits(self, name: str, value: Any) -> bool:
         """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
@@ -608,6 +636,9 @@ class Capture:
     # Names of a script
 
     def _namespace_of_class(self, cls: type) -> Namespace | None:
+        if _is_at(cls.__module__, cls.__qualname__, cls):
+            return self._namespace_named(cls.__module__, cls)
+        # Methods that a decorator wrote, as those of attrs, may have a copy of the globals of the time.
         for member in vars(cls).values():
             if (
                 isinstance(member, types.FunctionType)
@@ -991,6 +1022,23 @@ def _slots_of_module(obj: Any) -> dict[str, Any]:
         for name, value in vars(cls).items()
         if isinstance(value, types.MemberDescriptorType) and hasattr(obj, name)
     }
+
+
+def _containers_of(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the dictionaries, lists and sets in a module's globals, classes and objects of its classes."""
+    for name, value in list(object.__getattribute__(module, "__dict__").items()):
+        if name.startswith("__"):
+            continue
+        yield from ((name, value),) if type(value) in (dict, list, set) else ()
+        own = value if isinstance(value, type) else type(value)
+        if own.__module__ == module.__name__ and not issubclass(own, types.ModuleType):
+            try:
+                attributes = dict(object.__getattribute__(value, "__dict__"))
+            except AttributeError:
+                continue
+            for attribute, held in attributes.items():
+                if type(held) in (dict, list, set) and not attribute.startswith("__"):
+                    yield f"{name}.{attribute}", held
 
 
 def _is_plain(kind: type) -> bool:
