@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from wardian.environment import is_stdlib
 from wardian.graph import ImportGraph
 from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName
@@ -78,6 +79,8 @@ class Plan:
     """Data files that stay out because they are large and were not read in the run."""
     metadata: Mapping[str, Mapping[str, bytes]] = field(repr=False)
     graph: ImportGraph = field(repr=False)
+    unmatched: tuple[str, ...] = ()
+    """Rules of the policy that match no module that the object reaches, with names that are near."""
 
     def decision(self, module: str) -> Decision | None:
         """Return the decision for *module*, or None if the object does not reach it."""
@@ -85,8 +88,7 @@ class Plan:
 
     def chain(self, module: str) -> tuple[str, ...]:
         """Return how the object leads to *module*, one step per import."""
-        steps = self.graph.find_shortest_chain([ModuleName(self.entry)], ModuleName(module))
-        return tuple(map(str, steps))
+        return self.graph.explain(ModuleName(self.entry), ModuleName(module))
 
     def why(self, module: str) -> str:
         """Tell why *module* is in the plan.
@@ -99,6 +101,8 @@ class Plan:
             The decision with its reason, and the shortest chain of imports from the object to the module.
         """
         decision = self.decision(module) or self._nearest_of(module)
+        if decision is None and is_stdlib(ModuleName(module)):
+            return f"{module} is part of the standard library, which is there wherever Python is"
         if decision is None:
             known = {str(d.module) for d in self.decisions} | {d.distribution or "" for d in self.decisions}
             near = difflib.get_close_matches(module, sorted(known), 3)
@@ -128,6 +132,9 @@ class Plan:
                 note = f", {_size_text(size)}" if action is Action.INTERN else ""
                 rows.append(f"  {name} ({len(group)} module{'s' if len(group) > 1 else ''}{note})")
                 rows += [f"    {d.module}: {d.reason}" for d in group]
+        if self.unmatched:
+            rows.append("rules that match no module:")
+            rows += [f"  {rule}" for rule in self.unmatched]
         if self.absent:
             rows.append(f"not installed, and hidden when the case is loaded: {', '.join(self.absent)}")
         if self.left_out:
@@ -167,9 +174,14 @@ class Plan:
 
         Returns:
             Sentences, sorted; none if both plans decide the same.
+
+        Raises:
+            ValueError: if *older* is no plan.
         """
         known = json.loads(older) if isinstance(older, str) else older
         before: Mapping[str, Any] = known.to_plain() if isinstance(known, Plan) else known
+        if not isinstance(before, Mapping) or not {"decisions", "files", "externs"} <= before.keys():
+            raise ValueError("older is no plan: pass a Plan, or what its to_json or to_plain returned")
         after = self.to_plain()
         tables = (
             ("module", _actions(before), _actions(after)),

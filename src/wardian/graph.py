@@ -107,3 +107,18 @@ class ImportGraph:
                     came_by[edge.imported] = edge
                     queue.append(edge.imported)
         return []
+
+    def explain(self, source: ModuleName, target: ModuleName) -> tuple[str, ...]:
+        """Return how *source* leads to *target*, one line per step; empty if no import shows it.
+
+        A package that no import names is there for the module below it that *source* reaches first.
+        """
+        steps = self.find_shortest_chain([source], target)
+        if steps:
+            return tuple(map(str, steps))
+        below = sorted({e.imported for e in self._imports if e.imported.startswith(f"{target}.")})
+        chains = [chain for name in below if (chain := self.find_shortest_chain([source], name))]
+        if not chains:
+            return ()
+        shortest = min(chains, key=len)
+        return (*map(str, shortest), f"{target} is the package of {shortest[-1].imported}")

@@ -5,6 +5,7 @@ Pure: the same trace and policy give the same plan, and nothing is read or writt
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Container, Iterable, Mapping
@@ -18,7 +19,7 @@ from wardian.facts import Trace
 from wardian.graph import ImportContext
 from wardian.manifest import Extern, PackedDistribution
 from wardian.names import LOGGING_LIBRARIES, ModuleName, RecordName, ancestors, record_name, top_level
-from wardian.policy import Action, Policy
+from wardian.policy import Action, Policy, Rule
 
 __all__ = ["find_homeless", "make_plan", "with_hard", "with_missing"]
 
@@ -43,8 +44,7 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
     problems: list[Problem] = []
 
     def refuse(module: ModuleName, what: str, fix: str) -> None:
-        steps = trace.graph.find_shortest_chain([ModuleName(trace.entry)], module)
-        problems.append(Problem(what, fix, module, tuple(map(str, steps))))
+        problems.append(Problem(what, fix, module, trace.graph.explain(ModuleName(trace.entry), module)))
 
     for name, facts in trace.modules.items():
         rule = policy.rule_for(name)
@@ -81,11 +81,26 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
             what = f"{ref.module}, which defines {ref.qualname}," if ref.qualname else f"module {ref.module}"
             found = "in a module that can be imported: a file in a folder of sys.path"
             refuse(ref.module, f"{what} cannot be found", f"define {ref.qualname or 'it'} {found}")
-    plan = _assemble(trace, decisions)
+    unmatched = []
+    for rule in policy.rules:
+        if not any(map(rule.patterns.matches, trace.modules)):
+            unmatched.append(f"{rule}{_near(rule, trace.modules)}")
+            if not rule.allow_empty:
+                what = f"the rule {unmatched[-1]} must match a module that the object reaches, and does not"
+                problems.append(Problem(what, "correct the pattern, or leave out allow_empty=False"))
+    plan = replace(_assemble(trace, decisions), unmatched=tuple(unmatched))
     problems += find_homeless(plan, plan.externs)
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
     return plan
+
+
+def _near(rule: Rule, modules: Iterable[ModuleName]) -> str:
+    """Return a hint at the names that a pattern is nearly one of."""
+    tops = sorted({*modules, *map(top_level, modules)})
+    plain = [pattern.removesuffix(".**").removesuffix(".*") for pattern in rule.patterns.include]
+    near = [name for pattern in plain for name in difflib.get_close_matches(pattern, tops, 2)]
+    return f" (near to it: {', '.join(near)})" if near else ""
 
 
 def find_homeless(plan: Plan, externs: Iterable[Extern]) -> list[Problem]:
@@ -123,6 +138,9 @@ def _without_logging(trace: Trace, policy: Policy) -> Trace:
         return trace
     kept = _reached(trace, [ModuleName(trace.entry)], logging)
     dropped = _reached(trace, logging, set()) - kept - logging
+    # Compiled modules import each other where nobody sees it.
+    tops = {top_level(name) for name in dropped} - {top_level(name) for name in kept}
+    dropped |= {name for name in trace.modules if top_level(name) in tops}
     # What no import shows stays, as does what it imports.
     others = trace.needed - dropped - logging
     dropped -= _reached(trace, others, logging)

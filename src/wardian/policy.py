@@ -15,6 +15,10 @@ Base = Literal["hermetic", "thin"]
 """What happens to modules without a rule: see `Policy`."""
 
 
+Patterns = str | GlobGroup | Iterable[str | GlobGroup]
+"""Patterns of names; a `GlobGroup` has exceptions: `GlobGroup("mylib.**", exclude="mylib.native.**")`."""
+
+
 class Action(StrEnum):
     """What happens to a module."""
 
@@ -85,16 +89,16 @@ class Policy:
     def __init__(
         self,
         *,
-        intern: str | Iterable[str] = (),
-        extern: str | Iterable[str] = (),
-        mock: str | Iterable[str] = (),
-        deny: str | Iterable[str] = (),
+        intern: Patterns = (),
+        extern: Patterns = (),
+        mock: Patterns = (),
+        deny: Patterns = (),
         base: Base = "hermetic",
     ) -> None:
         given = {Action.DENY: deny, Action.MOCK: mock, Action.EXTERN: extern, Action.INTERN: intern}
         # A rule for each pattern, so that an explanation names the pattern that decided.
         rules = tuple(
-            Rule(action, GlobGroup(pattern))
+            Rule(action, pattern)
             for action, patterns in given.items()
             for pattern in _checked(action, patterns)
         )
@@ -143,15 +147,25 @@ def _fill(policy: Policy, rules: tuple[Rule, ...], base: Base) -> None:
     object.__setattr__(policy, "base", base)
 
 
-def _checked(verb: Action, given: object) -> Iterable[str]:
+def _checked(verb: Action, given: object) -> Iterable[GlobGroup]:
     example = f'such as {verb}=["mylib.**"]'
-    if isinstance(given, str):
+    if isinstance(given, str | GlobGroup):
         given = (given,)
     if isinstance(given, bytes | dict) or not isinstance(given, Iterable):
         raise TypeError(f"{verb} takes a pattern or several, {example}, not {given!r}")
     for pattern in given:
+        if isinstance(pattern, GlobGroup):
+            _check_names(verb, (*pattern.include, *pattern.exclude))
+            yield pattern
+            continue
         if not isinstance(pattern, str):
             raise TypeError(f"{verb} takes patterns that are strings, {example}, not {pattern!r}")
+        _check_names(verb, (pattern,))
+        yield GlobGroup(pattern)
+
+
+def _check_names(verb: Action, patterns: Iterable[str]) -> None:
+    for pattern in patterns:
         if not all(_may_match_a_part(part) for part in pattern.split(".")):
             hint = ""
             if "/" in pattern or "\\" in pattern or pattern.endswith(".py"):
@@ -159,7 +173,6 @@ def _checked(verb: Action, given: object) -> Iterable[str]:
             elif "-" in pattern:
                 hint = f"; a module, not a distribution: perhaps {pattern.replace('-', '_')!r}"
             raise ValueError(f"{verb}: {pattern!r} matches no module name{hint}")
-        yield pattern
 
 
 def _may_match_a_part(part: str) -> bool:

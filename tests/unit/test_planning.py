@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from wardian.environment import ModuleFacts, ModuleKind
 from wardian.errors import PlanError
 from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
+from wardian.globs import GlobGroup
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import GlobalRef, ModuleName
 from wardian.planning import make_plan, with_missing
-from wardian.policy import Policy
+from wardian.policy import Action, Policy, Rule
 from wardian.source import SourceFacts, parse, scan
 
 SITE = "/site"
@@ -346,3 +348,57 @@ def test_folders_and_data_that_were_looked_at_must_be_files(forest: Forest) -> N
 def test_a_global_that_no_module_has_is_told(forest: Forest) -> None:
     with pytest.raises(PlanError, match="lost, which defines Thing, cannot be found"):
         make_plan(forest.trace("mill.Saw", "lost.Thing"), Policy())
+
+
+def test_rules_that_match_nothing_are_shown_with_what_is_near(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy(extern=["timberlb.**", "numlib.**"], deny="none_such"))
+    near = 'extern: "timberlb.**" (near to it: timberlib, timberlib.oak)'
+    assert plan.unmatched == ('deny: "none_such"', near)
+    assert 'rules that match no module:\n  deny: "none_such"' in str(plan)
+    assert "rules that match" not in str(make_plan(forest.trace("mill.Saw"), Policy()))
+
+
+def test_a_rule_that_must_match_and_does_not_is_a_problem(forest: Forest) -> None:
+    rule = Rule(Action.INTERN, GlobGroup("timberlb.**"), allow_empty=False)
+    with pytest.raises(PlanError, match="must match a module that the object reaches, and does not"):
+        make_plan(forest.trace("mill.Saw"), Policy.ordered([rule]))
+
+
+def test_a_package_that_no_import_names_is_there_for_a_module_below_it(forest: Forest) -> None:
+    forest.module("yard", "", is_package=True)
+    forest.module("yard.stack", "")
+    forest.module("mill", "import timberlib.oak\nfrom yard.stack import *")
+    trace = forest.trace("mill.Saw")
+    trace = replace(trace, graph=ImportGraph(edge for edge in trace.graph if edge.imported != "yard"))
+    assert make_plan(trace, Policy()).why("yard").endswith("-> yard is the package of yard.stack")
+    with pytest.raises(PlanError) as caught:
+        make_plan(trace, Policy(deny="yard"))
+    assert caught.value.problems[0].chain[-1] == "yard is the package of yard.stack"
+
+
+def test_why_knows_the_standard_library(forest: Forest) -> None:
+    assert "standard library" in make_plan(forest.trace("mill.Saw"), Policy()).why("os.path")
+
+
+@pytest.mark.parametrize("older", ["{}", "[]", "no json", {"decisions": []}])
+def test_a_plan_is_compared_with_plans_only(forest: Forest, older: Any) -> None:
+    with pytest.raises(ValueError, match=r"older is no plan|Expecting value"):
+        make_plan(forest.trace("mill.Saw"), Policy()).diff(older)
+
+
+def test_what_only_a_logging_library_imports_is_not_needed(forest: Forest) -> None:
+    forest.distribution("wandb", ("wandb/__init__.py",))
+    forest.distribution("wirelib", ("wirelib/__init__.py",), compiled=("wirelib._core",))
+    forest.distribution("shared", ("shared.py",))
+    forest.module("wandb", "import wirelib\nimport shared", distribution="wandb", is_package=True)
+    forest.module("wirelib", distribution="wirelib", is_package=True)
+    forest.module("wirelib._core", distribution="wirelib", kind=ModuleKind.EXTENSION)
+    forest.module("shared", distribution="shared")
+    forest.module("mill", "import timberlib.oak\nimport wandb\nimport shared")
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    assert plan.decision("wirelib") is None
+    assert {e.distribution: e.soft for e in plan.externs} == {"numlib": True, "torch": False, "wandb": True}
+    assert _decisions(plan)["shared"][0] == "intern"
+    plan = make_plan(forest.trace("mill.Saw"), Policy(intern="wandb.**"))
+    assert _decisions(plan)["wandb"][0] == "intern"
+    assert "wirelib" in {e.distribution for e in plan.externs}

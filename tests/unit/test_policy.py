@@ -94,3 +94,13 @@ def test_ordered_takes_rules() -> None:
 def test_a_lone_policy_is_keyword_only() -> None:
     with pytest.raises(TypeError):
         Policy("a")  # type: ignore[call-arg]
+
+
+def test_patterns_with_exceptions() -> None:
+    mine = GlobGroup("mylib.**", exclude="mylib.native.**")
+    policy = Policy(intern=mine, extern=[GlobGroup("numpy.**"), "PIL"])
+    assert policy.rule_for("mylib.native.ops") is None
+    assert str(policy.rule_for("mylib.nn")) == 'intern: "mylib.**" except "mylib.native.**"'
+    assert str(policy.rule_for("numpy.linalg")) == 'extern: "numpy.**"'
+    with pytest.raises(ValueError, match="write dots, not a path"):
+        Policy(intern=GlobGroup("mylib.**", exclude="mylib/native"))
