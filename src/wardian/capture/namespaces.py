@@ -383,7 +383,9 @@ class Namespace:
             return defs[-1]
         if bindings and (isinstance(value, type) or type(value).__module__ == "typing"):
             named = getattr(value, "__module__", None) in (self.name, None)
-            return bindings[-1] if named and isinstance(bindings[-1].node, ast.Assign) else None
+            node = bindings[-1].node
+            binds = isinstance(node, ast.Assign) or type(node).__name__ == "TypeAlias"  # of Python 3.12
+            return bindings[-1] if named and binds else None
         return None
 
     def _has_bases(self, node: ast.stmt, cls: Any) -> bool:

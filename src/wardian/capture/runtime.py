@@ -13,11 +13,13 @@ import io
 import marshal
 import socket
 import sys
+import typing
 import weakref
 from types import FunctionType
 from typing import Any
 
 __all__ = [
+    "alias",
     "cached",
     "class_of",
     "closed_socket",
@@ -304,6 +306,12 @@ def register(container: Any, key: Any, value: Any) -> None:
         container.add(value)
     elif value not in container:
         container.append(value)
+
+
+def alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """Return a type alias, which Python 3.12 and newer have."""
+    kind: Any = typing.TypeAliasType  # type: ignore[attr-defined,unused-ignore]
+    return kind(name, value, type_params=parameters)
 
 
 def set_state_and_slots(made: Any, state: Any) -> None:

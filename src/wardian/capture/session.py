@@ -152,6 +152,9 @@ class Capture:
         names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
         self._streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
 
+        if sys.version_info >= (3, 12):
+            self._answers[typing.TypeAliasType] = self._variable
+
     # The pickler's questions
 
     def reduce(self, obj: Any) -> Any:
@@ -425,6 +428,8 @@ class Capture:
         known = namespace and self._in_namespace(namespace, obj)
         if known:
             return known
+        if type(obj).__name__ == "TypeAliasType":
+            return self._helper("alias"), (obj.__name__, obj.__value__, obj.__type_params__)
         if isinstance(obj, typing.NewType):
             return self.named("typing", "NewType"), (obj.__name__, obj.__supertype__)
         return type(obj), (obj.__name__, *getattr(obj, "__constraints__", ()))

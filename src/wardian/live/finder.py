@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import linecache
 import os
+import platform
 import re
 import sys
 import types
@@ -227,13 +228,22 @@ class CaseLoader(importlib.abc.SourceLoader):
 
     def source_to_code(self, data: bytes, path: str = "<string>") -> types.CodeType:  # type: ignore[override]
         """Compile the source with its imports of packed modules made relative."""
-        return compile_module(
-            bytes(data),
-            self.module.name,
-            is_package=self.module.is_package,
-            filename=path,
-            roots=self.root.rewritten,
-        )
+        try:
+            return compile_module(
+                bytes(data),
+                self.module.name,
+                is_package=self.module.is_package,
+                filename=path,
+                roots=self.root.rewritten,
+            )
+        except SyntaxError as error:
+            packed = self.root.manifest.python
+            if packed.tag and packed.tag != sys.implementation.cache_tag:
+                error.add_note(
+                    f"the case was packed with Python {packed.version}, whose language this Python,"
+                    f" {platform.python_version()}, does not know\n    fix: load it with {packed.version}"
+                )
+            raise
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
         """Return a package that waits if it is deferred, else None for an ordinary module."""
