@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
@@ -17,7 +18,7 @@ from wardian.environment import is_importable
 from wardian.errors import PackError, PlanError, Problem, UnpicklableError
 from wardian.facts import Trace
 from wardian.manifest import Entry, TensorEntry
-from wardian.names import GlobalRef, ModuleName, RecordName, original_name, top_level
+from wardian.names import LOGGING_LIBRARIES, GlobalRef, ModuleName, RecordName, original_name, top_level
 from wardian.origins import Origins
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
@@ -242,6 +243,10 @@ class Drafting:
             first: Observation | PackError = self._observe_once(arguments)
         except PackError as error:
             first = error
+        loggers = tuple(sorted(LOGGING_LIBRARIES & sys.modules.keys()))
+        if isinstance(first, PackError) and loggers:
+            with contextlib.suppress(PackError):
+                first = self._observe_once(arguments, silenced=loggers)
         named = {module for module, _ in self._pickled.globals}
         named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
         attempts: list[list[Any]]
@@ -281,7 +286,9 @@ class Drafting:
             return original_name(obj.__name__) in {module for module, _ in self._pickled.globals}
         return self.capture.name_of(obj) in self._pickled.globals
 
-    def _observe_once(self, arguments: PickledObject | None) -> Observation:
+    def _observe_once(
+        self, arguments: PickledObject | None, *, silenced: tuple[str, ...] = ()
+    ) -> Observation:
         with self._readable():
             return observe(
                 Draft(
@@ -296,6 +303,7 @@ class Drafting:
                     self._origins.find_global,
                     self._reductions.resources,
                     self._find_place,
+                    silenced,
                 )
             )
 

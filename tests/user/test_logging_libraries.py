@@ -77,11 +77,11 @@ class Net(torch.nn.Module):
         self.fc = torch.nn.Linear(2, 2)
         self.run = run
         self.library = wandb
-        self.scale = None
+        self.noisy = False
 
     @logs
     def forward(self, x):
-        if wandb.run:
+        if self.noisy or wandb.run:
             wandb.log({"x": x.mean()})
         return self.fc(x) * self.run.config["scale"]
 
@@ -129,6 +129,16 @@ def test_the_library_stays_outside_and_need_not_be_there(case: Path) -> None:
         assert externs == {"torch": False, "wandb": True}
         assert [d.name for d in opened.manifest.distributions] == ["first-party"]
     assert not any(line.startswith("wandb") for line in wardian.requirements(case))
+
+
+def test_a_model_that_logs_whenever_it_is_called(tmp_path: Path) -> None:
+    site, project = write_tree(tmp_path / "site", SITE), write_tree(tmp_path / "project", PROJECT)
+    with importable(site, project) as import_module:
+        model = import_module("climate.model").Net(import_module("wandb").init(scale=3))
+        model.noisy = True
+        wardian.pack(model, tmp_path / "net.case", inputs=(torch.ones(1, 2),))
+    with wardian.open(tmp_path / "net.case") as case:
+        assert case.check().exact
 
 
 def test_a_rule_takes_the_library_along(tmp_path: Path) -> None:

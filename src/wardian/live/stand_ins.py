@@ -18,7 +18,7 @@ from wardian.live.audit import find_problem
 from wardian.manifest import Extern, Manifest
 from wardian.names import LOGGING_LIBRARIES
 
-__all__ = ["StandIn", "find_stand_ins", "missing", "used_externs"]
+__all__ = ["StandIn", "find_stand_ins", "make_stand_in", "missing", "used_externs"]
 
 _used: set[str] = set()
 
@@ -69,7 +69,7 @@ class StandIn(ABCMeta):
             return cls._version
         if name.startswith("_"):  # private names are nobody's to use, and protocols ask for dunder names
             raise AttributeError(name)
-        member = _make_stand_in(f"{cls._path}.{name}", cls._refuse, None)
+        member = make_stand_in(f"{cls._path}.{name}", cls._refuse, None)
         setattr(cls, name, member)  # the next access gives the same object
         return member
 
@@ -120,7 +120,7 @@ for _method in (
     setattr(StandIn, _method, _refusing(_method))
 
 
-def _make_stand_in(
+def make_stand_in(
     path: str, refuse: Callable[[str], MissingExternError] | None, version: str | None
 ) -> StandIn:
     """Return a stand-in.
@@ -151,7 +151,7 @@ def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, 
                     return missing(extern, what, case)
 
                 logs = top in LOGGING_LIBRARIES
-                found[top] = extern, _make_stand_in(top, None if logs else refuse, extern.version)
+                found[top] = extern, make_stand_in(top, None if logs else refuse, extern.version)
     return found
 
 

@@ -25,7 +25,7 @@ from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import calling_importer, find_unmade, unpickle
 from wardian.trace.recorder import Recorder, forget_packable
-from wardian.trace.sources import LoadedFinder, SourceFinder, loaded_elsewhere
+from wardian.trace.sources import LoadedFinder, SilencingFinder, SourceFinder, loaded_elsewhere
 
 if TYPE_CHECKING:
     from wardian.live.root import Root
@@ -58,6 +58,8 @@ class Draft:
         default=lambda module, qualname: (None, f"{module}.{qualname}")
     )
     """Returns where in the object the first of a class is, if that is found, and what to call the class."""
+    silenced: tuple[str, ...] = ()
+    """Logging libraries that do nothing in the run: they may want a run that this process has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def observe(draft: Draft) -> Observation:
             "cases": [_tell_of(root, work) for root in draft.cases],
             "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
             "places": loaded_elsewhere(),
+            "silenced": draft.silenced,
         }
         try:
             answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
@@ -201,6 +204,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     forget_packable()
     schemas, operators, _ = _native_state()
     cases = _Cases(request["cases"])
+    sys.meta_path.insert(0, SilencingFinder(request["silenced"]))
     sys.meta_path.insert(0, LoadedFinder(request["places"]))
     sys.meta_path.insert(0, SourceFinder(request["sources"], cases.import_for if request["cases"] else None))
     find_global = cases.find_global

@@ -9,12 +9,13 @@ import importlib.util
 import linecache
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import CodeType, ModuleType
 
 from wardian.environment import known_attribute
+from wardian.live.stand_ins import make_stand_in
 
-__all__ = ["LoadedFinder", "SourceFinder", "loaded_elsewhere"]
+__all__ = ["LoadedFinder", "SilencingFinder", "SourceFinder", "loaded_elsewhere"]
 
 
 class SourceFinder(importlib.abc.MetaPathFinder):
@@ -47,6 +48,36 @@ class SourceFinder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(
             fullname, file, loader=loader, submodule_search_locations=places
         )
+
+
+class SilencingFinder(importlib.abc.MetaPathFinder):
+    """A finder of modules in the place of logging libraries, of which everything does nothing.
+
+    Args:
+        names: Top-level names of the libraries.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = frozenset(names)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find one of the modules; None for every other name."""
+        if fullname.partition(".")[0] not in self._names:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, _SilentLoader(), is_package=True)
+
+
+class _SilentLoader(importlib.abc.Loader):
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = ModuleType(spec.name)
+        stand_in = make_stand_in(spec.name, None, None)
+        module.__dict__["__getattr__"] = lambda name: getattr(stand_in, name)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
 
 
 class _Loader(importlib.abc.InspectLoader):
