@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from wardian.globs import GlobGroup
 
-__all__ = ["Action", "Base", "Policy", "Rule"]
+__all__ = ["Action", "Base", "Patterns", "Policy", "Rule"]
 
 Base = Literal["hermetic", "thin"]
 """What happens to modules without a rule: see `Policy`."""

@@ -135,7 +135,7 @@ def test_missing_and_old_externs_are_told_together_before_packed_code_runs(
         "nobody-has-this is not installed",
     ]
     assert [problem.fix for problem in caught.value.problems] == [
-        'pip install "packaging>=9999.1"',
+        'pip install "packaging>=9999.1,<10000"',
         "pip install nobody-has-this==1.2.3",
     ]
     assert isinstance(caught.value, ImportError)

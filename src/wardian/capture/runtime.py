@@ -19,6 +19,7 @@ from types import FunctionType
 from typing import Any
 
 __all__ = [
+    "Silent",
     "alias",
     "cached",
     "class_of",
@@ -213,6 +214,7 @@ class Silent:
         self._values[name] = value
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what is decorated, or itself."""
         decorates = len(args) == 1 and not kwargs and isinstance(args[0], type | FunctionType)
         return args[0] if decorates else self
 
