@@ -294,7 +294,7 @@ class Capture:
             with contextlib.suppress(Exception):  # whatever a library raises when it is asked
                 settings = obj if hasattr(type(obj), "keys") else obj.config
                 values = {str(key): settings[key] for key in settings.keys()}  # noqa: SIM118  not a dictionary
-            if not all(self.fails(value) is None for value in values.values()):
+            if not all(self._fails(value) is None for value in values.values()):
                 values = {}
             if not hasattr(type(obj), "keys"):
                 values = {"config": values} if values else {}
