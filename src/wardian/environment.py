@@ -37,6 +37,7 @@ __all__ = [
     "ModuleKind",
     "PackedOrigin",
     "find_module",
+    "is_always_there",
     "is_importable",
     "is_stdlib",
     "known_attribute",
@@ -100,6 +101,8 @@ class PackedOrigin:
     """Top-level names whose files code looked at when it was made."""
     lacking: tuple[tuple[str | None, str | None, tuple[str, ...], tuple[str, ...]], ...] = ()
     """What is missing here and may be: distribution, version, modules and names of each."""
+    mixed: frozenset[str] = frozenset()
+    """Top-level names of which the object has parts from the environment, too."""
 
     def original(self, name: str) -> ModuleName | None:
         """Return the own name of a module by its full name; None if it is not one of this case."""
@@ -118,6 +121,11 @@ def is_stdlib(name: ModuleName) -> bool:
     top = top_level(name)
     # `_sysconfigdata_<abi>_<platform>` is made when CPython is built, and so is on no list.
     return top in sys.stdlib_module_names or top == "__main__" or top.startswith("_sysconfigdata")
+
+
+def is_always_there(name: ModuleName) -> bool:
+    """Tell whether *name* is there wherever a case is opened: of the standard library, or Wardian itself."""
+    return is_stdlib(name) or top_level(name) == "wardian"
 
 
 def _kind_of(origin: str | None, has_locations: bool) -> ModuleKind:
@@ -465,7 +473,7 @@ def _is_editable(raw: importlib.metadata.Distribution) -> bool:
 def mapped_libraries() -> frozenset[str]:
     """Return the shared libraries that are mapped into this process; empty where the system does not tell."""
     try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
+        lines = Path("/proc/self/maps").read_text("utf-8", "surrogateescape").split("\n")
     except OSError:
         return frozenset()
     fields = (line.split(maxsplit=5) for line in lines)

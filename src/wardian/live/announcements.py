@@ -148,6 +148,8 @@ def _started(process: int) -> str | None:
 def _fields(process: int) -> list[str] | None:
     """Return what Linux tells of a process from its state on (`man 5 proc_pid_stat`)."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        # The name of a process is bytes, and cut off where it is too long.
+        status = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+        return status.rpartition(")")[2].split()
     except OSError:
         return None

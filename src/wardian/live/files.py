@@ -52,6 +52,9 @@ def _mentions_files(code: types.CodeType) -> bool:
     return False
 
 
+_NOWHERE = Path(os.devnull, "wardian")
+"""Stands for the cache folder where nothing can be written."""
+
 _placed: dict[RecordName, Path] = {}
 """Packed operator libraries that code of this process may load.
 
@@ -88,9 +91,12 @@ class CaseFiles:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         cache = cache_folder()
         if cache is None:
-            # A read-only home: the files live as long as the case is open.
-            self._temporary = tempfile.TemporaryDirectory(prefix="wardian-")
-            cache = Path(self._temporary.name)
+            try:
+                # A read-only home: the files live as long as the case is open.
+                self._temporary = tempfile.TemporaryDirectory(prefix="wardian-")
+                cache = Path(self._temporary.name)
+            except OSError:  # most code does not look at the files beside it
+                cache = _NOWHERE
         self._cache = cache
         self._by_top: dict[str, list[RecordName]] | None = None
 
@@ -106,6 +112,8 @@ class CaseFiles:
         placed = _placed.get(name)
         if placed is not None and placed.exists():
             return placed
+        if self._cache is _NOWHERE:
+            return None
         content = self._archive.read(name)
         folder = self._cache / "libraries" / hashlib.sha256(content).hexdigest()
         if not (folder / name).exists():
@@ -148,7 +156,7 @@ class CaseFiles:
             self.materialise(top)
 
     def materialise(self, top: str) -> None:
-        """Make the files below the top-level name *top*.
+        """Make the files below the top-level name *top*, or all bytecode below `.wardian`.
 
         Raises:
             OSError: if the disk is full or the folder cannot be written.
@@ -158,7 +166,7 @@ class CaseFiles:
         if self._by_top is None:
             self._by_top = {}
             for name in self._archive.names:
-                if not name.startswith("."):
+                if not name.startswith(".") or name.startswith(".wardian/bytecode/"):
                     self._by_top.setdefault(name.partition("/")[0].removesuffix(".py"), []).append(name)
         records = self._by_top.get(top, [])
         module = [name for name in records if name == f"{top}.py"]
@@ -170,6 +178,11 @@ class CaseFiles:
         self._made.add(top)
 
     def _place(self, records: Iterable[RecordName], target: Path) -> None:
+        if self._cache is _NOWHERE:
+            raise OSError(
+                f"packed code looks at the files beside it, {target.name} among them, and there is no folder"
+                f" to put them into: let {CACHE_VARIABLE} name one that can be written"
+            )
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         work = Path(tempfile.mkdtemp(prefix=".making-", dir=self.folder))
         try:

@@ -1,14 +1,16 @@
-"""The bytes of a storage in the memory of the host, wherever it is."""
+"""Storages in the memory of the host: the bytes of one, wherever it is, and one made of a file."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch.storage import UntypedStorage
 
-__all__ = ["bytes_on_host", "staged"]
+__all__ = ["bytes_on_host", "map_file", "staged"]
 
 _STAGING = 32 << 20
 """Bytes that come from a device in one step: enough for the full speed of a bus."""
@@ -50,3 +52,16 @@ def staged(storage: UntypedStorage, size: int = _STAGING) -> Iterator[memoryview
         part = content[start : start + size]
         buffer[: part.nbytes].copy_(part)
         yield view[: part.nbytes]
+
+
+def map_file(path: Path, size: int) -> UntypedStorage:
+    """Map a file: writes go to copied pages and never to the file."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:  # PyTorch takes no other names than those in UTF-8
+        with open(path, "rb") as file:
+            mapped = UntypedStorage.from_file(f"/proc/self/fd/{file.fileno()}", False, size)
+    else:
+        mapped = UntypedStorage.from_file(os.fspath(path), False, size)
+    assert isinstance(mapped, UntypedStorage)
+    return mapped

@@ -18,7 +18,7 @@ from torch.storage import UntypedStorage
 
 from wardian.archive import ReplacingFile
 from wardian.errors import WeightsFileError
-from wardian.tensors.host import bytes_on_host
+from wardian.tensors.host import bytes_on_host, map_file
 
 __all__ = ["SafetensorsFile", "write_safetensors"]
 
@@ -205,9 +205,7 @@ class SafetensorsFile(Mapping[str, torch.Tensor]):
             name: first for name, first in notes.items() if first in document and name not in document
         }
         self._names = (*document, *self._same)
-        whole = UntypedStorage.from_file(str(self._path), False, size)
-        assert isinstance(whole, UntypedStorage)
-        self._whole = whole
+        self._whole = map_file(self._path, size)
         self._storages: dict[str, UntypedStorage] = {}
 
     def __getitem__(self, name: str) -> torch.Tensor:

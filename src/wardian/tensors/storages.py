@@ -15,7 +15,7 @@ from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import PlainTensor, RecordName
-from wardian.tensors.host import bytes_on_host
+from wardian.tensors.host import bytes_on_host, map_file
 
 __all__ = ["StorageReader", "StorageWriter", "restoring", "storage_record"]
 
@@ -280,10 +280,7 @@ class StorageReader:
         else:
             offset, size = place
             if self._whole is None:
-                # Private mapping: writes go to copied pages and never to the file.
-                whole = UntypedStorage.from_file(str(self._path), False, self._path.stat().st_size)
-                assert isinstance(whole, UntypedStorage)
-                self._whole = whole
+                self._whole = map_file(self._path, self._path.stat().st_size)
             sliced = self._whole[offset : offset + size]
             assert isinstance(sliced, UntypedStorage)
             part = sliced

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -81,6 +82,18 @@ def test_without_a_cache_folder_the_files_live_as_long_as_the_case(
         place = Path(case.import_module("alone").PLACE)
         assert place.exists()
     assert not place.exists()
+
+
+def test_where_nothing_can_be_written_only_code_that_looks_at_files_fails(
+    ivy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").write_text("no folder can be made below a file")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "a file" / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a file"))
+    with wardian.open(ivy) as case:
+        assert case.import_module("holly").RED == 1
+        with pytest.raises(OSError, match=f"alone.py among them, .* let {CACHE_VARIABLE} name one"):
+            case.import_module("alone")
 
 
 @pytest.mark.parametrize("name", ["../x.py", "/x.py", "ivy/../../x.py", "ivy//x.py", "C:/x.py", "ivy\\x.py"])
