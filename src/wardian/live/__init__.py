@@ -4,10 +4,11 @@ The package of a case, its *root*, is called `wardian.live.<stem>_<digest>`: the
 the first eight digits of the case's digest, so it has the same name in every process. Packed modules live
 below it as ordinary modules: `wardian.live.resnet18_3f9a2c1b.torchvision.models.resnet`.
 
-Importing this package adds one finder to `sys.meta_path`. It answers for names below `wardian.live` and
-for no other, and is what lets a child process unpickle an object of a packed class: the import of the
-class's module finds the case again. While a case is open there is also one hook in `sys.path_hooks`, for the
-folders of open cases, so that code that walks the `__path__` of its package gets the same finder.
+Importing this package adds one finder to `sys.meta_path`. It answers for names below `wardian.live`, and is
+what lets a child process unpickle an object of a packed class: the import of the class's module finds the
+case again. Of other modules it answers for those of which a packed copy has registered something in PyTorch
+(`finder.SecondCopyLoader`). While a case is open there is also one hook in `sys.path_hooks`, for the folders
+of open cases, so that code that walks the `__path__` of its package gets the same finder.
 """
 
 import sys

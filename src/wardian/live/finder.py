@@ -10,15 +10,16 @@ import os
 import platform
 import re
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from importlib.readers import FileReader
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wardian.errors import ClosedCaseError, ModuleNotInCaseError
 from wardian.live.deferred import DeferredPackage
 from wardian.live.hooks import needs_hooked_builtins
-from wardian.live.registries import registers, tolerate_second_copies
+from wardian.live.registries import registers, sharing, tolerate_second_copies
 from wardian.live.sharing import SHARED_SUFFIX
 from wardian.rewrite import compile_module
 
@@ -33,14 +34,22 @@ __all__ = [
     "FolderLoader",
     "PREFIX",
     "RootLoader",
+    "SecondCopyLoader",
 ]
 
 PREFIX = "wardian.live."
 _ROOT_NAME = re.compile(r"_[0-9a-f]{8}$")
 
 
+_registering: set[str] = set()
+"""Top-level names of packed code that may have filled tables of PyTorch, in cases that were closed, too."""
+
+
 class CaseFinder(importlib.abc.MetaPathFinder):
     """Find modules below `wardian.live` in the open cases.
+
+    Of modules of the environment it answers for those of which a packed copy may have registered something
+    in PyTorch: they are found as without it, and may register the same again while they are executed.
 
     Args:
         find_root: Returns the open root of a name, None if there is none.
@@ -48,17 +57,19 @@ class CaseFinder(importlib.abc.MetaPathFinder):
 
     def __init__(self, find_root: Callable[[str], Root | None]) -> None:
         self._find_root = find_root
+        self._thread = threading.local()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find a module below the root of an open case; None for every other name.
+        """Find a module below the root of an open case, or of which there is a packed copy; else None.
 
         Raises:
             ModuleNotInCaseError: if its case is not open.
         """
         if not fullname.startswith(PREFIX):
-            return None
+            is_copied = fullname.partition(".")[0] in _registering
+            return self._find_second_copy(fullname, path, target) if is_copied else None
         root_name, _, module = fullname[len(PREFIX) :].partition(".")
         if _ROOT_NAME.search(root_name) is None:  # a module of this package itself
             return None
@@ -71,8 +82,51 @@ class CaseFinder(importlib.abc.MetaPathFinder):
             return importlib.machinery.ModuleSpec(fullname, AliasLoader(importlib.import_module(own)))
         return root.find_spec(module)
 
+    def _find_second_copy(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if getattr(self._thread, "looks", False):  # asked by another, which may stand around this one
+            return None
+        self._thread.looks = True
+        try:
+            for finder in sys.meta_path:
+                find = getattr(finder, "find_spec", None)
+                spec: importlib.machinery.ModuleSpec | None = find and find(fullname, path, target)
+                if spec is not None:
+                    if hasattr(spec.loader, "exec_module"):
+                        spec.loader = SecondCopyLoader(spec.loader)
+                    return spec
+            return None
+        finally:
+            self._thread.looks = False
+
     def invalidate_caches(self) -> None:
         """Do nothing: a case does not change while it is open."""
+
+
+class SecondCopyLoader(importlib.abc.Loader):
+    """Execute a module of the environment that may register what a packed copy has registered.
+
+    The module is left with the loader that it has without this one.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        """Leave it to the loader of the module."""
+        made: types.ModuleType | None = self._loader.create_module(spec)
+        return made
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Leave it to the loader of the module."""
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self._loader
+        with sharing():
+            self._loader.exec_module(module)
 
 
 def _not_open(module: str, root_name: str) -> ModuleNotInCaseError:
@@ -276,7 +330,9 @@ class CaseLoader(importlib.abc.SourceLoader):
             module.__dict__["__builtins__"] = self.root.builtins
         # Warnings show the line of code that way; what else shows lines brings the globals with it.
         linecache.lazycache(self.path, module.__dict__)
-        self.root.registers = self.root.registers or registers(code)
+        if registers(code):
+            self.root.registers = True
+            _registering.add(self.module.top_level)
         with tolerate_second_copies(wanted=self.root.registers):
             exec(code, module.__dict__)
 

@@ -24,9 +24,10 @@ from typing import Any
 
 from wardian.errors import WardianWarning
 
-__all__ = ["registers", "tolerate_second_copies"]
+__all__ = ["registers", "sharing", "tolerate_second_copies"]
 
 _lock = threading.RLock()
+_thread = threading.local()
 _depth = 0
 _wrapped: list[tuple[Any, str, Any, Any]] = []
 """What is wrapped at the moment: owner, name, what it has there, wrapper."""
@@ -64,9 +65,14 @@ _implemented: dict[tuple[str, str], _Copy] = {}
 _warned: set[tuple[str, frozenset[_Copy]]] = set()
 
 
-def _packed_caller() -> dict[str, Any] | None:
+def _may_be_second() -> bool:
+    """Tell whether the caller is a packed module, or an installed one of which there is a packed copy."""
+    return getattr(_thread, "shares", 0) > 0 or _packed_caller(3) is not None
+
+
+def _packed_caller(depth: int = 2) -> dict[str, Any] | None:
     """Return the globals of the packed module that calls, through a few frames of torch, or None."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001  the only way to ask who calls
+    frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001  the only way to ask who calls
     for _ in range(_MAX_FRAMES):
         if frame is None:
             return None
@@ -82,7 +88,7 @@ def _tolerant(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return original(*args, **kwargs)
         except Exception as error:
-            if any(word in str(error) for word in _ALREADY) and _packed_caller() is not None:
+            if any(word in str(error) for word in _ALREADY) and _may_be_second():
                 return None
             raise
 
@@ -95,7 +101,7 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def wrapper(library: Any, operator: Any, fn: Any, dispatch_key: str = "", **options: Any) -> Any:
         caller = _packed_caller()
-        if caller is None:
+        if caller is None and not _may_be_second():
             return original(library, operator, fn, dispatch_key, **options)
         name = operator if isinstance(operator, str) else operator.name()
         key = f"{library.ns}::{name.rpartition('::')[2]}", dispatch_key or library.dispatch_key
@@ -104,9 +110,11 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         except RuntimeError as error:
             if not any(word in str(error) for word in _ALREADY):
                 raise
-            _note(key, caller, replaces=False)
+            if caller is not None:
+                _note(key, caller, replaces=False)
             return None
-        _note(key, caller, replaces=True)
+        if caller is not None:
+            _note(key, caller, replaces=True)
         return result
 
     return wrapper
@@ -155,7 +163,7 @@ def _fragment_if_taken(original: Callable[..., None]) -> Callable[..., None]:
         try:
             original(library, ns, kind, dispatch_key)
         except RuntimeError as error:
-            if kind != "DEF" or "single TORCH_LIBRARY" not in str(error) or _packed_caller() is None:
+            if kind != "DEF" or "single TORCH_LIBRARY" not in str(error) or not _may_be_second():
                 raise
             original(library, ns, "FRAGMENT", dispatch_key)
 
@@ -222,6 +230,17 @@ def _unwrap() -> None:
             if type(value) is FunctionType and value in originals:
                 names[key] = originals[value]
     _before.clear()
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Let installed modules that this thread executes register what packed copies have registered."""
+    _thread.shares = getattr(_thread, "shares", 0) + 1
+    try:
+        with tolerate_second_copies(wanted=True):
+            yield
+    finally:
+        _thread.shares -= 1
 
 
 @contextmanager
