@@ -19,7 +19,7 @@ from wardian.errors import PackError, PlanError, Problem, UnpicklableError
 from wardian.facts import Trace
 from wardian.manifest import Entry, TensorEntry
 from wardian.names import LOGGING_LIBRARIES, GlobalRef, ModuleName, RecordName, original_name, top_level
-from wardian.origins import Origins
+from wardian.origins import Origins, refuse_closed
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import make_plan
@@ -61,7 +61,8 @@ class Drafting:
         from wardian.tensors.scripts import ScriptingStorageWriter
 
         self._obj, self._inputs, self._archive = obj, inputs, archive
-        self.capture, self._origins = Capture(), Origins()
+        self._origins = Origins()
+        self.capture = Capture(self._origins)
         self._storages = ScriptingStorageWriter(archive)
         self._reductions = Reductions(self.capture, self._storages)
         try:
@@ -95,6 +96,11 @@ class Drafting:
         """
         arguments = self._pickle(self._inputs, "inputs") if clean and self._inputs is not None else None
         observation = self._observe(arguments) if clean else None
+        if not clean:
+            changes = list(self._origins.changes())
+            owners = {o.__module__ if isinstance(o, type) else o.__name__ for o, _ in changes}
+            if self.capture.note_settings(users_modules(owners), changes):
+                self._pickled = self._pickle_object(self._obj, self.entry.name)
         if self._inputs is not None:
             outputs = observation.outputs if observation is not None else None
             self._test = self._pickle({"inputs": self._inputs, "outputs": outputs, "seed": 0}, "inputs")
@@ -203,7 +209,7 @@ class Drafting:
     def _type(self) -> GlobalRef:
         """The name of the class of the object in the case."""
         kind = type(self._obj)
-        module, qualname = self.capture.name_of(kind) or (kind.__module__, kind.__qualname__)
+        module, qualname = self.capture.name_of(kind) or (self.capture.home_of(kind), kind.__qualname__)
         return GlobalRef(original_name(module), qualname)
 
     def _classes(self) -> Iterator[type]:
@@ -232,6 +238,7 @@ class Drafting:
             rename=self._origins,
             reduce_package=self._reductions.persistent_id,
             capture=self.capture,
+            refuse=refuse_closed,
             tensors=self._storages,
         )
 
@@ -264,7 +271,7 @@ class Drafting:
             )
             from_script = find_registered(beside, {})
             attempts = [from_script, [*beside.values(), *from_script]]
-        changed = self.capture.note_settings(users_modules(seen))
+        changed = self.capture.note_settings(users_modules(seen), self._origins.changes())
         before = self._pickled
         for attempt in attempts:
             registered = [found for found in attempt if not self._is_named(found)]

@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+import filecmp
+import os
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wardian.capture.homes import is_captured
 from wardian.environment import Distributions, ModuleKind, PackedOrigin, find_module
 from wardian.errors import PlanError, Problem
+from wardian.live.closed import ClosedModuleName, how_to_load
 from wardian.live.origin import packed_origin
-from wardian.live.root import Root, get_root
+from wardian.live.root import Root, closed_path, get_root, is_shared
 from wardian.names import LIVE_PREFIX, ModuleName, original_name, top_level
+from wardian.pickling.pickler import RefusedError
 
-__all__ = ["Origins"]
+__all__ = ["Origins", "refuse_closed"]
+
+
+def refuse_closed(obj: Any) -> None:
+    """Refuse a class, function or module of a case that was closed: its sources are not at hand any more.
+
+    Raises:
+        RefusedError: which says what to load again.
+    """
+    for part in obj.__mro__ if isinstance(obj, type) else (obj,):
+        closed = next(filter(None, map(_closed, _modules_said_by(part))), None)
+        if closed is not None:
+            path, call = closed
+            name = part.__name__ if isinstance(part, types.ModuleType) else _full_name(part)
+            base = "" if part is obj else f"{_full_name(obj)} is derived from "
+            raise RefusedError(
+                f"{base}{original_name(name)} of {path}, a case that was closed in this process",
+                f"load it again, and close the case after it is packed: {call}",
+            )
+
+
+def _full_name(obj: type | types.FunctionType) -> str:
+    return original_name(f"{obj.__module__}.{obj.__qualname__}")
+
+
+def _modules_said_by(obj: Any) -> Iterator[Any]:
+    if isinstance(obj, types.ModuleType):
+        yield object.__getattribute__(obj, "__dict__").get("__name__")  # a package that waits goes on waiting
+    else:
+        yield obj.__module__
+    if isinstance(obj, types.FunctionType):
+        yield obj.__globals__.get("__name__")
+
+
+def _closed(module: Any) -> tuple[str, str] | None:
+    """Return the file of a module's case, and how to load it, if it was closed since; else None.
+
+    Args:
+        module: Full name of the module, as a class, function or module has it.
+    """
+    if isinstance(module, ClosedModuleName):
+        return module.path, module.call
+    if not isinstance(module, str) or not module.startswith(LIVE_PREFIX):
+        return None
+    root = module.split(".")[2]
+    path = closed_path(root)
+    return None if path is None else (path, how_to_load(path, shared=is_shared(root)))
 
 
 @dataclass(slots=True)
@@ -52,7 +105,9 @@ class Origins:
         problems = [*self._twice_packed(), *self._packed_and_installed()]
         if problems:
             raise PlanError("a library comes from two places", problems=problems)
-        return tuple(self._packed)
+        return tuple(
+            replace(origin, mixed=frozenset(self._installed & origin.roots)) for origin in self._packed
+        )
 
     def roots(self) -> tuple[Root, ...]:
         """Return the roots of the open cases that were met.
@@ -62,6 +117,13 @@ class Origins:
         """
         self.resolve()
         return tuple(self._roots.values())
+
+    def changes(self) -> Iterator[tuple[Any, str]]:
+        """Yield what the cases set in their modules when they were loaded: module or class, and name."""
+        for root in self._roots.values():
+            for top in filter(is_captured, sorted(root.roots)):
+                runtime = sys.modules.get(f"{root.name}.{top}")
+                yield from list(getattr(runtime, "changed", ()))
 
     def met(self, module: str) -> bool:
         """Tell whether *module*, by its full name, is one of an open case that was met."""
@@ -74,7 +136,7 @@ class Origins:
     def find_global(self, module: str, qualname: str) -> Any:
         """Return a class or function by its original name: of an open case, else of the environment."""
         for root in self._roots.values():
-            if root.packs(module):
+            if root.packs(module) and root.is_module(module):
                 return root.find_global(module, qualname)
         return _find_installed(module, qualname)
 
@@ -83,7 +145,7 @@ class Origins:
         for number, origin in enumerate(self._packed):
             for other in self._packed[:number]:
                 for top in sorted(origin.roots & other.roots):
-                    if _content(origin, top) != _content(other, top):
+                    if not is_captured(top) and _differ(_sources(origin, top), _sources(other, top)):
                         what = f"{top} comes from {_place(other, top)} and from {_place(origin, top)}"
                         problems.append(Problem(what, "pack the two objects into cases of their own", top))
         return problems
@@ -95,12 +157,16 @@ class Origins:
             for top in sorted(self._installed & origin.roots):
                 facts = find_module(ModuleName(top), distributions)
                 mine = origin.modules.get(ModuleName(top))
-                if facts.kind is ModuleKind.MISSING or mine is None:
+                if facts.kind is ModuleKind.MISSING or mine is None or is_captured(top):
                     continue
                 version = distributions[facts.distribution].version if facts.distribution else None
                 packed = origin.versions.get(mine.distribution or "")
-                if version != packed or (version is None and not _same_source(mine.file, facts.file)):
-                    place = f"{top} {version}" if version else str(facts.file)
+                own = _sources(origin, top)
+                places = ((name, find_module(name, distributions)) for name in own)
+                here = {name: found.file for name, found in places if found.kind is ModuleKind.SOURCE}
+                differing = _differ(own, here)
+                if version != packed or differing:
+                    place = f"{top} {version}" if version else str(differing or facts.file)
                     what = f"{top} comes from {_place(origin, top)} and from the environment ({place})"
                     fix = f"take every object from one of them, or install {top} {packed or 'as it was'}"
                     problems.append(Problem(what, fix, top))
@@ -122,15 +188,23 @@ def _place(origin: PackedOrigin, top: str) -> str:
     return f"{origin.path} ({top} {version})" if version else origin.path
 
 
-def _content(origin: PackedOrigin, top: str) -> dict[str, bytes]:
+def _sources(origin: PackedOrigin, top: str) -> dict[ModuleName, str]:
+    """Return the files of the modules that an open case has below *top*."""
     return {
-        name: Path(facts.file).read_bytes()
+        name: facts.file
         for name, facts in origin.modules.items()
         if top_level(name) == top and facts.kind is ModuleKind.SOURCE and facts.file is not None
     }
 
 
-def _same_source(one: str | None, other: str | None) -> bool:
-    if one is None or other is None or not Path(one).is_file() or not Path(other).is_file():
-        return one == other
-    return Path(one).read_bytes() == Path(other).read_bytes()
+def _differ(one: Mapping[ModuleName, str], other: Mapping[ModuleName, str | None]) -> str | None:
+    """Return the first file in *other* that is not as it is in *one*; what only one of them has may be.
+
+    Of the user's own code a case has what its object needs.
+    """
+    for name in sorted(one.keys() & other.keys()):
+        file = other[name]
+        # A module may outlive its file.
+        if file is not None and os.path.isfile(file) and not filecmp.cmp(one[name], file, shallow=False):
+            return file
+    return None

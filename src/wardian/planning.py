@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from wardian.decisions import FIRST_PARTY, Decision, PackedFile, Plan
-from wardian.environment import ModuleFacts, ModuleKind, is_stdlib
+from wardian.environment import ModuleFacts, ModuleKind, is_always_there
 from wardian.errors import PlanError, Problem
 from wardian.facts import Trace
 from wardian.graph import ImportContext
@@ -77,7 +77,7 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 f"{ref} is defined in the script that runs, which must not run again when the case is loaded",
                 f"move {ref.qualname} to a module and import it from there",
             )
-        elif ref.module not in known and ref.module not in trace.modules and not is_stdlib(ref.module):
+        elif ref.module not in known and ref.module not in trace.modules and not is_always_there(ref.module):
             what = f"{ref.module}, which defines {ref.qualname}," if ref.qualname else f"module {ref.module}"
             found = "in a module that can be imported: a file in a folder of sys.path"
             refuse(ref.module, f"{what} cannot be found", f"define {ref.qualname or 'it'} {found}")

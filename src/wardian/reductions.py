@@ -6,12 +6,13 @@ object writes what it needs with the exporter, and names a function that makes i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wardian.capture.session import Capture, CapturedModule, Global
 from wardian.errors import UnpicklableError
-from wardian.names import GlobalRef, ModuleName, RecordName, ancestors, original_name, record_name
+from wardian.names import GlobalRef, ModuleName, RecordName, ancestors, record_name
 from wardian.pickling.paths import find_path
 from wardian.pickling.pickler import module_of
 
@@ -47,6 +48,7 @@ class Reductions:
         if known is None:
             reduced = obj.__reduce_package__(self)
             cut = _cut_cycles(obj, reduced)
+            reduced = tuple(map(_without_case, reduced))
             known = self._reduced[id(obj)] = (("reduce_package", len(self._reduced), *reduced), obj, cut)
         for name, value in known[2].items():
             self._capture.set_afterwards(obj, name, value)
@@ -75,7 +77,7 @@ class Reductions:
         name = ModuleName(module_name)
         for above in ancestors(name):
             self.modules.setdefault(above, CapturedModule(above, "", True))
-        self.modules[name] = CapturedModule(name, src, is_package)
+        self.modules[name] = CapturedModule(name, _without_case(src), is_package)
 
     def save_text(self, package: str, resource: str, text: str) -> None:
         """Add a text file."""
@@ -130,4 +132,27 @@ class _Names:
             raise UnpicklableError(
                 f"generated code cannot import {name}: define it at the top level of a module"
             )
-        return original_name(module_of(obj, name)), name
+        return self._capture.rename(module_of(obj, name)), name
+
+
+_OF_CASE = re.compile(r"\bwardian_live_\w*?_[0-9a-f]{8}_(?=\w)")
+
+
+def _without_case(value: Any) -> Any:
+    """Return generated code as it would be if what it uses were not from a case.
+
+    PyTorch names functions in it by the modules that they are from, and those of an open case have its digest
+    in their names: the next case would be another, and the one after it, too.
+
+    Args:
+        value: Code, or what has it; all else is returned as it is.
+    """
+    if isinstance(value, str):
+        found = {name: _OF_CASE.sub("", name) for name in re.findall(r"\w+", value) if _OF_CASE.match(name)}
+        if found and not any(re.search(rf"\b{plain}\b", value) for plain in found.values()):
+            return _OF_CASE.sub("", value)
+    elif isinstance(value, tuple):
+        return tuple(map(_without_case, value))
+    elif type(value) is dict and "_graphmodule_cls_name" in value:
+        return {**value, "_code": _without_case(value.get("_code"))}
+    return value

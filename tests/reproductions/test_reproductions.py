@@ -8,6 +8,7 @@ Each file here is one project. Above its files stand a sentence and the options:
     warnings: what becomes of warnings; they are errors otherwise
     encoding: of the files, UTF-8 otherwise
     self-test: no, if the case has none
+    again: packing what was loaded gives the same bytes
 
 `check.py` runs where the case is loaded, with `case` and `model`.
 """
@@ -29,6 +30,12 @@ LOAD = """
 import torch, wardian
 case = wardian.open("out.case")
 model = case.load()
+if {again}:
+    test = case.manifest.entries[0].test
+    inputs = None if test is None else case._unpickle(test)["inputs"]
+    wardian.pack(model, "again.case", inputs=inputs)
+    with open("out.case", "rb") as first, open("again.case", "rb") as second:
+        assert first.read() == second.read(), "packed again, the case is another"
 if {test}:
     case.check()
 {check}
@@ -86,6 +93,6 @@ def test_it_works_elsewhere(name: str, tmp_path: Path) -> None:
     _run([sys.executable, *options.get("run", ["train.py"])[0].split()], project, options, stdin)
     (tmp_path / "out.case").rename(elsewhere / "out.case")
     project.rename(tmp_path / "gone")
-    script = LOAD.format(test="self-test" not in options, check=check)
+    script = LOAD.format(test="self-test" not in options, again="again" in options, check=check)
     loading = {key: value for key, value in options.items() if key == "warnings"}
     assert "it works" in _run([sys.executable, "-c", script], elsewhere, loading)

@@ -128,7 +128,7 @@ def test_what_was_closed_is_told_and_nothing_is_left_behind(tmp_path: Path) -> N
         "FUNCTION",
         "SAVE",
     ]
-    again = f"closed in this process; open it again: wardian.open('{tmp_path / 'glen.case'}')"
+    again = f"closed in this process; load it again: wardian.load('{tmp_path / 'glen.case'}')"
     assert all(again in line for line in told), told
 
 
@@ -143,3 +143,27 @@ def test_what_was_loaded_is_packed_again_from_the_file_that_was_opened(tmp_path:
     (tmp_path / "twice").mkdir()
     run_python(_PACK, folder=tmp_path / "twice", paths=(other,))
     assert run_python(_AGAIN.format(lost=lost), folder=tmp_path) == "2.0\n"
+
+
+_NAMES = """
+import os, pickle, subprocess, sys, torch, wardian
+child = "import pickle, sys; pickle.load(sys.stdin.buffer).weight.sum().item()"
+names = (b"a b.case", b"new\\nline.case", b"not utf-8 \\xff.case", b"c:o=l;on%41.case")
+for name in (*names, "\u00fc \u6f22.case".encode()):
+    path = os.fsdecode(name)
+    os.rename("glen.case", path)
+    with wardian.open(path) as case:
+        model = case.load()
+        model(torch.ones(1, 2))
+        subprocess.run([sys.executable, "-P", "-c", child], input=pickle.dumps(model), check=True)
+        wardian.pack(model, path, prove=False)
+    os.rename(path, "glen.case")
+os.symlink("glen.case", "link.case")
+model, linked = wardian.load("glen.case"), wardian.load("link.case")
+print(type(model) is type(linked))
+"""
+
+
+def test_a_file_may_be_called_anything_and_a_link_is_the_file(tmp_path: Path) -> None:
+    _packed(tmp_path)
+    assert run_python(_NAMES, folder=tmp_path) == "True\n"

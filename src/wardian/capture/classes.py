@@ -82,10 +82,11 @@ def recipe_for(cls: type) -> Recipe:
         if name not in _MADE_BY_PYTHON
         and not isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType)
     }
-    if members.get("__doc__", cls) is None:
-        del members["__doc__"]
     if "__dataclass_params__" in members:
         _dataclass(cls, members)
+    doc = members.pop("__doc__", None)
+    if doc is not None:  # first, as every class that was made again has it
+        members = {"__doc__": doc, **members}
     # What making a class looks at: slots, and of Generic[T] among the bases the T.
     early = tuple((name, vars(cls)[name]) for name in ("__slots__", "__orig_bases__") if name in vars(cls))
     members.pop("__orig_bases__", None)

@@ -8,7 +8,10 @@ import types
 
 from wardian.capture.texts import Edit, Function, Text, span_of
 
-__all__ = ["factory_source"]
+__all__ = ["FACTORY", "factory_source"]
+
+FACTORY = "captured_factory"
+"""Under which name synthesised modules import what decorates the factories."""
 
 
 def factory_source(
@@ -43,7 +46,7 @@ def factory_source(
         made = "made"
     indent = body[: len(body) - len(body.lstrip())]
     parameters = ", ".join(code.co_freevars)
-    return f"@captured_factory({namespace})\ndef {name}({parameters}):\n{body}{indent}return {made}\n"
+    return f"@{FACTORY}({namespace})\ndef {name}({parameters}):\n{body}{indent}return {made}\n"
 
 
 def _body(text: Text, node: Function, edits: list[Edit]) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "find_path_in",
     "import_as",
     "importable",
+    "is_captured",
     "is_importable",
     "look_up",
     "public_name",
@@ -55,14 +56,22 @@ def look_up(module: str, path: str) -> Any:
     return found
 
 
+def is_captured(name: str) -> bool:
+    """Tell whether *name*, of a module of a case, is that of a synthesised one: it is made anew.
+
+    >>> is_captured("captured.main"), is_captured("captured_2"), is_captured("torchvision")
+    (True, True, False)
+    """
+    return name.partition(".")[0].rstrip("_0123456789") == CAPTURED
+
+
 def is_importable(module: str | None) -> bool:
     """Tell whether an import in another process finds the very module that is loaded under this name."""
     if not module or module in ("__main__", "__mp_main__") or module not in sys.modules:
         return False
     if not is_module_name(module):  # `<run_path>`, of runpy
         return False
-    original = original_name(module)
-    if original.partition(".")[0].rstrip("_0123456789") == CAPTURED and original != module:
+    if module.startswith(LIVE_PREFIX) and is_captured(original_name(module)):
         return False
     if module.startswith(LIVE_PREFIX) or module == "builtins":
         return True

@@ -15,16 +15,18 @@ import os
 import re
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from wardian.capture.factories import FACTORY
 from wardian.capture.homes import find_path_in, import_as, importable, is_importable, look_up
-from wardian.capture.registrations import Registration, find_call, find_registration, find_setting
+from wardian.capture.registrations import Registration, find_call, find_registration, find_settings
 from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
 from wardian.environment import is_stdlib
-from wardian.names import ModuleName, top_level
+from wardian.names import LIVE_PREFIX, ModuleName, original_name, top_level
 
 __all__ = ["Binding", "Namespace", "Piece", "is_generated"]
 
@@ -42,7 +44,13 @@ _LOOK_UP = re.compile(r"\b(globals|eval|exec|vars)\s*\(|\bsys\.modules\b")
 
 _OF_NOBODY = ("torch", "wardian")
 
-_SKIPPED = frozenset({"__builtins__", "__name__", "__doc__", "__file__", "__annotations__", "__spec__"})
+_SKIPPED = frozenset(
+    {"__annotations__", "__builtins__", "__cached__", "__doc__", "__file__"}
+    | {"__loader__", "__name__", "__package__", "__path__", "__spec__"}
+)
+_TITLE = "What a packed object uses of "
+_SYNTHESISED = re.compile("captured_")
+"""How the names begin that synthesised modules have beside those of the user."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +107,10 @@ class Namespace:
     """
 
     variables: dict[str, Any]
-    module: ModuleName
+    name_module: Callable[[], ModuleName]
+    """Returns a name for the synthesised module, which is asked for when something is taken."""
+    rename: Callable[[str], ModuleName] = original_name
+    """Returns the name that a module has in the case, and may note that it is needed there."""
     definitions: dict[str, _Definition] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     """Names that are taken by value."""
@@ -124,10 +135,33 @@ class Namespace:
         return str(self.variables.get("__name__", ""))
 
     @property
+    def users_name(self) -> str:
+        """What the user calls it, the same when what was loaded is packed again."""
+        known = self.variables.get("__doc__") if self.name.startswith(LIVE_PREFIX) else None
+        if isinstance(known, str) and known.startswith(_TITLE):
+            return known.removeprefix(_TITLE).removesuffix(".")
+        return original_name(self.name)
+
+    @property
+    def title(self) -> str:
+        """The docstring of the synthesised module."""
+        return f"{_TITLE}{self.users_name}."
+
+    @property
     def package(self) -> str:
         """What relative imports in it are relative to."""
         package = self.variables.get("__package__")
         return package if isinstance(package, str) else ""
+
+    @cached_property
+    def module(self) -> ModuleName:
+        """The name of the synthesised module."""
+        return self.name_module()
+
+    @property
+    def is_named(self) -> bool:
+        """Tell whether something may be taken already."""
+        return "module" in vars(self)
 
     # What its statements are
 
@@ -175,14 +209,14 @@ class Namespace:
                     (Binding(text, node, (number, node.lineno, node.col_offset)), found)
                 )
 
-    def settings(self) -> Iterator[tuple[types.ModuleType, str]]:
-        """Yield the globals of other modules that its statements set, by module and name."""
+    def settings(self) -> Iterator[tuple[types.ModuleType | type, str]]:
+        """Yield what its statements set: a module or class, and the name in it."""
         self._read_texts()
         for text in self._texts.values():
             for node in _statements(text.tree.body):
-                found = find_setting(node, self.variables)
-                if found is not None and found[0] is not sys.modules.get(self.name):
-                    yield found
+                for owner, name in find_settings(node, self.variables):
+                    if owner is not sys.modules.get(self.name):
+                        yield owner, name
 
     def modules_used(self) -> Iterator[str]:
         """Yield the names of the modules of which something is taken."""
@@ -202,7 +236,7 @@ class Namespace:
             wanted = todo.pop()
             if wanted in self.definitions or wanted in self.values or wanted in self.rejected:
                 continue
-            if wanted not in self.variables or wanted in _SKIPPED:
+            if wanted not in self.variables or wanted in _SKIPPED or self._is_synthesised(wanted):
                 continue
             value = self.variables[wanted]
             if getattr(builtins, wanted, self) is value:
@@ -216,8 +250,14 @@ class Namespace:
                 todo += sorted(self.looked_up("".join(piece.source for piece in definition.pieces)))
         self._require_registrations()
 
+    def _is_synthesised(self, name: str) -> bool:
+        """Tell whether a loaded synthesised module has *name* for what it makes, and not of the user."""
+        of_runtime = getattr(self.variables.get(name), "__module__", None) == self.name.rpartition(".")[0]
+        return self.name.startswith(LIVE_PREFIX) and (_SYNTHESISED.match(name) is not None or of_runtime)
+
     def looked_up(self, source: str) -> Iterator[str]:
         """Yield the functions, classes and constants that *source* looks up by text: `globals()["act"]`."""
+        source = source.replace(f"@{FACTORY}(globals())\n", "")
         if not _LOOK_UP.search(source):
             return
         self.looks_up = True
@@ -250,7 +290,8 @@ class Namespace:
                 module = None if function is None else function.__module__
                 if module is None or module == self.name or not is_importable(module):
                     continue
-                if top_level(ModuleName(module)) not in _OF_NOBODY and not is_stdlib(ModuleName(module)):
+                own = original_name(module)
+                if top_level(own) not in _OF_NOBODY and not is_stdlib(own):
                     self._require_statement(Binding(text, node, (number, node.lineno, node.col_offset)))
 
     def _require_registrations(self) -> None:
@@ -422,11 +463,12 @@ class Namespace:
                 continue
             for alias in binding.node.names:
                 bound = alias.asname or alias.name.partition(".")[0]
-                target = sys.modules.get(alias.name if alias.asname else bound)
+                target = sys.modules.get(self._live_name(alias.name if alias.asname else bound))
                 if bound == name and target is module:
                     lines.append(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
                     order, place = binding.order, (binding.text.file, binding.node.lineno)
-        lines = lines or [import_as(module.__name__, name)]
+        own = self.rename(module.__name__)
+        lines = lines or [import_as(own, name)]
         pieces = tuple(Piece(f"{line}\n", *place) for line in dict.fromkeys(lines))
         return _Definition(0, order, pieces, _NOTHING)
 
@@ -440,15 +482,24 @@ class Namespace:
                 if (alias.asname or alias.name) != name:
                     continue
                 try:
-                    if look_up(module, alias.name) is value:
-                        return self._from(name, module, alias.name, binding)
+                    if look_up(self._live_name(module), alias.name) is value:
+                        own = self.rename(self._live_name(module))
+                        return self._from(name, own, alias.name, binding)
                 except AttributeError:
                     continue
         if isinstance(value, type | types.FunctionType):
             found = importable(value)
             if found is not None:
-                return self._from(name, *found, None)
+                return self._from(name, self.rename(found[0]), found[1], None)
         return None
+
+    def _live_name(self, module: str) -> str:
+        """Return the full name of a module that an import in this code means."""
+        if self.name.startswith(LIVE_PREFIX):
+            full = self.name.removesuffix(original_name(self.name)) + module
+            if full in sys.modules:
+                return full
+        return module
 
     def _from(self, name: str, module: str, path: str, binding: Binding | None) -> _Definition:
         first, _, rest = path.partition(".")
@@ -488,8 +539,12 @@ class Namespace:
             edits += self._leave_out_defaults(name, value, text, node)
             if isinstance(value, types.FunctionType):
                 self._note_attributes(name, value, node)
-        elif isinstance(node, ast.ClassDef) and isinstance(value, type):
+        imports: list[Piece] = []
+        if isinstance(node, ast.ClassDef) and isinstance(value, type):
             edits += self._leave_out_members(name, value, text, node)
+            for expression, place, imported in self._computed_bases(name, value, node):
+                edits.append((span_of(expression), place))
+                imports.append(Piece(imported, "", 0))
         source = verbatim(text, node, edits)
         usage = find_usage(source)
         annotations = frozenset(_annotation_names(node)) & frozenset(
@@ -497,7 +552,28 @@ class Namespace:
         )
         usage = Usage(usage.at_once, usage.later | annotations)
         piece = Piece(source, text.file, first_line(node))
-        return _Definition(_STATEMENT, binding.order, (piece,), usage, frozenset(self._plain_bases(node)))
+        bases = frozenset(self._plain_bases(node))
+        return _Definition(_STATEMENT, binding.order, (*imports, piece), usage, bases)
+
+    def _computed_bases(
+        self, name: str, cls: type, node: ast.ClassDef
+    ) -> Iterator[tuple[ast.expr, str, str]]:
+        """Yield base classes that a call gave, as `class Net(type(model))`, if an import finds them, too.
+
+        The call needs what the script made: the object that is packed, as like as not.
+
+        Yields:
+            The expression, a name that takes its place, and the import that binds that.
+        """
+        if len(node.bases) != len(cls.__bases__):
+            return
+        for number, (expression, base) in enumerate(zip(node.bases, cls.__bases__, strict=True), 1):
+            known = isinstance(expression, ast.Name) and self._is_synthesised(expression.id)
+            found = importable(base) if known or isinstance(expression, ast.Call) else None
+            if found is not None and type(base) is type(cls):
+                place = f"captured_{name}_base_{number}"
+                imported = self._from(place, self.rename(found[0]), found[1], None)
+                yield expression, place, imported.pieces[0].source
 
     def _plain_bases(self, node: ast.stmt) -> Iterator[str]:
         """Yield the names of base classes that do nothing when a class is derived from them."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Registration", "find_call", "find_registration", "find_setting"]
+__all__ = ["Registration", "find_call", "find_registration", "find_settings"]
 
 _BY_ARGUMENT = {
     "torch.utils._pytree": re.compile("_?register_"),
@@ -95,20 +95,33 @@ def _find_in_loop(loop: ast.For, variables: Mapping[str, Any]) -> Registration |
     return Registration(frozenset(names - targets | set(_names_in([loop.iter]))), frozenset(operators))
 
 
-def find_setting(node: ast.stmt, variables: Mapping[str, Any]) -> tuple[types.ModuleType, str] | None:
-    """Return the module and the name of its global that *node* sets: `shop.settings.RATE = 2`.
+def find_settings(node: ast.stmt, variables: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """Yield what *node* sets in modules and classes: `shop.settings.RATE = 2`, `setattr(Net, "scale", 2)`.
 
     Args:
         node: A statement.
         variables: The globals it was executed with, as they are now.
+
+    Yields:
+        The module or class, and the name in it.
     """
-    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
-        return None
-    target = node.targets[0]
-    owner = _resolve(target.value, variables) if isinstance(target, ast.Attribute) else None
-    if not isinstance(owner, types.ModuleType) or not isinstance(target, ast.Attribute):
-        return None
-    return owner, target.attr
+    targets: list[tuple[ast.expr, str]] = []
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+            targets += [(part.value, part.attr) for part in parts if isinstance(part, ast.Attribute)]
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        match node.value:
+            case ast.Call(ast.Name("setattr"), [owner, ast.Constant(str(name)), _]):
+                targets.append((owner, name))
+    for expression, name in targets:
+        match expression:
+            case ast.Call(ast.Name("type"), [instance], []) | ast.Attribute(instance, "__class__"):
+                found: Any = type(_resolve(instance, variables))
+            case _:
+                found = _resolve(expression, variables)
+        if isinstance(found, types.ModuleType | type):
+            yield found, name
 
 
 def find_call(

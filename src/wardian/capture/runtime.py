@@ -22,6 +22,8 @@ __all__ = [
     "Silent",
     "alias",
     "cached",
+    "change",
+    "changed",
     "class_of",
     "closed_socket",
     "code_of",
@@ -340,3 +342,13 @@ def restore(made: Any, state: dict[str, Any]) -> None:
     if isinstance(made, abc.ABCMeta):
         update: Any = abc.update_abstractmethods
         update(made)
+
+
+changed: list[tuple[Any, str]] = []
+"""What `change` has set: the module or class, and the name. Whoever packs again has to know."""
+
+
+def change(owner: Any, state: dict[str, Any]) -> None:
+    """Set in a module, or class of one, what a script had set in it."""
+    restore(owner, state)
+    changed.extend((owner, name) for name in state)

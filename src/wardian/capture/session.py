@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import Described, recipe_for
-from wardian.capture.factories import factory_source
+from wardian.capture.factories import FACTORY, factory_source
 from wardian.capture.homes import (
     CAPTURED,
     find_path_in,
@@ -42,7 +42,7 @@ from wardian.capture.namespaces import Namespace, Piece, is_generated
 from wardian.capture.tables import TableEntry, find_entries
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
-from wardian.names import LOGGING_LIBRARIES, ModuleName, original_name
+from wardian.names import LIVE_PREFIX, LOGGING_LIBRARIES, ModuleName, original_name
 from wardian.rewrite import dump_code
 
 __all__ = ["Capture", "CapturedModule", "Global", "Values"]
@@ -115,8 +115,18 @@ class _Holder:
     path: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Change:
+    owner: Any
+    name: str
+    value: Any
+
+
 _SET = "captured_set"
 """Name of the function of a synthesised module that sets a value in it."""
+
+_CHANGES = ModuleName("")
+"""Stands for the module where one is asked for, of what is changed in modules that are imported."""
 
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
 
@@ -127,10 +137,11 @@ class Capture:
     """Answers the pickler for one case, and collects the modules that must be synthesised.
 
     Args:
-        taken: Names that user modules have, which the package of synthesised modules must not take.
+        rename: Returns the name that a module has in the case, and may note that it is needed there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rename: Callable[[str], ModuleName] = original_name) -> None:
+        self.rename = rename
         self.package = _free_name()
         self._namespaces: dict[int, Namespace] = {}
         self._homes: dict[str, _Home] = {}
@@ -144,6 +155,10 @@ class Capture:
         self._beforehand: tuple[Any, ...] = ()
         self._entries: tuple[TableEntry, ...] = ()
         self._attributes: dict[tuple[int, str], _Attribute] = {}
+        self._changes: dict[tuple[str, str], _Change] = {}
+        """What is changed in modules that are imported, by (module or class, name)."""
+        self._unchanged: dict[str, str] = {}
+        """Changes that could not be taken, with the reason."""
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
@@ -176,10 +191,12 @@ class Capture:
         if kind is _Setting:
             return obj.setter, (obj.name, obj.value)
         if kind is _Repair and type(obj.owner) is _Holder:
-            container = self.named(original_name(obj.owner.module), obj.owner.path)
+            container = self.named(self.rename(obj.owner.module), obj.owner.path)
             return self._helper("register"), (container, obj.attribute, obj.value)
         if kind is _Repair:
             return self._helper("restore"), (obj.owner, {obj.attribute: obj.value})
+        if kind is _Change:
+            return self._helper("change"), (obj.owner, {obj.name: obj.value})
         if kind is Described:
             proxy = self.named("pydantic._internal._decorators", "PydanticDescriptorProxy")
             return proxy, (obj.wrapped, obj.decorator.info, obj.decorator.shim)
@@ -334,7 +351,11 @@ class Capture:
                 variables: dict[str, Any] = object.__getattribute__(module, "__dict__")
                 path = next((key for key, value in list(variables.items()) if value is variable), None)
                 if path is not None and is_importable(name):
-                    return self.named(original_name(name), path)
+                    return self.named(self.rename(name), path)
+                namespace = None if path is None else self._namespace(variables)
+                found = None if namespace is None else self._in_namespace(namespace, variable)
+                if found is not None:
+                    return found
         # Nothing tells the default, but what a new context has.
         default = contextvars.Context().run(_value_of, variable)
         value = _value_of(variable)
@@ -440,7 +461,7 @@ class Capture:
         if namespace is not None:
             return self._in_namespace(namespace, obj) or NotImplemented
         path = find_path_in(variables, obj)
-        return NotImplemented if path is None else self.named(original_name(variables["__name__"]), path)
+        return NotImplemented if path is None else self.named(self.rename(variables["__name__"]), path)
 
     def _lru_cache(self, obj: Any) -> Any:
         if importable(obj) is not None:
@@ -467,16 +488,18 @@ class Capture:
                     continue
                 namespace = self._namespace(scope) if "__name__" in scope else None
                 if namespace is not None:
-                    namespace.repairs.setdefault(
-                        (f"{module}.{owner.__qualname__}", name), (owner, name, value)
-                    )
+                    self._note_change(f"{module}.{owner.__qualname__}", _Change(owner, name, value))
+
+    def _note_change(self, owner: str, change: _Change) -> None:
+        if f"{owner}.{change.name}" not in self._unchanged:
+            self._changes.setdefault((owner, change.name), change)
 
     def _class(self, cls: type) -> Any:
         found = importable(cls)
         if found is not None:
             self._note_patches(cls)
             plain = found == (cls.__module__, cls.__qualname__)
-            return NotImplemented if plain else self.named(original_name(found[0]), found[1])
+            return NotImplemented if plain else self.named(self.rename(found[0]), found[1])
         found = public_name_of_class(cls)
         if found is not None:
             return self.named(*found)
@@ -487,7 +510,7 @@ class Capture:
                 return known
             home: Namespace | _Home = namespace
         else:
-            home = self._home(original_name(cls.__module__))
+            home = self._home(self.rename(cls.__module__))
         recipe = recipe_for(cls)
         members = {name: value for name, value in recipe.members.items() if self._fits(name, value)}
         return (
@@ -530,10 +553,17 @@ class Capture:
         self._attributes[id(owner), name] = _Attribute(owner, name, value)
 
     def note_registered(self, registered: Iterable[Any]) -> None:
-        """Note classes and functions that other modules hold because the script told them of."""
-        script = self.script()
-        if script is not None:
-            script.require_calls(registered)
+        """Note classes and functions that other modules hold because a script told them of."""
+        registered = list(registered)
+        scripts = [self.script()]
+        for found in registered:
+            own = isinstance(found, type | types.FunctionType)
+            module = sys.modules.get(found.__module__ or "") if own else None
+            if module is not None and module.__name__.startswith(LIVE_PREFIX):
+                scripts.append(self._namespace(vars(module)))  # that of what was loaded
+        for script in dict.fromkeys(scripts):
+            if script is not None:
+                script.require_calls(registered)
 
     def note_texts(self, data: bytes) -> bool:
         """Note functions and classes that scripts look up by a text that the object holds.
@@ -555,11 +585,15 @@ class Capture:
                     found = True
         return found
 
-    def note_settings(self, modules: Iterable[types.ModuleType]) -> bool:
+    def note_settings(
+        self, modules: Iterable[types.ModuleType], before: Iterable[tuple[Any, str]] = ()
+    ) -> bool:
         """Note what the script set in other modules, functions and classes of its own above all.
 
         Args:
             modules: Those that a case of the object has.
+            before: What is changed because the script that the object was first packed by had set it: the
+                module or class, and the name.
 
         Returns:
             Whether there is something of which nothing was known.
@@ -567,20 +601,29 @@ class Capture:
         script = self.script()
         if script is None:
             return False
-        known = len(script.repairs)
+        known = len(self._changes) + len(script.repairs)
         inside = {id(module): module for module in modules}
-        for module, name in script.settings():
-            if id(module) in inside and name in vars(module):
-                script.repairs.setdefault((module.__name__, name), (module, name, vars(module)[name]))
+        for owner, name in (*before, *script.settings()):
+            is_class = isinstance(owner, type)
+            home = sys.modules.get(owner.__module__) if is_class else owner
+            members = type.__getattribute__(owner, "__dict__") if is_class else vars(owner)
+            if id(home) not in inside or name not in members:
+                continue
+            value = members[name]
+            # A method that was decorated, such as one that was compiled, is of the process.
+            if is_class and isinstance(value, types.FunctionType) and "__wrapped__" in vars(value):
+                continue
+            where = f"{owner.__module__}.{owner.__qualname__}" if is_class else owner.__name__
+            self._note_change(where, _Change(owner, name, value))
         for module in inside.values():
             for name, value in list(object.__getattribute__(module, "__dict__").items()):
                 if isinstance(value, type) and value.__module__ == module.__name__:
                     self._note_patches(value)
                 own = isinstance(value, types.FunctionType) and value.__globals__ is script.variables
                 if own or (isinstance(value, type) and value.__module__ == script.name):
-                    script.repairs.setdefault((module.__name__, name), (module, name, value))
+                    self._note_change(module.__name__, _Change(module, name, value))
             self._note_entries(module, script)
-        return len(script.repairs) > known
+        return len(self._changes) + len(script.repairs) > known
 
     def _note_entries(self, module: types.ModuleType, script: Namespace) -> None:
         """Note the classes and functions of the script that containers of a module hold.
@@ -630,7 +673,7 @@ class Capture:
         found = importable(function)
         if found is not None:
             plain = found == (function.__module__, function.__qualname__)
-            return NotImplemented if plain else self.named(original_name(found[0]), found[1])
+            return NotImplemented if plain else self.named(self.rename(found[0]), found[1])
         namespace = self._namespace(function.__globals__)
         if namespace is not None:
             known = self._in_namespace(namespace, function)
@@ -679,13 +722,15 @@ class Capture:
             stem = (
                 "main" if name in ("__main__", "__mp_main__", None, "builtins") else original_name(str(name))
             )
-            known = Namespace(variables, self._new_module(stem.removeprefix(f"{self.package}.")))
+            name_module = functools.partial(self._new_module, stem.removeprefix(f"{self.package}."))
+            known = Namespace(variables, name_module, self.rename)
             self._namespaces[id(variables)] = known
         return known
 
     def _new_module(self, stem: str) -> ModuleName:
         clean = re.sub(r"\W", "_", stem)
-        taken = {n.module for n in self._namespaces.values()} | {h.module for h in self._homes.values()}
+        taken = {n.module for n in self._namespaces.values() if n.is_named}
+        taken |= {h.module for h in self._homes.values()}
         number = 1
         while True:
             name = ModuleName(f"{self.package}.{clean}{'' if number == 1 else f'_{number}'}")
@@ -708,7 +753,7 @@ class Capture:
 
     def _local_function(self, function: types.FunctionType, namespace: Namespace | None) -> Any:
         code = function.__code__
-        home: Namespace | _Home = namespace or self._home(original_name(function.__globals__["__name__"]))
+        home: Namespace | _Home = namespace or self._home(self.rename(function.__globals__["__name__"]))
         cells = function.__closure__ or ()
         found = find_function(code)
         made_as = code.co_name
@@ -720,6 +765,8 @@ class Capture:
                 for used in _global_names(code):
                     namespace.require(used)
             module = original_name(function.__module__ or "<executed>")
+            if namespace is not None and module == original_name(namespace.name):
+                module = ModuleName(namespace.users_name)
             self.bytecode.add(f"{module}.{function.__qualname__}")
             make = self._maker(home, "code_of")
             return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
@@ -839,7 +886,16 @@ class Capture:
             if why is not None:
                 del namespace.repairs[key]
                 namespace.rejected[".".join(key)] = why
-        return bool(pending or repairs)
+        changes = {
+            ".".join(key): key for key in self._changes if (_CHANGES, ".".join(key)) not in self._tried
+        }
+        for path, key in changes.items():
+            self._tried.add((_CHANGES, path))
+            why = self._fails(self._changes[key].value)
+            if why is not None:
+                del self._changes[key]
+                self._unchanged[path] = why
+        return bool(pending or repairs or changes)
 
     def with_values(self, obj: Any) -> Any:
         """Return what to pickle for *obj*: it, what synthesised modules need before, and what is set then."""
@@ -857,6 +913,7 @@ class Capture:
             for (path, attribute), repair in namespace.repairs.items():
                 if (namespace.module, f"{path}.{attribute}") not in self._set:
                     values.append(_Repair(*repair))
+        values += [c for key, c in self._changes.items() if (_CHANGES, ".".join(key)) not in self._set]
         attributes = tuple(self._attributes.values())
         return Values(tuple(values), obj, attributes) if values or attributes else obj
 
@@ -881,11 +938,18 @@ class Capture:
         for namespace in self._namespaces.values():
             self._set |= {(namespace.module, name) for name in namespace.values}
             self._set |= {(namespace.module, ".".join(key)) for key in namespace.repairs}
+        self._set |= {(_CHANGES, ".".join(key)) for key in self._changes}
 
     def name_of(self, obj: Any) -> tuple[str, str] | None:
         """Return the synthesised name of a class or function, None if it has another."""
         answer = self.reduce(obj)
         return (answer.module, answer.qualname) if type(answer) is Global else None
+
+    def home_of(self, cls: type) -> str:
+        """Return the name of the module that *cls* is of where the object is loaded."""
+        answer = self.reduce(cls)
+        made = isinstance(answer, tuple) and isinstance(answer[0], Global)
+        return answer[0].module if made else cls.__module__
 
     def find_live(self, module: str, qualname: str) -> Any:
         """Return the live object of a synthesised name.
@@ -896,7 +960,7 @@ class Capture:
         if (module, qualname) in self._live:
             return self._live[module, qualname]
         for namespace in self._namespaces.values():
-            if namespace.module == module:
+            if namespace.is_named and namespace.module == module:
                 found: Any = namespace.variables.get(qualname.partition(".")[0])
                 for part in qualname.split(".")[1:]:
                     found = getattr(found, part)
@@ -923,12 +987,13 @@ class Capture:
     @property
     def left_out(self) -> list[str]:
         """Names that could not be taken, as sentences."""
-        return [
-            f"{original_name(namespace.name)}.{name} cannot be packed and is not"
-            f" {'set' if '.' in name else 'defined'} in the case: {why}"
+        lost = [
+            (f"{namespace.users_name}.{name}", "set" if "." in name else "defined", why)
             for namespace in self._namespaces.values()
             for name, why in sorted(namespace.rejected.items())
         ]
+        lost += [(original_name(path), "set", why) for path, why in sorted(self._unchanged.items())]
+        return [f"{path} cannot be packed and is not {done} in the case: {why}" for path, done, why in lost]
 
     def modules(self) -> dict[ModuleName, CapturedModule]:
         """Return the synthesised modules, by name; empty if there are none."""
@@ -954,19 +1019,17 @@ class Capture:
         if future := namespace.future():
             head.append(Piece(f"from __future__ import {', '.join(future)}\n", "", 0))
         if namespace.factories:
-            head.append(Piece(f"from {self.package} import factory as captured_factory\n", "", 0))
+            head.append(Piece(f"from {self.package} import factory as {FACTORY}\n", "", 0))
         if namespace.values:
             setter = f"def {_SET}(name, value):\n    globals()[name] = value\n"
             pieces.append(Piece(setter, "", 0))
-        return _assembled(
-            namespace.module, f"What a packed object uses of {original_name(namespace.name)}.", head + pieces
-        )
+        return _assembled(namespace.module, namespace.title, head + pieces)
 
     def _home_module(self, home: _Home) -> CapturedModule:
         head = [
             Piece("from __future__ import annotations\n", "", 0),
             Piece(f"{import_as(home.name, 'home')}\n", "", 0),
-            Piece(f"from {self.package} import factory as captured_factory\n", "", 0),
+            Piece(f"from {self.package} import factory as {FACTORY}\n", "", 0),
         ]
         pieces = [home.factories[name] for name in sorted(home.factories)]
         return _assembled(

@@ -21,7 +21,7 @@ from wardian.errors import (
 )
 from wardian.live.announcements import announced_path, find_held
 from wardian.live.audit import check_environment, packed_elsewhere
-from wardian.live.closed import open_again
+from wardian.live.closed import how_to_load, open_again
 from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.loading import Loading
@@ -32,6 +32,7 @@ from wardian.live.root import (
     closed_path,
     find_open,
     is_private_name,
+    is_shared,
     release,
     root_name,
 )
@@ -428,13 +429,13 @@ def find_root(name: str) -> Root | None:
     if path is None:
         if (closed := closed_path(name)) is not None:
             raise ModuleNotInCaseError(
-                f"{PREFIX}{name} is {open_again(closed)}",
+                f"{PREFIX}{name} is {open_again(how_to_load(closed, shared=is_shared(name)))}",
                 name=PREFIX + name,
             )
         return None
-    stem, _, digest = name.rpartition("_")
-    is_shared = stem.endswith(SHARED_SUFFIX) and root_name(Path(path).stem, digest) != name
-    return open_as(name, _reopen(name, path), share=is_shared)
+    digest = name.rpartition("_")[2]
+    share = is_shared(name) and root_name(Path(path).stem, digest) != name
+    return open_as(name, _reopen(name, path), share=share)
 
 
 def open_as(name: str, archive: ArchiveReader | FolderReader, *, share: bool) -> Root:

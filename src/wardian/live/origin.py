@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from wardian.environment import METADATA_FILES, ModuleFacts, ModuleKind, PackedOrigin
 from wardian.live.root import Root
-from wardian.names import ancestors
+from wardian.names import ModuleName, ancestors
 
 __all__ = ["packed_origin"]
 
@@ -31,18 +31,15 @@ def packed_origin(root: Root) -> PackedOrigin:
         owners |= dict.fromkeys(packed.roots, name)
         if name is not None and packed.version is not None:
             versions[name] = packed.version
-    for top in owners:
+    for top in (*owners, *([".wardian"] if root.manifest.bytecode_only else ())):
         root.files.materialise(top)
-    modules = {
-        module.name: ModuleFacts(
-            module.name,
-            ModuleKind.SOURCE,
-            root.files.path_of(module.record),
-            module.is_package,
-            owners.get(module.top_level),
-        )
-        for module in root.modules.values()
-    }
+    modules: dict[ModuleName, ModuleFacts] = {}
+    for module in root.modules.values():
+        has_source = module.bytecode is None or module.record in root.archive
+        kind = ModuleKind.SOURCE if has_source else ModuleKind.BYTECODE
+        file = root.files.path_of(module.record if has_source else module.bytecode or "")
+        owner = owners.get(module.top_level)
+        modules[module.name] = ModuleFacts(module.name, kind, file, module.is_package, owner)
     for name in list(modules):
         for above in ancestors(name):
             folder = root.files.path_of(above.replace(".", "/"))

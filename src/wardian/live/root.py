@@ -49,6 +49,7 @@ __all__ = [
     "find_open",
     "get_root",
     "is_private_name",
+    "is_shared",
     "release",
     "root_name",
 ]
@@ -94,13 +95,17 @@ def find_open(name: str) -> Root | None:
     """Return the open root *name*, or one of the same case that was opened from a file of another name."""
     found = _roots.get(name)
     if found is None:
-        stem, _, digest = name.rpartition("_")
+        digest = name.rpartition("_")[2]
         for short, root in list(_roots.items()):
-            other, _, its_digest = short.rpartition("_")
             # With the installed library in place of the packed one it is not the same.
-            if its_digest == digest and other.endswith(SHARED_SUFFIX) == stem.endswith(SHARED_SUFFIX):
+            if short.rpartition("_")[2] == digest and is_shared(short) == is_shared(name):
                 return root
     return found
+
+
+def is_shared(name: str) -> bool:
+    """Tell whether *name* is that of a root that serves installed modules."""
+    return name.rpartition("_")[0].endswith(SHARED_SUFFIX)
 
 
 def closed_path(name: str) -> str | None:
@@ -115,8 +120,9 @@ def find_folder(path: str) -> FolderFinder:
         ImportError: if it is another folder, as the import system wants of a hook.
     """
     for root in list(_roots.values()):
-        folder = str(root.files.folder)
-        if path.startswith(folder + os.sep):
+        # Where it is not known yet nobody has a path in it, and to find it out may look for modules itself.
+        folder = vars(root.files).get("folder")
+        if folder is not None and path.startswith(f"{folder}{os.sep}"):
             return FolderFinder(root, os.path.relpath(path, folder).replace(os.sep, "."), get_root)
     raise ImportError(f"{path} is not a folder of an open case")
 
@@ -497,8 +503,19 @@ def acquire(stem: str, archive: ArchiveReader | FolderReader, manifest: Manifest
     """
     short = root_name(stem, archive.fingerprint)
     with _roots_lock:
-        root = _roots.get(short)
+        root = _roots.get(short) or _find_same_file(short, archive)
         return _register(Root(PREFIX + short, archive, manifest, **options)) if root is None else _use(root)
+
+
+def _find_same_file(short: str, archive: ArchiveReader | FolderReader) -> Root | None:
+    """Return the open root of the very file under another name, as symbolic links give it."""
+    stamp = archive.stamp() if isinstance(archive, ArchiveReader) else None
+    for other, root in _roots.items() if stamp is not None else ():
+        # Others are of a PackageImporter, which has a root for itself.
+        public = other.rpartition("_")[2] == short.rpartition("_")[2] and is_shared(other) == is_shared(short)
+        if public and isinstance(root.archive, ArchiveReader) and root.archive.stamp() == stamp:
+            return root
+    return None
 
 
 def acquire_private(
@@ -578,7 +595,7 @@ def release(root: Root) -> None:
             modules += [sys.modules.pop(module, None) for module in found]
             vars(parent).pop(name[len(PREFIX) :], None)
         own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, root)]
-        mark_closed(own, _used[short])
+        mark_closed(own, _used[short], shared=is_shared(short))
         own.clear()
         modules.clear()
         withdraw(short)

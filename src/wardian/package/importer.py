@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from wardian.errors import WardianError
+from wardian.live.root import get_root
 from wardian.names import LIVE_PREFIX, original_name
 from wardian.pickling.pickler import module_of
 
@@ -75,7 +76,7 @@ class Importer(ABC):
                 found = getattr(found, part)
         except (ImportError, KeyError, AttributeError):
             raise ObjNotFoundError(
-                f"{obj!r} was not found as {module_name}.{name} in {_describe(self)}"
+                f"{obj!r} was not found as {module_name}.{name} in {_describe(self)}", **_way_out(full_name)
             ) from None
         if found is obj:
             return str(module_name), name
@@ -128,6 +129,16 @@ def _origin(full_name: str) -> str:
     if full_name.startswith(LIVE_PREFIX):
         return f"the package {'.'.join(full_name.split('.')[:3])}"
     return "this interpreter"
+
+
+def _way_out(full_name: str) -> dict[str, str]:
+    """Return the fix of an error about an object of a package that is none of the importers."""
+    root = get_root(full_name.split(".")[2]) if full_name.startswith(LIVE_PREFIX) else None
+    if root is None:
+        return {}
+    path = str(root.archive.path or "...")
+    load = f"load it by importer = PackageImporter({path!r})"
+    return {"fix": f"{load}, and name that: PackageExporter(f, importer=(importer, sys_importer))"}
 
 
 def _describe(importer: Importer) -> str:

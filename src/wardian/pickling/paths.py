@@ -73,13 +73,19 @@ def _walk(root: Any, name: str) -> Iterator[tuple[str, Any]]:
             continue
 
 
-def find_path(root: Any, target: Any, name: str) -> str | None:
+def find_path(root: Any, target: Any, name: str, *, instance: bool = False) -> str | None:
     """Return where *target* is inside *root*, or None if it is not found.
+
+    Args:
+        root: Where to look.
+        target: What to look for.
+        name: What to call *root*.
+        instance: Look for the first instance of *target*, a class.
 
     >>> find_path({"hooks": [len]}, len, "model")
     "model['hooks'][0]"
     """
-    return next((path for path, obj in _walk(root, name) if obj is target), None)
+    return next((path for path, obj in _walk(root, name) if (type(obj) if instance else obj) is target), None)
 
 
 def find_texts(root: Any, name: str) -> Iterator[tuple[str, bytes]]:

@@ -31,6 +31,7 @@ __all__ = [
     "PickledObject",
     "PlainTensors",
     "ReducePackage",
+    "RefusedError",
     "module_of",
     "pickle_object",
 ]
@@ -65,6 +66,19 @@ class NotPicklableError(UnpicklableError, pickle.PicklingError):
     """Something cannot be pickled; also the error that `pickle` itself would raise."""
 
 
+class RefusedError(Exception):
+    """A class, function or module must not be written, whatever `pickle` would say of it.
+
+    Args:
+        what: What is wrong, as a sentence without a full stop that does not say where.
+        fix: What settles it.
+    """
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.fix = fix
+
+
 @dataclass(frozen=True, slots=True)
 class PickledObject:
     """A pickle in canonical form and what it refers to."""
@@ -85,6 +99,7 @@ class _Hooks:
     reduce_package: ReducePackage | None
     reduce_global: Callable[[Any], Any] | None
     capture: Capture | None
+    refuse: Callable[[Any], None] | None
     tensors: PlainTensors | None = None
 
 
@@ -143,12 +158,16 @@ class _Pickler(pickle.Pickler):
         return number
 
     def reducer_override(self, obj: Any) -> Any:
-        capture = self._hooks.capture
-        if isinstance(obj, types.ModuleType) and (capture is None or not capture.silences(obj)):
-            name = original_name(self._hooks.rename(obj.__name__))
+        hooks = self._hooks
+        if hooks.refuse is not None and isinstance(obj, type | types.FunctionType | types.ModuleType):
+            hooks.refuse(obj)
+        silenced = (
+            hooks.capture is not None and isinstance(obj, types.ModuleType) and hooks.capture.silences(obj)
+        )
+        if isinstance(obj, types.ModuleType) and not silenced:
+            name = original_name(hooks.rename(obj.__name__))
             self.modules.append(name)
             return importlib.import_module, (name,)
-        hooks = self._hooks
         if hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):
             return hooks.reduce_global(obj)
         if hooks.capture is None:
@@ -162,7 +181,7 @@ class _Diagnosis(_Pickler):
 
     def __init__(self, file: io.BytesIO, hooks: _Hooks) -> None:
         super().__init__(file, hooks)
-        self.found: list[tuple[Any, str]] = []
+        self.found: list[tuple[Any, Exception]] = []
 
     def reducer_override(self, obj: Any) -> Any:
         try:
@@ -175,7 +194,7 @@ class _Diagnosis(_Pickler):
                 reduce = copyreg.dispatch_table.get(type(obj))
                 return reduce(obj) if reduce is not None else obj.__reduce_ex__(PROTOCOL)
         except Exception as error:  # noqa: BLE001  any __reduce__ may raise anything
-            self.found.append((obj, str(error)))
+            self.found.append((obj, error))
             return str, ()
         return NotImplemented
 
@@ -190,6 +209,7 @@ def pickle_object(
     reduce_package: ReducePackage | None = None,
     reduce_global: Callable[[Any], Any] | None = None,
     capture: Capture | None = None,
+    refuse: Callable[[Any], None] | None = None,
     tensors: PlainTensors | None = None,
 ) -> PickledObject:
     """Pickle *obj* in canonical form.
@@ -206,6 +226,8 @@ def pickle_object(
             `pickle.Pickler.reducer_override` is; it may raise.
         capture: Takes classes and functions that no import leads to. None leaves them to Python, which
             refuses them.
+        refuse: Called with each class, function and module first; raises `RefusedError` for one that must not
+            be written.
         tensors: Writes plain tensors without asking each, which takes a multiple of the time. The pickle
             is the same.
 
@@ -216,7 +238,7 @@ def pickle_object(
     """
     buffer = io.BytesIO()
     # Whoever looks for what fails asks each object.
-    asking = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture)
+    asking = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture, refuse)
     hooks = replace(asking, tensors=tensors)
     pickler = _Pickler(buffer, hooks)
     trying = nullcontext() if capture is None else capture.trying(partial(_why_not, asking))
@@ -245,14 +267,22 @@ def pickle_object(
             reduce_package=reduce_package,
             reduce_global=reduce_global,
             capture=capture,
+            refuse=refuse,
         )
     return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
 
 
 def _why_not(hooks: _Hooks, value: Any) -> str | None:
-    """Return why *value* cannot be pickled, None if it can. Nothing is written."""
+    """Return why *value* cannot be pickled, None if it can. Nothing is written.
+
+    Raises:
+        RefusedError: if there is something inside that must not be: a case without it, or with what made it
+            here, would be another.
+    """
     try:
         _Pickler(io.BytesIO(), replace(hooks, persistent_id=_without_content)).dump(value)
+    except RefusedError:
+        raise
     except Exception as error:  # noqa: BLE001  any __reduce__ may raise anything
         return f"{type(error).__name__}: {error}"
     return None
@@ -285,21 +315,40 @@ def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> Unpicklab
         )
     except Exception as again:  # noqa: BLE001  not one object, but how it hangs together
         incomplete = True
-        diagnosis.found.append((obj, str(again)))
-    culprits: Sequence[tuple[Any, str]] = diagnosis.found or [(obj, str(error))]
+        diagnosis.found.append((obj, again))
+    found: Sequence[tuple[Any, Exception]] = diagnosis.found or [(obj, error)]
+    # One problem for all that is refused with the same way out
+    refused: dict[str, Problem] = {}
+    for culprit, why in found:
+        if isinstance(why, RefusedError):
+            where = _path_of(culprit, why, obj, name)
+            refused.setdefault(why.fix, Problem(f"{where}: {why}", why.fix))
+    fixes = {id(culprit): getattr(why, "fix", None) for culprit, why in found}
+    culprits = [(culprit, str(why)) for culprit, why in found if not isinstance(why, RefusedError)]
     paths = [
         find_path(obj, culprit, name) or (name if culprit is obj else f"something in {name}")
         for culprit, _ in culprits
     ]
     problems = [
-        Problem(
-            f"{path} is a {type(culprit).__qualname__} and cannot be pickled: {why}{more}",
-            _fix_for(culprit, holder),
-        )
-        for path, (culprit, why), holder, more in _grouped(paths, culprits)
+        *refused.values(),
+        *(
+            Problem(
+                f"{path} is a {type(culprit).__qualname__} and cannot be pickled: {why}{more}",
+                fixes[id(culprit)] or _fix_for(culprit, holder),
+            )
+            for path, (culprit, why), holder, more in _grouped(paths, culprits)
+        ),
     ]
     rest = () if incomplete else canonicalise(buffer.getvalue(), hooks.rename).globals
-    return NotPicklableError("the object cannot be pickled", problems=problems, path=paths[0], globals=rest)
+    place = _path_of(*found[0], obj, name)
+    return NotPicklableError("the object cannot be pickled", problems=problems, path=place, globals=rest)
+
+
+def _path_of(culprit: Any, why: Exception, obj: Any, name: str) -> str:
+    found = find_path(obj, culprit, name)
+    if found is None and isinstance(why, RefusedError) and isinstance(culprit, type):
+        found = find_path(obj, culprit, name, instance=True)
+    return found or name
 
 
 def _grouped(

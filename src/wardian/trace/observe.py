@@ -203,7 +203,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     storages = StorageReader(draft, {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__)
     forget_packable()
     schemas, operators, _ = _native_state()
-    cases = _Cases(request["cases"])
+    cases = _Cases(request["cases"], frozenset(request["sources"]))
     sys.meta_path.insert(0, SilencingFinder(request["silenced"]))
     sys.meta_path.insert(0, LoadedFinder(request["places"]))
     sys.meta_path.insert(0, SourceFinder(request["sources"], cases.import_for if request["cases"] else None))
@@ -275,9 +275,15 @@ class _DraftImporter:
 
 
 class _Cases:
-    """Finds modules in the open cases that parts of the object come from, and others as usual."""
+    """Finds modules in the open cases that parts of the object come from, and others as usual.
 
-    def __init__(self, cases: list[dict[str, Any]]) -> None:
+    Args:
+        cases: What is told of each.
+        own: Modules that were made for the object; a case may have others of these names.
+    """
+
+    def __init__(self, cases: list[dict[str, Any]], own: frozenset[str]) -> None:
+        self._own = own
         self._roots: list[Root] = []
         if cases:
             from wardian.live.case import open_as
@@ -316,7 +322,10 @@ class _Cases:
         return module if fromlist else root.import_module(name.partition(".")[0])
 
     def _root_of(self, module: str) -> Root | None:
-        return next((root for root in self._roots if root.packs(module)), None)
+        if module in self._own:
+            return None
+        # Two cases may have parts of one package, and the environment what was added to it since.
+        return next((root for root in self._roots if root.packs(module) and root.is_module(module)), None)
 
 
 def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:

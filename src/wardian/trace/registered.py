@@ -11,6 +11,7 @@ import types
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from wardian.capture.homes import is_captured
 from wardian.environment import Distributions, is_stdlib, known_attribute
 from wardian.live.root import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
@@ -28,7 +29,7 @@ def modules_beside(named: Iterable[str], seen: Collection[str]) -> dict[str, typ
 
     Args:
         named: Names of loaded modules; those of the standard library and of distributions count for nothing.
-        seen: Original names of modules to leave out.
+        seen: Names of modules to leave out; those of cases by their full or their original names.
 
     Returns:
         Name → module, in the order of their import.
@@ -37,7 +38,7 @@ def modules_beside(named: Iterable[str], seen: Collection[str]) -> dict[str, typ
     return {
         name: module
         for name, module in list(sys.modules.items())
-        if homes and original_name(name) not in seen and _home_of(name) in homes
+        if homes and name not in seen and original_name(name) not in seen and _home_of(name) in homes
     }
 
 
@@ -45,13 +46,13 @@ def users_modules(names: Iterable[str]) -> list[types.ModuleType]:
     """Return the loaded modules among *names* that are the user's, or of a library without compiled code.
 
     Args:
-        names: Original names of modules.
+        names: Full names of modules: of a case and of the environment there may be one each.
     """
     wanted = frozenset(names)
     found = []
     for name, module in list(sys.modules.items()):
         original = original_name(name)
-        if original not in wanted or not isinstance(module, types.ModuleType) or is_stdlib(original):
+        if name not in wanted or not isinstance(module, types.ModuleType) or is_stdlib(original):
             continue
         file = known_attribute(module, "__file__")
         owner = Distributions.current().owner(original, file) if isinstance(file, str) else None
@@ -96,6 +97,10 @@ def find_registered(loaded: Iterable[str], unseen: Mapping[str, types.ModuleType
         unseen: Name → module.
     """
     wanted = {*unseen, "__main__"}
+    # What was a script when the object was packed first.
+    wanted |= {
+        name for name in sys.modules if name.startswith(LIVE_PREFIX) and is_captured(original_name(name))
+    }
     names = frozenset(map(original_name, loaded))
     found: dict[int, Any] = {}
     for name, module in list(sys.modules.items()):

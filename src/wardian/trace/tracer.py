@@ -16,7 +16,7 @@ from wardian.environment import (
     ModuleKind,
     PackedOrigin,
     find_module,
-    is_stdlib,
+    is_always_there,
     known_attribute,
     mapped_libraries,
 )
@@ -64,7 +64,7 @@ class _Tracer:
         """Look *name* and the packages above it up; None for what is always there and what is not there."""
         if name in self.modules:
             return self.modules[name]
-        if is_stdlib(name) or top_level(name) == "wardian":  # which loads the case
+        if is_always_there(name):
             return None
         if name in self.captured:
             module = self.captured[name]
@@ -92,10 +92,18 @@ class _Tracer:
         return next((own for origin in self.origins if (own := origin.original(name)) is not None), None)
 
     def _find(self, name: ModuleName) -> ModuleFacts:
-        origin = self.origin_of(name)
-        if origin is not None:
-            return origin.modules.get(name, ModuleFacts(name, ModuleKind.MISSING))
-        return find_module(name, self.distributions)
+        places = [origin for origin in self.origins if top_level(name) in origin.roots]
+        for origin in places:
+            if name in origin.modules:
+                return origin.modules[name]
+        if not places:
+            return find_module(name, self.distributions)
+        # The user's package may have grown since the case was made, a library not.
+        if any(top_level(name) in origin.mixed for origin in places):
+            found = find_module(name, self.distributions)
+            if not any(found.distribution in origin.versions for origin in places):
+                return found
+        return ModuleFacts(name, ModuleKind.MISSING)
 
     def _is_generated(self, found: ModuleFacts) -> bool:
         """Tell whether a library made the module in the run, in a folder of its own, under its own name.
@@ -216,7 +224,7 @@ class _Tracer:
                     continue
                 if edge.imported in (self.modules if loaded is None else loaded):
                     target = self.add(edge.imported)
-                elif is_stdlib(edge.imported) or top_level(edge.imported) in (TORCH, "wardian"):
+                elif is_always_there(edge.imported) or top_level(edge.imported) == TORCH:
                     continue
                 else:
                     target = self.add_first_party(edge)
@@ -358,23 +366,21 @@ def _assemble(
 
 
 def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> DistributionFacts:
-    for origin in tracer.origins:
-        if name in origin.versions:
-            return DistributionFacts(
-                name=name,
-                version=origin.versions[name],
-                roots=tuple(
-                    sorted(
-                        {record.partition("/")[0].removesuffix(".py") for record, _, _ in origin.files[name]}
-                    )
-                ),
-                compiled=(),
-                required_by_torch=False,
-                with_every_torch=False,
-                files=origin.files[name],
-                left_out=(),
-                metadata=origin.metadata[name],
-            )
+    packed = [origin for origin in tracer.origins if name in origin.versions]
+    if packed:
+        # Sources are the same in all of them; data files may be those that one object reads.
+        by_record = {file[0]: file for origin in reversed(packed) for file in origin.files[name]}
+        return DistributionFacts(
+            name=name,
+            version=packed[0].versions[name],
+            roots=tuple(sorted({record.partition("/")[0].removesuffix(".py") for record in by_record})),
+            compiled=(),
+            required_by_torch=False,
+            with_every_torch=False,
+            files=tuple(by_record[record] for record in sorted(by_record)),
+            left_out=(),
+            metadata=packed[0].metadata[name],
+        )
     distribution = tracer.distributions[name]
     compiled = tuple(sorted(tracer.compiled.get(name, ())))
     by_torch = name in tracer.torch_closure

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wardian.capture.registrations import Registration, find_call, find_registration, find_setting
+from wardian.capture.registrations import Registration, find_call, find_registration, find_settings
 
 torch = pytest.importorskip("torch")
 
@@ -76,12 +76,26 @@ def test_call_with_a_class() -> None:
     assert call("train(Shape)") is None
 
 
-def test_setting_of_a_global() -> None:
-    module = types.ModuleType("settings")
-
-    def setting(source: str) -> Any:
-        return find_setting(ast.parse(source).body[0], {"settings": module, "net": object()})
-
-    assert setting("settings.RATE = 2") == (module, "RATE")
-    assert setting("net.rate = 2") is None
-    assert setting("RATE = 2") is None
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("settings.RATE = 2", "settings.RATE"),
+        ("settings.RATE: int = 2", "settings.RATE"),
+        ("settings.RATE += 2", "settings.RATE"),
+        ("settings.RATE = x = Net.rate = 2", "settings.RATE Net.rate"),
+        ("settings.RATE, y = 1, 2", "settings.RATE"),
+        ("setattr(settings, 'RATE', 2)", "settings.RATE"),
+        ("setattr(settings, name, 2)", ""),
+        ("Net.rate = 2", "Net.rate"),
+        ("type(net).rate = 2", "Net.rate"),
+        ("net.__class__.rate = 2", "Net.rate"),
+        ("net.rate = 2", ""),
+        ("RATE = 2", ""),
+        ("settings.RATE", ""),
+    ],
+)
+def test_settings_of_modules_and_classes(source: str, expected: str) -> None:
+    net = type("Net", (), {})
+    variables = {"settings": types.ModuleType("settings"), "Net": net, "net": net()}
+    found = find_settings(ast.parse(source).body[0], variables)
+    assert " ".join(f"{owner.__name__}.{name}" for owner, name in found) == expected
