@@ -289,10 +289,14 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
         sorted(
             file.record
             for file in files.values()
-            # Finding out the real path takes long where there are thousands of files.
+            # Finding out the real path takes long where there are thousands of files. When the case is packed
+            # again, the clean process may have loaded another build than this one.
             if file.content is None
             and os.path.basename(file.path) in names
-            and os.path.realpath(file.path) in operators
+            and (
+                os.path.realpath(file.path) in operators
+                or any(path.endswith(f"/{file.record}") for path in operators)
+            )
         )
     )
     externs, indirect = _externs(trace, decisions, interned)

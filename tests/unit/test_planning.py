@@ -328,6 +328,16 @@ def test_a_first_party_package_does_not_wait(forest: Forest) -> None:
     assert "yard" not in make_plan(forest.trace("yard.saws.Saw"), Policy()).deferrable
 
 
+@pytest.mark.parametrize("place", [SITE, "/cache/libraries/3f9a"], ids=["installed", "of an opened case"])
+def test_an_operator_library_is_told_whichever_build_of_it_was_loaded(forest: Forest, place: str) -> None:
+    forest.distribution("timberlib", ("timberlib/__init__.py", "timberlib/oak.py", "timberlib/_C.so"))
+    forest.distribution("other", ("other/_C.so",))
+    loaded, schemas = (f"{place}/timberlib/_C.so",), ("timberlib::saw() -> int",)
+    plan = make_plan(forest.trace("mill.Saw", operators=loaded, schemas=schemas), Policy())
+    assert plan.libraries == ("timberlib/_C.so",)
+    assert plan.operators == schemas
+
+
 def test_a_library_with_operators_does_not_wait(forest: Forest) -> None:
     forest.module("mill", "from timberlib.oak import Plank")
     source = "import torch\ndef saw(x):\n    return torch.ops.timberlib.saw(x)"
