@@ -104,8 +104,9 @@ def test_a_storage_that_lies_is_refused(pid: tuple[Any, ...], tmp_path: Path) ->
 def test_a_tensor_beyond_its_storage_is_refused(
     offset: int, size: tuple[int, ...], stride: tuple[int, ...], tmp_path: Path
 ) -> None:
-    # PyTorch checks it when the tensor is made; the case is named in a note.
+    # PyTorch checks it when the tensor is made, and the case is named in a note; or the storage has grown.
     path = _case(tmp_path, _Rebuilt(_honest(), offset, size, stride))
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises((RuntimeError, wardian.CorruptCaseError)) as caught:
         wardian.load(path)
-    assert any(str(path) in note for note in caught.value.__notes__)
+    told = [str(caught.value), *getattr(caught.value, "__notes__", ())]
+    assert any(str(path) in text for text in told)

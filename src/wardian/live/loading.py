@@ -62,17 +62,25 @@ class Loading:
             try:
                 return self._storages.persistent_load(pid)
             except (ValueError, KeyError) as error:
-                path = str(self._root.archive.path or "<memory>")
-                raise CorruptCaseError(f"{path}: {record}: {error}", path=path, record=record) from None
+                raise corrupt(error) from None
+
+        def corrupt(error: Exception) -> CorruptCaseError:
+            path = str(self._root.archive.path or "<memory>")
+            return CorruptCaseError(f"{path}: {record}: {error}", path=path, record=record)
 
         with restoring(self.last_map_location):
-            return unpickle(
+            loaded = unpickle(
                 data,
                 find_global=self._root.find_global,
                 persistent_load=calling_importer(
                     persistent_load, self if self._importer is None else self._importer
                 ),
             )
+        try:
+            self._storages.check_sizes()
+        except ValueError as error:
+            raise corrupt(error) from None
+        return loaded
 
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by the dotted name it had when it was packed."""

@@ -178,6 +178,7 @@ class StorageReader:
         self._restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
         self._whole: UntypedStorage | None = None
         self._loaded: dict[str, UntypedStorage] = {}
+        self._sizes: dict[str, int] = {}
         self._raw: dict[str, UntypedStorage] = {}
         self._scripts: Any = None
 
@@ -245,7 +246,23 @@ class StorageReader:
             else:
                 storage = self._restore(self._shared(key), location)
             self._loaded[key] = storage
+            self._sizes[key] = storage.nbytes()
         return storage
+
+    def check_sizes(self) -> None:
+        """Check that all storages have the size that they had when they were made.
+
+        PyTorch refuses a tensor that reaches beyond a mapped storage, and lets one that can be resized grow,
+        by bytes that nobody wrote.
+
+        Raises:
+            ValueError: if one has another size.
+        """
+        for key, storage in self._loaded.items():
+            if storage.nbytes() != self._sizes[key]:
+                raise ValueError(
+                    f"a tensor reaches beyond storage {key}, which has {self._sizes[key]:,} bytes"
+                )
 
     def _fake(self, size: int, location: str) -> UntypedStorage:
         """Return a storage without bytes, as `torch.load` does while tensors are faked."""

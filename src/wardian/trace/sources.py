@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import CodeType, ModuleType
 
 from wardian.environment import known_attribute
-from wardian.live.stand_ins import make_stand_in
 
 __all__ = ["LoadedFinder", "SilencingFinder", "SourceFinder", "loaded_elsewhere"]
 
@@ -71,6 +70,9 @@ class SilencingFinder(importlib.abc.MetaPathFinder):
 
 class _SilentLoader(importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        # Late: what loads captured code needs nothing but Python.
+        from wardian.live.stand_ins import make_stand_in
+
         module = ModuleType(spec.name)
         stand_in = make_stand_in(spec.name, None, None)
         module.__dict__["__getattr__"] = lambda name: getattr(stand_in, name)
