@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -250,7 +251,13 @@ def _reduced(obj: Any) -> Any:
 
 def _state_of(obj: Any) -> dict[str, Any]:
     slots = (name for cls in type(obj).__mro__ for name in _slots_of(cls) if hasattr(obj, name))
-    return {**{name: getattr(obj, name) for name in slots}, **getattr(obj, "__dict__", {})}
+    state = {**{name: getattr(obj, name) for name in slots}, **getattr(obj, "__dict__", {})}
+    if isinstance(obj, torch.nn.Module):  # whose hooks are made anew, under other numbers, when it is loaded
+        return {name: value for name, value in state.items() if not _HOOKS.search(name)}
+    return state
+
+
+_HOOKS = re.compile(r"^_\w+_hooks(_with_kwargs|_always_called)?$")
 
 
 def _slots_of(cls: type) -> Iterator[str]:

@@ -56,6 +56,16 @@ def test_the_sign_of_zero_counts(dtype: torch.dtype) -> None:
     assert find_differences(zero, -zero)
 
 
+def test_hooks_of_a_module_in_an_output_do_not_count() -> None:
+    one, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    other.load_state_dict(one.state_dict())
+    one.register_forward_hook(lambda *_: None)
+    assert not find_differences(one, other)
+    with torch.no_grad():
+        other.weight[0, 0] += 1
+    assert find_differences(one, other)
+
+
 def test_one_element_may_have_any_stride() -> None:
     value = torch.ones(1).as_strided((1,), (0,))
     assert not find_differences(value, torch.ones(1))
