@@ -132,7 +132,7 @@ def _is_alive(process: int) -> bool:
 
 def _processes_above() -> Iterator[int]:
     process = os.getppid()
-    while process > 1:
+    while process > 0:  # number 1, too: in a container it may be the user's program
         yield process
         fields = _fields(process)
         if fields is None:  # no Linux: only the parent is known

@@ -43,6 +43,11 @@ def test_notes_of_processes_that_were_killed_are_removed(cache: Path) -> None:
     announcements.withdraw("oak_01234567")
 
 
+def test_the_first_process_of_a_container_may_have_opened_the_case() -> None:
+    above = list(announcements._processes_above())
+    assert not above or above[-1] == 1 or not Path("/proc/1/stat").exists()
+
+
 def test_a_note_of_an_earlier_process_of_the_same_number_is_not_taken(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
