@@ -42,8 +42,8 @@ _NAMES: dict[torch.dtype, str] = {
 }
 
 
-_COPIED = 4096
-"""A storage up to this size, a page, is copied when it is read."""
+_COPIED = 64
+"""A storage up to this size is copied when it is read; of larger ones the copies would be felt."""
 
 
 @cache
