@@ -103,7 +103,7 @@ def test_two_entry_points_of_one_name_are_refused(tmp_path: Path) -> None:
     "facts",
     [
         {"distribution": "numpy; rm -rf ~"},
-        {"distribution": "--index-url=evil"},
+        {"distribution": "--find-links=evil"},
         {"distribution": ""},
         {"distribution": "a" * 129},
         {"version": "1.0 --pre"},

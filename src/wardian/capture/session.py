@@ -167,9 +167,6 @@ class Capture:
         names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
         self._streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
 
-        if sys.version_info >= (3, 12):
-            self._answers[typing.TypeAliasType] = self._variable
-
     # The pickler's questions
 
     def reduce(self, obj: Any) -> Any:
@@ -847,6 +844,8 @@ class Capture:
         weakref.WeakSet: lambda capture, found: (capture.named("weakref", "WeakSet"), (list(found),)),
     }
     """Class → what is written for its instances."""
+    if sys.version_info >= (3, 12):
+        _answers[typing.TypeAliasType] = _variable
 
     # Results
 
