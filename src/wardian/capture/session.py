@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import Described, recipe_for
@@ -45,7 +45,7 @@ from wardian.capture.usage import find_usage
 from wardian.names import LIVE_PREFIX, LOGGING_LIBRARIES, ModuleName, original_name
 from wardian.rewrite import dump_code
 
-__all__ = ["Capture", "CapturedModule", "Global", "Values"]
+__all__ = ["Capture", "CapturedModule", "Global"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,53 +73,26 @@ class Global:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Values:
-    """An object, module values that must be set before it is made, and what is set when it is."""
+class _Call:
+    """Stands for the result of a call in what a pickler is given."""
 
-    values: tuple[Any, ...]
-    obj: Any
-    attributes: tuple[_Attribute, ...]
+    function: Any
+    arguments: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Attribute:
+class _Change(NamedTuple):
+    """What a script set in a module, or in a class of one."""
+
     owner: Any
     name: str
     value: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Text:
-    of: Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Setting:
-    setter: Global
-    name: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Repair:
-    owner: Any
-    attribute: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _Holder:
+class _Holder(NamedTuple):
     """A container that a module keeps: a dictionary, list or set."""
 
     module: str
     path: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Change:
-    owner: Any
-    name: str
-    value: Any
 
 
 _SET = "captured_set"
@@ -154,7 +127,7 @@ class Capture:
         self._fails: Callable[[Any], str | None] = _never
         self._beforehand: tuple[Any, ...] = ()
         self._entries: tuple[TableEntry, ...] = ()
-        self._attributes: dict[tuple[int, str], _Attribute] = {}
+        self._attributes: dict[tuple[int, str], _Call] = {}
         self._changes: dict[tuple[str, str], _Change] = {}
         """What is changed in modules that are imported, by (module or class, name)."""
         self._unchanged: dict[str, str] = {}
@@ -174,26 +147,8 @@ class Capture:
         kind = type(obj)
         if kind is Global:
             return obj
-        if kind is Values:
-            place = len(obj.values)
-            return self.named("operator", "getitem"), ((*obj.values, obj.obj, *obj.attributes), place)
-        if kind is _Attribute:
-            return setattr, (obj.owner, obj.name, obj.value)
-        if kind is TableEntry:
-            table = self.named(original_name(obj.module), obj.name)
-            key = _Text(obj.cls) if obj.by_text else obj.cls
-            return self.named("builtins", "dict.setdefault"), (table, key, obj.value)
-        if kind is _Text:
-            return str, (obj.of,)
-        if kind is _Setting:
-            return obj.setter, (obj.name, obj.value)
-        if kind is _Repair and type(obj.owner) is _Holder:
-            container = self.named(self.rename(obj.owner.module), obj.owner.path)
-            return self._helper("register"), (container, obj.attribute, obj.value)
-        if kind is _Repair:
-            return self._helper("restore"), (obj.owner, {obj.attribute: obj.value})
-        if kind is _Change:
-            return self._helper("change"), (obj.owner, {obj.name: obj.value})
+        if kind is _Call:
+            return obj.function, obj.arguments
         if kind is Described:
             proxy = self.named("pydantic._internal._decorators", "PydanticDescriptorProxy")
             return proxy, (obj.wrapped, obj.decorator.info, obj.decorator.shim)
@@ -547,7 +502,7 @@ class Capture:
 
     def set_afterwards(self, owner: Any, name: str, value: Any) -> None:
         """Note an attribute that can be set only when its owner, which it leads back to, is made."""
-        self._attributes[id(owner), name] = _Attribute(owner, name, value)
+        self._attributes[id(owner), name] = _Call(setattr, (owner, name, value))
 
     def note_registered(self, registered: Iterable[Any]) -> None:
         """Note classes and functions that other modules hold because a script told them of."""
@@ -899,7 +854,7 @@ class Capture:
     def with_values(self, obj: Any) -> Any:
         """Return what to pickle for *obj*: it, what synthesised modules need before, and what is set then."""
         values: list[Any] = [
-            value
+            self._entry_set(value) if type(value) is TableEntry else value
             for value in self._beforehand
             if type(value) is not TableEntry or self._can_pickle(value.value)
         ]
@@ -908,13 +863,28 @@ class Capture:
             for name in namespace.variables:
                 if name in namespace.values and (namespace.module, name) not in self._set:
                     setter = self.named(namespace.module, _SET)
-                    values.append(_Setting(setter, name, namespace.values[name]))
+                    values.append(_Call(setter, (name, namespace.values[name])))
             for (path, attribute), repair in namespace.repairs.items():
                 if (namespace.module, f"{path}.{attribute}") not in self._set:
-                    values.append(_Repair(*repair))
-        values += [c for key, c in self._changes.items() if (_CHANGES, ".".join(key)) not in self._set]
-        attributes = tuple(self._attributes.values())
-        return Values(tuple(values), obj, attributes) if values or attributes else obj
+                    values.append(self._repaired(*repair))
+        for key, change in self._changes.items():
+            if (_CHANGES, ".".join(key)) not in self._set:
+                values.append(_Call(self._helper("change"), (change.owner, {change.name: change.value})))
+        if not values and not self._attributes:
+            return obj
+        everything = (*values, obj, *self._attributes.values())
+        return _Call(self.named("operator", "getitem"), (everything, len(values)))
+
+    def _entry_set(self, entry: TableEntry) -> _Call:
+        table = self.named(original_name(entry.module), entry.name)
+        key = _Call(str, (entry.cls,)) if entry.by_text else entry.cls
+        return _Call(self.named("builtins", "dict.setdefault"), (table, key, entry.value))
+
+    def _repaired(self, owner: Any, attribute: Any, value: Any) -> _Call:
+        if type(owner) is not _Holder:
+            return _Call(self._helper("restore"), (owner, {attribute: value}))
+        container = self.named(self.rename(owner.module), owner.path)
+        return _Call(self._helper("register"), (container, attribute, value))
 
     def values(self) -> Iterator[tuple[Any, str]]:
         """Yield the globals that are taken by value, and their names."""
