@@ -15,6 +15,7 @@ __all__ = [
     "find_path_in",
     "import_as",
     "importable",
+    "is_at",
     "is_captured",
     "is_importable",
     "look_up",
@@ -98,6 +99,14 @@ def importable(obj: Any) -> tuple[str, str] | None:
         pass
     path = find_path_in(vars(sys.modules[module]), obj)
     return None if path is None else (module, path)
+
+
+def is_at(module: str, path: str, obj: Any) -> bool:
+    """Tell whether a loaded module has *obj* under a dotted path."""
+    try:
+        return look_up(module, path) is obj
+    except AttributeError:
+        return False
 
 
 def import_as(module: str, name: str, member: str | None = None) -> str:

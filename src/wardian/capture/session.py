@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-import copyreg
 import dis
 import functools
 import gc
-import io
-import logging
-import queue
 import re
-import socket
-import subprocess
 import sys
-import threading
 import types
-import typing
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from wardian.capture.changed import find_changed_modules
-from wardian.capture.classes import Described, recipe_for
+from wardian.capture.classes import recipe_for
 from wardian.capture.factories import FACTORY, factory_source
 from wardian.capture.homes import (
     CAPTURED,
     find_path_in,
     import_as,
     importable,
+    is_at,
     is_importable,
-    look_up,
-    public_name,
     public_name_of_class,
 )
+from wardian.capture.kinds import answer_for
 from wardian.capture.namespaces import Namespace, Piece, is_generated
 from wardian.capture.tables import TableEntry, find_entries
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
-from wardian.names import LIVE_PREFIX, LOGGING_LIBRARIES, ModuleName, original_name
+from wardian.names import LIVE_PREFIX, ModuleName, original_name
 from wardian.rewrite import dump_code
 
 __all__ = ["Capture", "CapturedModule", "Global"]
@@ -101,10 +90,6 @@ _SET = "captured_set"
 _CHANGES = ModuleName("")
 """Stands for the module where one is asked for, of what is changed in modules that are imported."""
 
-_FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
-
-_FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
-
 
 class Capture:
     """Answers the pickler for one case, and collects the modules that must be synthesised.
@@ -138,7 +123,7 @@ class Capture:
         self._changed = tuple(find_changed_modules())
         # Whatever stands there now: a shell or a test runner has its own.
         names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
-        self._streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
+        self.streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
 
     # The pickler's questions
 
@@ -149,9 +134,6 @@ class Capture:
             return obj
         if kind is _Call:
             return obj.function, obj.arguments
-        if kind is Described:
-            proxy = self.named("pydantic._internal._decorators", "PydanticDescriptorProxy")
-            return proxy, (obj.wrapped, obj.decorator.info, obj.decorator.shim)
         if kind is types.FunctionType or isinstance(obj, type):
             known = self._known.get(id(obj))
             if known is None:
@@ -159,255 +141,18 @@ class Capture:
                 # The object is held: were it freed, the next one could get its id.
                 known = self._known[id(obj)] = (obj, answer)
             return known[1]
-        if isinstance(obj, _FUNCTION_LIKE):
-            return self._builtin(obj)
-        if self.silences(obj):
-            return self._silent(obj)
-        if id(obj) in self._streams:
-            return self.named("sys", self._streams[id(obj)])
-        answer = self._answers.get(kind)
-        if answer is not None:
-            return answer(self, obj)
-        if issubclass(kind, threading.local):  # what this thread has of it
-            return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
-        if isinstance(obj, _FILES):
-            return self._file(obj)
-        if kind.__module__ == "tempfile" and hasattr(obj, "file"):  # its closer removes the file of that name
-            return self._file(obj.file)
-        if kind.__module__ == "_csv" and kind.__name__ == "writer":
-            return self._helper("dropping_rows"), ()
-        if isinstance(obj, subprocess.Popen):
-            return self._process(obj)
-        if isinstance(obj, socket.socket):
-            return self._helper("closed_socket"), ()
-        if isinstance(obj, logging.Logger):
-            return self._logger(obj)
-        if kind.__module__.startswith("multiprocessing."):
-            return self._shared(obj)
-        if kind.__module__ == "torch.nn.utils.parametrize" and "__getstate__" in vars(kind):
-            return self._parametrized(obj)
-        if kind.__module__.startswith("torch.ao.nn.") and hasattr(kind, "get_qconv"):
-            # Their state leaves out what `Module.__init__` sets; PyTorch's own copies begin with it, too:
-            # https://github.com/pytorch/pytorch/blob/v2.8.0/torch/ao/nn/quantized/modules/conv.py#L236
-            return kind, (1, 1, 1), obj.__getstate__()
-        slots = _slots_of_module(obj)
-        if slots:
-            # `Module.__getstate__` and `__setstate__` know of `__dict__` alone.
-            reduced = obj.__reduce_ex__(4)
-            state = reduced[2][0] if isinstance(reduced[2], tuple) else reduced[2]
-            return *reduced[:2], (state, slots), None, None, self._helper("set_state_and_slots")
-        if kind.__module__ == "torch._ops":
-            return self._operator(obj)
-        if kind.__module__ == "torch._library.custom_ops" and isinstance(
-            function := getattr(obj, "_init_fn", None), types.FunctionType
-        ):
-            return self._global_in(function.__globals__, obj)
-        if kind.__module__ == "torch.jit" and kind.__name__ == "ScriptFunction":
-            original = getattr(obj, "_torchdynamo_inline", None)  # None if it was traced
-            if original is None:
-                return NotImplemented
-            known = self._global_in(original.__globals__, obj)
-            return (self.named("torch.jit", "script"), (original,)) if known is NotImplemented else known
-        if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
-            return self.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
-        if isinstance(getattr(kind, "__getattr__", None), types.FunctionType) and _is_plain(kind):
-            return self._with_getattr(obj)
-        return NotImplemented
-
-    def silences(self, obj: Any) -> bool:
-        """Tell whether an object is of a logging library, or is one: what notes nothing takes its place."""
-        if isinstance(obj, types.ModuleType):
-            return _is_of_logging_library(original_name(obj.__name__))
-        return _logs(type(obj)) or _is_silent(type(obj))
-
-    def _with_getattr(self, obj: Any) -> Any:
-        """Set the state of an object without asking it for `__setstate__`.
-
-        A `__getattr__` that looks into an attribute, which is not there before the state is set, would ask
-        itself for ever.
-        """
-        reduced = obj.__reduce_ex__(4)
-        if len(reduced) < 3 or reduced[2] is None:
-            return NotImplemented
-        parts = (*reduced, None, None)[:5]
-        return *parts, self._helper("set_state")
-
-    def _file(self, file: Any) -> Any:
-        """Return a file that drops what is written; NotImplemented for one that is read.
-
-        Runs and handlers of logging libraries keep the files that they write, whose folders are not
-        where the case is loaded.
-        """
-        if not file.closed and file.readable():
-            return NotImplemented
-        encoding = file.encoding if isinstance(file, io.TextIOWrapper) else None
-        return self._helper("dropping"), (getattr(file, "name", None), encoding, file.closed)
-
-    def _process(self, process: subprocess.Popen[Any]) -> Any:
-        """Return a process that has ended: where the case is loaded, its number may be another one's."""
-        ended: dict[str, Any] = {"stdin": None, "stdout": None, "stderr": None, "_child_created": False}
-        ended["returncode"] = 0 if process.returncode is None else process.returncode
-        return copyreg.__newobj__, (type(process),), {**vars(process), **ended}  # type: ignore[attr-defined]
-
-    def _silent(self, obj: Any) -> Any:
-        """Return what takes the place of a run or a writer of a logging library: it notes nothing.
-
-        Runs are those of the process that trains, and belong to servers, files and threads. What a model
-        may read of one travels: its settings.
-        """
-        if _is_silent(type(obj)):
-            return self._helper("silent"), (obj.__dict__["_name"], obj.__dict__["_values"])
-        name = obj.__name__ if isinstance(obj, types.ModuleType) else type(obj).__qualname__
-        values: dict[str, Any] = {}
-        if not isinstance(obj, types.ModuleType):
-            with contextlib.suppress(Exception):  # whatever a library raises when it is asked
-                settings = obj if hasattr(type(obj), "keys") else obj.config
-                values = {str(key): settings[key] for key in settings.keys()}  # noqa: SIM118  not a dictionary
-            if not all(self._fails(value) is None for value in values.values()):
-                values = {}
-            if not hasattr(type(obj), "keys"):
-                values = {"config": values} if values else {}
-        return self._helper("silent"), (name, values)
-
-    def _logger(self, logger: logging.Logger) -> Any:
-        """Return the state of a logger that `logging.getLogger` does not know; others pickle by name."""
-        if logger is logging.root or logging.Logger.manager.loggerDict.get(logger.name) is logger:
-            return NotImplemented
-        return copyreg.__newobj__, (type(logger),), dict(vars(logger))  # type: ignore[attr-defined]
-
-    def _shared(self, obj: Any) -> Any:
-        """Return what makes a lock, an empty queue or a number for processes that are started later."""
-        kind = type(obj)
-        if kind.__module__ == "multiprocessing.sharedctypes" and hasattr(obj, "get_obj"):
-            value = obj.get_obj()
-            if hasattr(value, "value") and not hasattr(value, "__len__"):
-                return self.named("multiprocessing", "Value"), (type(value), value.value)
-            return NotImplemented
-        makes_one = kind.__name__ in ("Lock", "RLock", "Event", "Queue", "JoinableQueue", "SimpleQueue")
-        if kind.__module__ not in ("multiprocessing.synchronize", "multiprocessing.queues") or not makes_one:
-            return NotImplemented
-        if kind.__module__ == "multiprocessing.queues" and not obj.empty():
-            return NotImplemented
-        if kind.__name__ == "Event" and obj.is_set():
-            return NotImplemented
-        return self.named("multiprocessing", kind.__name__), ()
-
-    def _context_variable(self, variable: contextvars.ContextVar[Any]) -> Any:
-        """Return the name of a context variable, which a module or script keeps."""
-        script = self.script()
-        found = None if script is None else self._in_namespace(script, variable)
-        if found is not None:
-            return found
-        for name, module in list(sys.modules.items()):
-            if isinstance(module, types.ModuleType):
-                variables: dict[str, Any] = object.__getattribute__(module, "__dict__")
-                path = next((key for key, value in list(variables.items()) if value is variable), None)
-                if path is not None and is_importable(name):
-                    return self.named(self.rename(name), path)
-                namespace = None if path is None else self._namespace(variables)
-                found = None if namespace is None else self._in_namespace(namespace, variable)
-                if found is not None:
-                    return found
-        # Nothing tells the default, but what a new context has.
-        default = contextvars.Context().run(_value_of, variable)
-        value = _value_of(variable)
-        same = len(default) == len(value) and all(d is v for d, v in zip(default, value, strict=True))
-        return self._helper("context_variable"), (variable.name, default, () if same else value)
-
-    def _simple_queue(self, found: queue.SimpleQueue[Any]) -> Any:
-        return (self.named("queue", "SimpleQueue"), ()) if found.empty() else NotImplemented
-
-    def _parametrized(self, module: Any) -> Any:
-        injectors = (
-            self.named(type(module).__module__, f"_inject_{what}") for what in ("new_class", "property")
-        )
-        base: Any = type(module).__bases__[0]
-        arguments = (*injectors, base, tuple(module.parametrizations))
-        return self._helper("parametrized"), arguments, base.__getstate__(module)
+        return answer_for(self, obj)
 
     def named(self, module: str, qualname: str) -> Global:
         """Return the one object that stands for a global."""
         return self._globals.setdefault((module, qualname), Global(module, qualname))
 
-    def _helper(self, name: str) -> Global:
+    def helper(self, name: str) -> Global:
+        """Return the name of a function of `wardian.capture.runtime`, which the case then has."""
         self._uses_runtime = True
         return self.named(self.package, name)
 
-    def _builtin(self, obj: Any) -> Any:
-        owner = getattr(obj, "__self__", None)
-        if owner is not None and not isinstance(owner, types.ModuleType):
-            if not isinstance(owner, type) or type(owner).__module__.startswith("torch"):
-                return NotImplemented
-            if importable(owner) is not None and not owner.__module__.startswith("torch._C"):
-                return NotImplemented
-        found = public_name(obj)
-        return NotImplemented if found is None else self.named(*found)
-
-    def _cell(self, cell: types.CellType) -> Any:
-        make = self.named("types", "CellType")
-        try:
-            content = cell.cell_contents
-        except ValueError:  # empty
-            return make, ()
-        return make, (), (content,), None, None, self._helper("fill")
-
-    def _method(self, method: types.MethodType) -> Any:
-        name = getattr(method.__func__, "__name__", "")
-        if getattr(type(method.__self__), name, None) is method.__func__ and name not in getattr(
-            method.__self__, "__dict__", ()
-        ):
-            return NotImplemented
-        if isinstance(method.__self__, type) and getattr(method.__self__, name, None) == method:
-            return NotImplemented
-        return self.named("types", "MethodType"), (method.__func__, method.__self__)
-
-    def _forward_reference(self, found: typing.ForwardRef) -> Any:
-        arguments = (found.__forward_arg__, found.__forward_is_argument__, found.__forward_module__)
-        return self.named("typing", "ForwardRef"), arguments
-
-    def _reference(self, reference: weakref.ref[Any]) -> Any:
-        obj, callback = reference(), reference.__callback__
-        if obj is None:
-            return self._helper("dead_reference"), ()
-        return self.named("weakref", "ref"), (obj,) if callback is None else (obj, callback)
-
-    def _proxy(self, proxy: Any) -> Any:
-        # A proxy hands the look-up of a method on: the method is bound to what it stands for.
-        return self.named("weakref", "proxy"), (proxy.__init__.__self__,)
-
-    def _weak_dictionary(self, found: Any) -> Any:
-        # Items are set after it was made, which may be one of them.
-        return self.named("weakref", type(found).__name__), (), None, None, iter(list(found.items()))
-
-    def _operator(self, operator: Any) -> Any:
-        """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
-        name = str(operator)
-        if name.partition(".")[0] not in ("aten", "prim", "prims"):
-            script = self.script()
-            if script is not None:
-                script.require_operators(name.partition(".")[0])
-        try:
-            found = look_up("torch", f"ops.{name}")
-        except AttributeError:
-            return NotImplemented
-        return self.named("torch", f"ops.{name}") if found is operator else NotImplemented
-
-    def _variable(self, obj: Any) -> Any:
-        """Return the name of a type variable or the like, which pickles by name."""
-        found = importable(obj) or (obj.__module__, obj.__name__)
-        if _is_at(found[0], found[1], obj) and is_importable(found[0]):
-            return NotImplemented if found[1] == obj.__name__ else self.named(*found)
-        namespace = self._namespace_named(obj.__module__, obj)
-        known = namespace and self._in_namespace(namespace, obj)
-        if known:
-            return known
-        if type(obj).__name__ == "TypeAliasType":
-            return self._helper("alias"), (obj.__name__, obj.__value__, obj.__type_params__)
-        if isinstance(obj, typing.NewType):
-            return self.named("typing", "NewType"), (obj.__name__, obj.__supertype__)
-        return type(obj), (obj.__name__, *getattr(obj, "__constraints__", ()))
-
-    def _global_in(self, variables: dict[str, Any], obj: Any) -> Any:
+    def global_in(self, variables: dict[str, Any], obj: Any) -> Any:
         """Return the name of what is a global among *variables*."""
         namespace = self._namespace(variables)
         if namespace is not None:
@@ -415,15 +160,29 @@ class Capture:
         path = find_path_in(variables, obj)
         return NotImplemented if path is None else self.named(self.rename(variables["__name__"]), path)
 
-    def _lru_cache(self, obj: Any) -> Any:
-        if importable(obj) is not None:
-            return NotImplemented
-        namespace = self._namespace(getattr(obj.__wrapped__, "__globals__", {}))
-        known = namespace and self._in_namespace(namespace, obj)
-        if known:
-            return known
-        parameters = obj.cache_parameters()
-        return self._helper("cached"), (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
+    def in_globals(self, variables: dict[str, Any], obj: Any) -> Global | None:
+        """Return the synthesised name of a global among *variables*, None if it has none."""
+        namespace = self._namespace(variables)
+        return None if namespace is None else self._in_namespace(namespace, obj)
+
+    def in_script(self, obj: Any) -> Global | None:
+        """Return the synthesised name of a global of the script that runs, None if it has none."""
+        return self.in_globals(vars(sys.modules["__main__"]), obj)
+
+    def in_module(self, name: str | None, obj: Any) -> Global | None:
+        """Return the synthesised name of a global of the module of this name, None if it has none."""
+        namespace = self._namespace_named(name, obj)
+        return None if namespace is None else self._in_namespace(namespace, obj)
+
+    def require_operators(self, namespace: str) -> None:
+        """Take what the script does to operators of a namespace of `torch.ops`."""
+        script = self.script()
+        if script is not None:
+            script.require_operators(namespace)
+
+    def why_not(self, value: Any) -> str | None:
+        """Return why *value* cannot be pickled, None if it can."""
+        return self._fails(value)
 
     def _note_patches(self, cls: type) -> None:
         """Note the methods that a script gave to a class of a module: they are set when it is loaded."""
@@ -471,7 +230,7 @@ class Capture:
             members or None,
             None,
             None,
-            self._helper("restore"),
+            self.helper("restore"),
         )
 
     def script(self) -> Namespace | None:
@@ -636,7 +395,7 @@ class Capture:
     # Names of a script
 
     def _namespace_of_class(self, cls: type) -> Namespace | None:
-        if _is_at(cls.__module__, cls.__qualname__, cls):
+        if is_at(cls.__module__, cls.__qualname__, cls):
             return self._namespace_named(cls.__module__, cls)
         # Methods that a decorator wrote, as those of attrs, may have a copy of the globals of the time.
         for member in vars(cls).values():
@@ -721,7 +480,7 @@ class Capture:
                 module = ModuleName(namespace.users_name)
             self.bytecode.add(f"{module}.{function.__qualname__}")
             make = self._maker(home, "code_of")
-            return make, (dump_code(code), *cells), state, None, None, self._helper("restore")
+            return make, (dump_code(code), *cells), state, None, None, self.helper("restore")
         text, node = found
         expression = "globals()" if namespace is not None else "vars(home)"
         stem = re.sub(r"\W", "_", re.sub(r"<(\w+)>\.?", "", function.__qualname__)).strip("_") or "function"
@@ -741,7 +500,7 @@ class Capture:
             for used in sorted(usage.at_once | usage.later | set(namespace.looked_up(source))):
                 namespace.require(used)
         self._uses_runtime = True
-        return self.named(home.module, key), cells, state, None, None, self._helper("restore")
+        return self.named(home.module, key), cells, state, None, None, self.helper("restore")
 
     def _state_of(self, function: types.FunctionType, made_as: str) -> dict[str, Any]:
         """Return what a function has beside its code and cells.
@@ -767,40 +526,6 @@ class Capture:
         if function.__annotations__ and not self._can_pickle(function.__annotations__):
             del state["__annotations__"]
         return {name: value for name, value in state.items() if value is not None and value != {}}
-
-    _answers: ClassVar[dict[type, Callable[[Capture, Any], Any]]] = {
-        types.CellType: _cell,
-        types.MethodType: _method,
-        types.MappingProxyType: lambda capture, proxy: (
-            capture.named("types", "MappingProxyType"),
-            (dict(proxy),),
-        ),
-        typing.TypeVar: _variable,
-        typing.ParamSpec: _variable,
-        typing.TypeVarTuple: _variable,
-        typing.NewType: _variable,
-        type(functools.lru_cache(len)): _lru_cache,
-        functools.cached_property: lambda capture, found: (functools.cached_property, (found.func,)),
-        property: lambda capture, found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
-        staticmethod: lambda capture, found: (staticmethod, (found.__func__,)),
-        classmethod: lambda capture, found: (classmethod, (found.__func__,)),
-        # A lock that somebody holds says nothing about the object.
-        type(threading.Lock()): lambda capture, lock: (capture.named("threading", "Lock"), ()),
-        type(threading.RLock()): lambda capture, lock: (capture.named("threading", "RLock"), ()),
-        typing.ForwardRef: _forward_reference,
-        contextvars.ContextVar: _context_variable,
-        queue.SimpleQueue: _simple_queue,
-        weakref.ref: _reference,
-        weakref.WeakMethod: lambda capture, found: (capture.named("weakref", "WeakMethod"), (found(),)),
-        weakref.ProxyType: _proxy,
-        weakref.CallableProxyType: _proxy,
-        weakref.WeakValueDictionary: _weak_dictionary,
-        weakref.WeakKeyDictionary: _weak_dictionary,
-        weakref.WeakSet: lambda capture, found: (capture.named("weakref", "WeakSet"), (list(found),)),
-    }
-    """Class → what is written for its instances."""
-    if sys.version_info >= (3, 12):
-        _answers[typing.TypeAliasType] = _variable
 
     # Results
 
@@ -869,7 +594,7 @@ class Capture:
                     values.append(self._repaired(*repair))
         for key, change in self._changes.items():
             if (_CHANGES, ".".join(key)) not in self._set:
-                values.append(_Call(self._helper("change"), (change.owner, {change.name: change.value})))
+                values.append(_Call(self.helper("change"), (change.owner, {change.name: change.value})))
         if not values and not self._attributes:
             return obj
         everything = (*values, obj, *self._attributes.values())
@@ -882,9 +607,9 @@ class Capture:
 
     def _repaired(self, owner: Any, attribute: Any, value: Any) -> _Call:
         if type(owner) is not _Holder:
-            return _Call(self._helper("restore"), (owner, {attribute: value}))
+            return _Call(self.helper("restore"), (owner, {attribute: value}))
         container = self.named(self.rename(owner.module), owner.path)
-        return _Call(self._helper("register"), (container, attribute, value))
+        return _Call(self.helper("register"), (container, attribute, value))
 
     def values(self) -> Iterator[tuple[Any, str]]:
         """Yield the globals that are taken by value, and their names."""
@@ -1015,52 +740,6 @@ class _Home:
         self.factories: dict[str, Piece] = {}
 
 
-def _is_at(module: str, path: str, obj: Any) -> bool:
-    try:
-        return look_up(module, path) is obj
-    except AttributeError:
-        return False
-
-
-def _is_of_logging_library(module: str) -> bool:
-    return module.partition(".")[0] in LOGGING_LIBRARIES or module.startswith("torch.utils.tensorboard")
-
-
-def _is_silent(kind: type) -> bool:
-    """Tell whether a class is that of `capture.runtime` in a case that was loaded."""
-    module = getattr(kind, "__module__", None)
-    return (
-        kind.__qualname__ == "Silent"
-        and isinstance(module, str)
-        and original_name(module) != module
-        and original_name(module).partition("_")[0] == CAPTURED
-    )
-
-
-def _logs(kind: type) -> bool:
-    module = getattr(kind, "__module__", None)
-    return (
-        isinstance(module, str)
-        and _is_of_logging_library(module)
-        and kind.__name__ in dir(sys.modules.get(module))  # installed, and no class of the user's
-        and not issubclass(kind, BaseException)
-    )
-
-
-def _slots_of_module(obj: Any) -> dict[str, Any]:
-    """Return what a `torch.nn.Module` has in `__slots__`."""
-    mro = type(obj).__mro__
-    if not any(cls.__module__ == "torch.nn.modules.module" for cls in mro):
-        return {}
-    return {
-        name: getattr(obj, name)
-        for cls in mro
-        if "__slots__" in vars(cls)
-        for name, value in vars(cls).items()
-        if isinstance(value, types.MemberDescriptorType) and hasattr(obj, name)
-    }
-
-
 def _containers_of(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
     """Yield the dictionaries, lists and sets in a module's globals, classes and objects of its classes."""
     for name, value in list(object.__getattribute__(module, "__dict__").items()):
@@ -1076,22 +755,6 @@ def _containers_of(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
             for attribute, held in attributes.items():
                 if type(held) in (dict, list, set) and not attribute.startswith("__"):
                     yield f"{name}.{attribute}", held
-
-
-def _is_plain(kind: type) -> bool:
-    """Tell whether Python's own way of pickling is that of a class."""
-    own = ("__reduce__", "__reduce_ex__", "__getstate__")
-    return not hasattr(kind, "__setstate__") and all(
-        getattr(kind, name) is getattr(object, name) for name in own
-    )
-
-
-def _value_of(variable: contextvars.ContextVar[Any]) -> tuple[Any, ...]:
-    """Return the value of a context variable here, or nothing."""
-    try:
-        return (variable.get(),)
-    except LookupError:
-        return ()
 
 
 def _never(value: Any) -> str | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+from wardian.capture.kinds import silences
 from wardian.capture.session import Capture, Global
 from wardian.collector import collector_paused
 from wardian.errors import Problem, UnpicklableError
@@ -161,9 +162,7 @@ class _Pickler(pickle.Pickler):
         hooks = self._hooks
         if hooks.refuse is not None and isinstance(obj, type | types.FunctionType | types.ModuleType):
             hooks.refuse(obj)
-        silenced = (
-            hooks.capture is not None and isinstance(obj, types.ModuleType) and hooks.capture.silences(obj)
-        )
+        silenced = hooks.capture is not None and isinstance(obj, types.ModuleType) and silences(obj)
         if isinstance(obj, types.ModuleType) and not silenced:
             name = original_name(hooks.rename(obj.__name__))
             self.modules.append(name)

@@ -1,0 +1,406 @@
+"""What is written for an instance that Python pickles wrongly or not at all, by its kind.
+
+Each answer is for one kind of objects and knows nothing of the others; what is in the case, and under which
+name, it asks of the capture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import copyreg
+import functools
+import io
+import logging
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import types
+import typing
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wardian.capture.classes import Described
+from wardian.capture.homes import CAPTURED, importable, is_at, is_importable, look_up, public_name
+from wardian.names import LOGGING_LIBRARIES, original_name
+
+if TYPE_CHECKING:
+    from wardian.capture.session import Capture
+
+__all__ = ["answer_for", "silences"]
+
+_FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
+
+_FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
+
+
+def answer_for(capture: Capture, obj: Any) -> Any:
+    """Return what the pickler is to write for *obj*, by its kind.
+
+    Args:
+        capture: Knows the names of what is in the case.
+        obj: No class or function.
+
+    Returns:
+        A `Global`, a reduce tuple, or NotImplemented for what Python pickles rightly.
+    """
+    kind = type(obj)
+    if kind is Described:
+        proxy = capture.named("pydantic._internal._decorators", "PydanticDescriptorProxy")
+        return proxy, (obj.wrapped, obj.decorator.info, obj.decorator.shim)
+    if isinstance(obj, _FUNCTION_LIKE):
+        return _builtin(capture, obj)
+    if silences(obj):
+        return _silent(capture, obj)
+    if id(obj) in capture.streams:
+        return capture.named("sys", capture.streams[id(obj)])
+    answer = _ANSWERS.get(kind)
+    if answer is not None:
+        return answer(capture, obj)
+    if issubclass(kind, threading.local):  # what this thread has of it
+        return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
+    if isinstance(obj, _FILES):
+        return _file(capture, obj)
+    if kind.__module__ == "tempfile" and hasattr(obj, "file"):  # its closer removes the file of that name
+        return _file(capture, obj.file)
+    if kind.__module__ == "_csv" and kind.__name__ == "writer":
+        return capture.helper("dropping_rows"), ()
+    if isinstance(obj, subprocess.Popen):
+        return _process(capture, obj)
+    if isinstance(obj, socket.socket):
+        return capture.helper("closed_socket"), ()
+    if isinstance(obj, logging.Logger):
+        return _logger(capture, obj)
+    if kind.__module__.startswith("multiprocessing."):
+        return _shared(capture, obj)
+    if kind.__module__ == "torch.nn.utils.parametrize" and "__getstate__" in vars(kind):
+        return _parametrized(capture, obj)
+    if kind.__module__.startswith("torch.ao.nn.") and hasattr(kind, "get_qconv"):
+        # Their state leaves out what `Module.__init__` sets; PyTorch's own copies begin with it, too:
+        # https://github.com/pytorch/pytorch/blob/v2.8.0/torch/ao/nn/quantized/modules/conv.py#L236
+        return kind, (1, 1, 1), obj.__getstate__()
+    slots = _slots_of_module(obj)
+    if slots:
+        # `Module.__getstate__` and `__setstate__` know of `__dict__` alone.
+        reduced = obj.__reduce_ex__(4)
+        state = reduced[2][0] if isinstance(reduced[2], tuple) else reduced[2]
+        return *reduced[:2], (state, slots), None, None, capture.helper("set_state_and_slots")
+    if kind.__module__ == "torch._ops":
+        return _operator(capture, obj)
+    if kind.__module__ == "torch._library.custom_ops" and isinstance(
+        function := getattr(obj, "_init_fn", None), types.FunctionType
+    ):
+        return capture.global_in(function.__globals__, obj)
+    if kind.__module__ == "torch.jit" and kind.__name__ == "ScriptFunction":
+        original = getattr(obj, "_torchdynamo_inline", None)  # None if it was traced
+        if original is None:
+            return NotImplemented
+        known = capture.global_in(original.__globals__, obj)
+        return (capture.named("torch.jit", "script"), (original,)) if known is NotImplemented else known
+    if kind.__module__ == "torch" and kind.__name__ in ("finfo", "iinfo"):
+        return capture.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
+    if isinstance(getattr(kind, "__getattr__", None), types.FunctionType) and _is_plain(kind):
+        return _with_getattr(capture, obj)
+    return NotImplemented
+
+
+def silences(obj: Any) -> bool:
+    """Tell whether an object is of a logging library, or is one: what notes nothing takes its place."""
+    if isinstance(obj, types.ModuleType):
+        return _is_of_logging_library(original_name(obj.__name__))
+    return _logs(type(obj)) or _is_silent(type(obj))
+
+
+def _with_getattr(capture: Capture, obj: Any) -> Any:
+    """Set the state of an object without asking it for `__setstate__`.
+
+    A `__getattr__` that looks into an attribute, which is not there before the state is set, would ask
+    itself for ever.
+    """
+    reduced = obj.__reduce_ex__(4)
+    if len(reduced) < 3 or reduced[2] is None:
+        return NotImplemented
+    parts = (*reduced, None, None)[:5]
+    return *parts, capture.helper("set_state")
+
+
+def _file(capture: Capture, file: Any) -> Any:
+    """Return a file that drops what is written; NotImplemented for one that is read.
+
+    Runs and handlers of logging libraries keep the files that they write, whose folders are not
+    where the case is loaded.
+    """
+    if not file.closed and file.readable():
+        return NotImplemented
+    encoding = file.encoding if isinstance(file, io.TextIOWrapper) else None
+    return capture.helper("dropping"), (getattr(file, "name", None), encoding, file.closed)
+
+
+def _process(capture: Capture, process: subprocess.Popen[Any]) -> Any:
+    """Return a process that has ended: where the case is loaded, its number may be another one's."""
+    ended: dict[str, Any] = {"stdin": None, "stdout": None, "stderr": None, "_child_created": False}
+    ended["returncode"] = 0 if process.returncode is None else process.returncode
+    return copyreg.__newobj__, (type(process),), {**vars(process), **ended}  # type: ignore[attr-defined]
+
+
+def _silent(capture: Capture, obj: Any) -> Any:
+    """Return what takes the place of a run or a writer of a logging library: it notes nothing.
+
+    Runs are those of the process that trains, and belong to servers, files and threads. What a model
+    may read of one travels: its settings.
+    """
+    if _is_silent(type(obj)):
+        return capture.helper("silent"), (obj.__dict__["_name"], obj.__dict__["_values"])
+    name = obj.__name__ if isinstance(obj, types.ModuleType) else type(obj).__qualname__
+    values: dict[str, Any] = {}
+    if not isinstance(obj, types.ModuleType):
+        with contextlib.suppress(Exception):  # whatever a library raises when it is asked
+            settings = obj if hasattr(type(obj), "keys") else obj.config
+            values = {str(key): settings[key] for key in settings.keys()}  # noqa: SIM118  not a dictionary
+        if not all(capture.why_not(value) is None for value in values.values()):
+            values = {}
+        if not hasattr(type(obj), "keys"):
+            values = {"config": values} if values else {}
+    return capture.helper("silent"), (name, values)
+
+
+def _logger(capture: Capture, logger: logging.Logger) -> Any:
+    """Return the state of a logger that `logging.getLogger` does not know; others pickle by name."""
+    if logger is logging.root or logging.Logger.manager.loggerDict.get(logger.name) is logger:
+        return NotImplemented
+    return copyreg.__newobj__, (type(logger),), dict(vars(logger))  # type: ignore[attr-defined]
+
+
+def _shared(capture: Capture, obj: Any) -> Any:
+    """Return what makes a lock, an empty queue or a number for processes that are started later."""
+    kind = type(obj)
+    if kind.__module__ == "multiprocessing.sharedctypes" and hasattr(obj, "get_obj"):
+        value = obj.get_obj()
+        if hasattr(value, "value") and not hasattr(value, "__len__"):
+            return capture.named("multiprocessing", "Value"), (type(value), value.value)
+        return NotImplemented
+    makes_one = kind.__name__ in ("Lock", "RLock", "Event", "Queue", "JoinableQueue", "SimpleQueue")
+    if kind.__module__ not in ("multiprocessing.synchronize", "multiprocessing.queues") or not makes_one:
+        return NotImplemented
+    if kind.__module__ == "multiprocessing.queues" and not obj.empty():
+        return NotImplemented
+    if kind.__name__ == "Event" and obj.is_set():
+        return NotImplemented
+    return capture.named("multiprocessing", kind.__name__), ()
+
+
+def _context_variable(capture: Capture, variable: contextvars.ContextVar[Any]) -> Any:
+    """Return the name of a context variable, which a module or script keeps."""
+    found = capture.in_script(variable)
+    if found is not None:
+        return found
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, types.ModuleType):
+            variables: dict[str, Any] = object.__getattribute__(module, "__dict__")
+            path = next((key for key, value in list(variables.items()) if value is variable), None)
+            if path is not None and is_importable(name):
+                return capture.named(capture.rename(name), path)
+            found = None if path is None else capture.in_globals(variables, variable)
+            if found is not None:
+                return found
+    # Nothing tells the default, but what a new context has.
+    default = contextvars.Context().run(_value_of, variable)
+    value = _value_of(variable)
+    same = len(default) == len(value) and all(d is v for d, v in zip(default, value, strict=True))
+    return capture.helper("context_variable"), (variable.name, default, () if same else value)
+
+
+def _simple_queue(capture: Capture, found: queue.SimpleQueue[Any]) -> Any:
+    return (capture.named("queue", "SimpleQueue"), ()) if found.empty() else NotImplemented
+
+
+def _parametrized(capture: Capture, module: Any) -> Any:
+    injectors = (
+        capture.named(type(module).__module__, f"_inject_{what}") for what in ("new_class", "property")
+    )
+    base: Any = type(module).__bases__[0]
+    arguments = (*injectors, base, tuple(module.parametrizations))
+    return capture.helper("parametrized"), arguments, base.__getstate__(module)
+
+
+def _builtin(capture: Capture, obj: Any) -> Any:
+    owner = getattr(obj, "__self__", None)
+    if owner is not None and not isinstance(owner, types.ModuleType):
+        if not isinstance(owner, type) or type(owner).__module__.startswith("torch"):
+            return NotImplemented
+        if importable(owner) is not None and not owner.__module__.startswith("torch._C"):
+            return NotImplemented
+    found = public_name(obj)
+    return NotImplemented if found is None else capture.named(*found)
+
+
+def _cell(capture: Capture, cell: types.CellType) -> Any:
+    make = capture.named("types", "CellType")
+    try:
+        content = cell.cell_contents
+    except ValueError:  # empty
+        return make, ()
+    return make, (), (content,), None, None, capture.helper("fill")
+
+
+def _method(capture: Capture, method: types.MethodType) -> Any:
+    name = getattr(method.__func__, "__name__", "")
+    if getattr(type(method.__self__), name, None) is method.__func__ and name not in getattr(
+        method.__self__, "__dict__", ()
+    ):
+        return NotImplemented
+    if isinstance(method.__self__, type) and getattr(method.__self__, name, None) == method:
+        return NotImplemented
+    return capture.named("types", "MethodType"), (method.__func__, method.__self__)
+
+
+def _forward_reference(capture: Capture, found: typing.ForwardRef) -> Any:
+    arguments = (found.__forward_arg__, found.__forward_is_argument__, found.__forward_module__)
+    return capture.named("typing", "ForwardRef"), arguments
+
+
+def _reference(capture: Capture, reference: weakref.ref[Any]) -> Any:
+    obj, callback = reference(), reference.__callback__
+    if obj is None:
+        return capture.helper("dead_reference"), ()
+    return capture.named("weakref", "ref"), (obj,) if callback is None else (obj, callback)
+
+
+def _proxy(capture: Capture, proxy: Any) -> Any:
+    # A proxy hands the look-up of a method on: the method is bound to what it stands for.
+    return capture.named("weakref", "proxy"), (proxy.__init__.__self__,)
+
+
+def _weak_dictionary(capture: Capture, found: Any) -> Any:
+    # Items are set after it was made, which may be one of them.
+    return capture.named("weakref", type(found).__name__), (), None, None, iter(list(found.items()))
+
+
+def _operator(capture: Capture, operator: Any) -> Any:
+    """Return the name of an operator: `torch.ops.aten.relu`, or `torch.ops.aten.relu.default`."""
+    name = str(operator)
+    if name.partition(".")[0] not in ("aten", "prim", "prims"):
+        capture.require_operators(name.partition(".")[0])
+    try:
+        found = look_up("torch", f"ops.{name}")
+    except AttributeError:
+        return NotImplemented
+    return capture.named("torch", f"ops.{name}") if found is operator else NotImplemented
+
+
+def _variable(capture: Capture, obj: Any) -> Any:
+    """Return the name of a type variable or the like, which pickles by name."""
+    found = importable(obj) or (obj.__module__, obj.__name__)
+    if is_at(found[0], found[1], obj) and is_importable(found[0]):
+        return NotImplemented if found[1] == obj.__name__ else capture.named(*found)
+    known = capture.in_module(obj.__module__, obj)
+    if known is not None:
+        return known
+    if type(obj).__name__ == "TypeAliasType":
+        return capture.helper("alias"), (obj.__name__, obj.__value__, obj.__type_params__)
+    if isinstance(obj, typing.NewType):
+        return capture.named("typing", "NewType"), (obj.__name__, obj.__supertype__)
+    return type(obj), (obj.__name__, *getattr(obj, "__constraints__", ()))
+
+
+def _lru_cache(capture: Capture, obj: Any) -> Any:
+    if importable(obj) is not None:
+        return NotImplemented
+    known = capture.in_globals(getattr(obj.__wrapped__, "__globals__", {}), obj)
+    if known is not None:
+        return known
+    parameters = obj.cache_parameters()
+    return capture.helper("cached"), (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
+
+
+def _is_of_logging_library(module: str) -> bool:
+    return module.partition(".")[0] in LOGGING_LIBRARIES or module.startswith("torch.utils.tensorboard")
+
+
+def _is_silent(kind: type) -> bool:
+    """Tell whether a class is that of `capture.runtime` in a case that was loaded."""
+    module = getattr(kind, "__module__", None)
+    return (
+        kind.__qualname__ == "Silent"
+        and isinstance(module, str)
+        and original_name(module) != module
+        and original_name(module).partition("_")[0] == CAPTURED
+    )
+
+
+def _logs(kind: type) -> bool:
+    module = getattr(kind, "__module__", None)
+    return (
+        isinstance(module, str)
+        and _is_of_logging_library(module)
+        and kind.__name__ in dir(sys.modules.get(module))  # installed, and no class of the user's
+        and not issubclass(kind, BaseException)
+    )
+
+
+def _slots_of_module(obj: Any) -> dict[str, Any]:
+    """Return what a `torch.nn.Module` has in `__slots__`."""
+    mro = type(obj).__mro__
+    if not any(cls.__module__ == "torch.nn.modules.module" for cls in mro):
+        return {}
+    return {
+        name: getattr(obj, name)
+        for cls in mro
+        if "__slots__" in vars(cls)
+        for name, value in vars(cls).items()
+        if isinstance(value, types.MemberDescriptorType) and hasattr(obj, name)
+    }
+
+
+def _is_plain(kind: type) -> bool:
+    """Tell whether Python's own way of pickling is that of a class."""
+    own = ("__reduce__", "__reduce_ex__", "__getstate__")
+    return not hasattr(kind, "__setstate__") and all(
+        getattr(kind, name) is getattr(object, name) for name in own
+    )
+
+
+def _value_of(variable: contextvars.ContextVar[Any]) -> tuple[Any, ...]:
+    """Return the value of a context variable here, or nothing."""
+    try:
+        return (variable.get(),)
+    except LookupError:
+        return ()
+
+
+_ANSWERS: dict[type, Callable[[Capture, Any], Any]] = {
+    types.CellType: _cell,
+    types.MethodType: _method,
+    types.MappingProxyType: lambda capture, proxy: (
+        capture.named("types", "MappingProxyType"),
+        (dict(proxy),),
+    ),
+    typing.TypeVar: _variable,
+    typing.ParamSpec: _variable,
+    typing.TypeVarTuple: _variable,
+    typing.NewType: _variable,
+    type(functools.lru_cache(len)): _lru_cache,
+    functools.cached_property: lambda capture, found: (functools.cached_property, (found.func,)),
+    property: lambda capture, found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
+    staticmethod: lambda capture, found: (staticmethod, (found.__func__,)),
+    classmethod: lambda capture, found: (classmethod, (found.__func__,)),
+    # A lock that somebody holds says nothing about the object.
+    type(threading.Lock()): lambda capture, lock: (capture.named("threading", "Lock"), ()),
+    type(threading.RLock()): lambda capture, lock: (capture.named("threading", "RLock"), ()),
+    typing.ForwardRef: _forward_reference,
+    contextvars.ContextVar: _context_variable,
+    queue.SimpleQueue: _simple_queue,
+    weakref.ref: _reference,
+    weakref.WeakMethod: lambda capture, found: (capture.named("weakref", "WeakMethod"), (found(),)),
+    weakref.ProxyType: _proxy,
+    weakref.CallableProxyType: _proxy,
+    weakref.WeakValueDictionary: _weak_dictionary,
+    weakref.WeakKeyDictionary: _weak_dictionary,
+    weakref.WeakSet: lambda capture, found: (capture.named("weakref", "WeakSet"), (list(found),)),
+}
+"""Class → what is written for its instances."""
+if sys.version_info >= (3, 12):
+    _ANSWERS[typing.TypeAliasType] = _variable
