@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from wardian.capture.session import Capture, CapturedModule, Global
+from wardian.capture.session import Capture, Global
+from wardian.capture.synthesis import CapturedModule
 from wardian.errors import UnpicklableError
 from wardian.names import GlobalRef, ModuleName, RecordName, ancestors, record_name
 from wardian.pickling.paths import find_path

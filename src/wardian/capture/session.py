@@ -12,42 +12,30 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any
 
 from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import recipe_for
-from wardian.capture.factories import FACTORY, factory_source
+from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
     find_path_in,
-    import_as,
     importable,
     is_at,
     is_importable,
     public_name_of_class,
 )
 from wardian.capture.kinds import answer_for
-from wardian.capture.namespaces import Namespace, Piece, is_generated
+from wardian.capture.namespaces import Namespace, Piece
+from wardian.capture.patches import Change, Holder, find_changes, find_held, find_patches
+from wardian.capture.synthesis import SET, CapturedModule, Home, module_of_home, module_of_namespace
 from wardian.capture.tables import TableEntry, find_entries
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
 from wardian.names import LIVE_PREFIX, ModuleName, original_name
 from wardian.rewrite import dump_code
 
-__all__ = ["Capture", "CapturedModule", "Global"]
-
-
-@dataclass(frozen=True, slots=True)
-class CapturedModule:
-    """A synthesised module."""
-
-    name: ModuleName
-    source: str
-    is_package: bool
-    origins: tuple[tuple[str, int], ...] = ()
-    """For each line the user's file and line it comes from; ("", 0) where there is none."""
-    file: str | None = None
-    """Of a module that has a file, which was changed after it was imported."""
+__all__ = ["Capture", "Global"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +57,6 @@ class _Call:
     arguments: tuple[Any, ...]
 
 
-class _Change(NamedTuple):
-    """What a script set in a module, or in a class of one."""
-
-    owner: Any
-    name: str
-    value: Any
-
-
-class _Holder(NamedTuple):
-    """A container that a module keeps: a dictionary, list or set."""
-
-    module: str
-    path: str
-
-
-_SET = "captured_set"
-"""Name of the function of a synthesised module that sets a value in it."""
-
 _CHANGES = ModuleName("")
 """Stands for the module where one is asked for, of what is changed in modules that are imported."""
 
@@ -102,7 +72,7 @@ class Capture:
         self.rename = rename
         self.package = _free_name()
         self._namespaces: dict[int, Namespace] = {}
-        self._homes: dict[str, _Home] = {}
+        self._homes: dict[str, Home] = {}
         self._known: dict[int, tuple[Any, Any]] = {}
         self._globals: dict[tuple[str, str], Global] = {}
         self._set: set[tuple[ModuleName, str]] = set()
@@ -113,7 +83,7 @@ class Capture:
         self._beforehand: tuple[Any, ...] = ()
         self._entries: tuple[TableEntry, ...] = ()
         self._attributes: dict[tuple[int, str], _Call] = {}
-        self._changes: dict[tuple[str, str], _Change] = {}
+        self._changes: dict[tuple[str, str], Change] = {}
         """What is changed in modules that are imported, by (module or class, name)."""
         self._unchanged: dict[str, str] = {}
         """Changes that could not be taken, with the reason."""
@@ -184,31 +154,19 @@ class Capture:
         """Return why *value* cannot be pickled, None if it can."""
         return self._fails(value)
 
-    def _note_patches(self, cls: type) -> None:
-        """Note the methods that a script gave to a class of a module: they are set when it is loaded."""
-        for owner in cls.__mro__:
-            module = owner.__module__
-            if module.partition(".")[0] in ("builtins", "torch") or not is_importable(module):
-                continue
-            for name, value in list(vars(owner).items()):
-                function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-                if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
-                    continue
-                scope = function.__globals__
-                if scope.get("__name__") == module or is_generated(function.__code__):
-                    continue
-                namespace = self._namespace(scope) if "__name__" in scope else None
-                if namespace is not None:
-                    self._note_change(f"{module}.{owner.__qualname__}", _Change(owner, name, value))
+    def _is_synthesised(self, variables: dict[str, Any]) -> bool:
+        """Tell whether functions with these globals are of code that no import leads to."""
+        return "__name__" in variables and self._namespace(variables) is not None
 
-    def _note_change(self, owner: str, change: _Change) -> None:
+    def _note_change(self, owner: str, change: Change) -> None:
         if f"{owner}.{change.name}" not in self._unchanged:
             self._changes.setdefault((owner, change.name), change)
 
     def _class(self, cls: type) -> Any:
         found = importable(cls)
         if found is not None:
-            self._note_patches(cls)
+            for where, change in find_patches(cls, self._is_synthesised):
+                self._note_change(where, change)
             plain = found == (cls.__module__, cls.__qualname__)
             return NotImplemented if plain else self.named(self.rename(found[0]), found[1])
         found = public_name_of_class(cls)
@@ -219,7 +177,7 @@ class Capture:
             known = self._in_namespace(namespace, cls)
             if known is not None:
                 return known
-            home: Namespace | _Home = namespace
+            home: Namespace | Home = namespace
         else:
             home = self._home(self.rename(cls.__module__))
         recipe = recipe_for(cls)
@@ -313,44 +271,14 @@ class Capture:
         if script is None:
             return False
         known = len(self._changes) + len(script.repairs)
-        inside = {id(module): module for module in modules}
-        for owner, name in (*before, *script.settings()):
-            is_class = isinstance(owner, type)
-            home = sys.modules.get(owner.__module__) if is_class else owner
-            members = type.__getattribute__(owner, "__dict__") if is_class else vars(owner)
-            if id(home) not in inside or name not in members:
-                continue
-            value = members[name]
-            # A method that was decorated, such as one that was compiled, is of the process.
-            if is_class and isinstance(value, types.FunctionType) and "__wrapped__" in vars(value):
-                continue
-            where = f"{owner.__module__}.{owner.__qualname__}" if is_class else owner.__name__
-            self._note_change(where, _Change(owner, name, value))
-        for module in inside.values():
-            for name, value in list(object.__getattribute__(module, "__dict__").items()):
-                if isinstance(value, type) and value.__module__ == module.__name__:
-                    self._note_patches(value)
-                own = isinstance(value, types.FunctionType) and value.__globals__ is script.variables
-                if own or (isinstance(value, type) and value.__module__ == script.name):
-                    self._note_change(module.__name__, _Change(module, name, value))
-            self._note_entries(module, script)
+        modules = list(modules)
+        settings = (*before, *script.settings())
+        for where, change in find_changes(modules, settings, script, self._is_synthesised):
+            self._note_change(where, change)
+        for module in modules:
+            for place, entry in find_held(module, script):
+                script.repairs.setdefault(place, entry)
         return len(self._changes) + len(script.repairs) > known
-
-    def _note_entries(self, module: types.ModuleType, script: Namespace) -> None:
-        """Note the classes and functions of the script that containers of a module hold.
-
-        Whatever put them there, a loop or a function of the script, does not run again.
-        """
-        for path, container in _containers_of(module):
-            if type(container) is dict:
-                entries = list(container.items())
-            else:
-                entries = [(None, value) for value in container]
-            for number, (key, value) in enumerate(entries):
-                parts = value if type(value) is tuple else (value,)
-                if any(map(script.owns, parts)) and not any(map(script.decorates, parts)):
-                    place = (f"{module.__name__}.{path}", repr(key) if key is not None else str(number))
-                    script.repairs.setdefault(place, (_Holder(module.__name__, path), key, value))
 
     def _fits(self, name: str, value: Any) -> bool:
         """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
@@ -366,7 +294,7 @@ class Capture:
         finally:
             self._trying.discard(id(value))
 
-    def _maker(self, home: Namespace | _Home, function: str) -> Global:
+    def _maker(self, home: Namespace | Home, function: str) -> Global:
         """Return what makes classes, or functions of bytecode, with the globals of *home*."""
         self._uses_runtime = True
         name = f"captured_{function}"
@@ -375,9 +303,9 @@ class Capture:
         home.factories.setdefault(name, Piece(lines, "", 0))
         return self.named(home.module, name)
 
-    def _home(self, name: ModuleName) -> _Home:
+    def _home(self, name: ModuleName) -> Home:
         if name not in self._homes:
-            self._homes[name] = _Home(name, self._new_module(name))
+            self._homes[name] = Home(name, self._new_module(name))
         return self._homes[name]
 
     def _function(self, function: types.FunctionType) -> Any:
@@ -464,7 +392,7 @@ class Capture:
 
     def _local_function(self, function: types.FunctionType, namespace: Namespace | None) -> Any:
         code = function.__code__
-        home: Namespace | _Home = namespace or self._home(self.rename(function.__globals__["__name__"]))
+        home: Namespace | Home = namespace or self._home(self.rename(function.__globals__["__name__"]))
         cells = function.__closure__ or ()
         found = find_function(code)
         made_as = code.co_name
@@ -587,7 +515,7 @@ class Capture:
             # In the order in which the script made them: the later may need the earlier.
             for name in namespace.variables:
                 if name in namespace.values and (namespace.module, name) not in self._set:
-                    setter = self.named(namespace.module, _SET)
+                    setter = self.named(namespace.module, SET)
                     values.append(_Call(setter, (name, namespace.values[name])))
             for (path, attribute), repair in namespace.repairs.items():
                 if (namespace.module, f"{path}.{attribute}") not in self._set:
@@ -606,7 +534,7 @@ class Capture:
         return _Call(self.named("builtins", "dict.setdefault"), (table, key, entry.value))
 
     def _repaired(self, owner: Any, attribute: Any, value: Any) -> _Call:
-        if type(owner) is not _Holder:
+        if type(owner) is not Holder:
             return _Call(self.helper("restore"), (owner, {attribute: value}))
         container = self.named(self.rename(owner.module), owner.path)
         return _Call(self.helper("register"), (container, attribute, value))
@@ -691,8 +619,10 @@ class Capture:
 
     def modules(self) -> dict[ModuleName, CapturedModule]:
         """Return the synthesised modules, by name; empty if there are none."""
-        made = [self._home_module(h) for h in self._homes.values()]
-        made += [m for n in self._namespaces.values() if (m := self._main_module(n)) is not None]
+        made = [module_of_home(h, self.package) for h in self._homes.values()]
+        made += [
+            m for n in self._namespaces.values() if (m := module_of_namespace(n, self.package)) is not None
+        ]
         kept = {
             m.name: CapturedModule(m.name, m.source, m.is_package, file=m.file)
             for m in self._changed
@@ -704,57 +634,6 @@ class Capture:
         package = ModuleName(self.package)
         made.append(CapturedModule(package, runtime, True))
         return kept | {module.name: module for module in sorted(made, key=lambda m: m.name)}
-
-    def _main_module(self, namespace: Namespace) -> CapturedModule | None:
-        pieces = namespace.pieces()
-        if not pieces and not namespace.values:
-            return None
-        head = []
-        if future := namespace.future():
-            head.append(Piece(f"from __future__ import {', '.join(future)}\n", "", 0))
-        if namespace.factories:
-            head.append(Piece(f"from {self.package} import factory as {FACTORY}\n", "", 0))
-        if namespace.values:
-            setter = f"def {_SET}(name, value):\n    globals()[name] = value\n"
-            pieces.append(Piece(setter, "", 0))
-        return _assembled(namespace.module, namespace.title, head + pieces)
-
-    def _home_module(self, home: _Home) -> CapturedModule:
-        head = [
-            Piece("from __future__ import annotations\n", "", 0),
-            Piece(f"{import_as(home.name, 'home')}\n", "", 0),
-            Piece(f"from {self.package} import factory as {FACTORY}\n", "", 0),
-        ]
-        pieces = [home.factories[name] for name in sorted(home.factories)]
-        return _assembled(
-            home.module, f"Functions that were made inside functions of {home.name}.", head + pieces
-        )
-
-
-class _Home:
-    """An importable module, functions of which hold local functions."""
-
-    def __init__(self, name: ModuleName, module: ModuleName) -> None:
-        self.name = name
-        self.module = module
-        self.factories: dict[str, Piece] = {}
-
-
-def _containers_of(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
-    """Yield the dictionaries, lists and sets in a module's globals, classes and objects of its classes."""
-    for name, value in list(object.__getattribute__(module, "__dict__").items()):
-        if name.startswith("__"):
-            continue
-        yield from ((name, value),) if type(value) in (dict, list, set) else ()
-        own = value if isinstance(value, type) else type(value)
-        if own.__module__ == module.__name__ and not issubclass(own, types.ModuleType):
-            try:
-                attributes = dict(object.__getattribute__(value, "__dict__"))
-            except AttributeError:
-                continue
-            for attribute, held in attributes.items():
-                if type(held) in (dict, list, set) and not attribute.startswith("__"):
-                    yield f"{name}.{attribute}", held
 
 
 def _never(value: Any) -> str | None:
@@ -769,21 +648,6 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _global_names(constant)
-
-
-def _assembled(name: ModuleName, title: str, pieces: list[Piece]) -> CapturedModule:
-    source = f'"""{title}"""\n'
-    origins: list[tuple[str, int]] = [("", 0)]
-    last_is_block = False
-    for piece in pieces:
-        is_block = piece.source.count("\n") > 1
-        gap = 2 if is_block or last_is_block else (1 if len(origins) == 1 else 0)
-        last_is_block = is_block
-        source += "\n" * gap + piece.source
-        origins += [("", 0)] * gap
-        count = piece.source.count("\n")
-        origins += [(piece.file, piece.line + i) if piece.file else ("", 0) for i in range(count)]
-    return CapturedModule(name, source, False, tuple(origins))
 
 
 def _free_name() -> str:

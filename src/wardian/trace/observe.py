@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
-from wardian.capture.session import CapturedModule
+from wardian.capture.synthesis import CapturedModule
 from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import mapped_libraries
 from wardian.errors import CaseError, PackError, Problem

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wardian.capture.session import CapturedModule
+from wardian.capture.synthesis import CapturedModule
 from wardian.environment import (
     Distributions,
     ModuleFacts,

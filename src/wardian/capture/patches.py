@@ -1,0 +1,122 @@
+"""What a script changed in modules that are imported: it is set again when the object is loaded."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from wardian.capture.homes import is_importable
+from wardian.capture.namespaces import Namespace, is_generated
+
+__all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
+
+
+class Change(NamedTuple):
+    """What a script set in a module, or in a class of one."""
+
+    owner: Any
+    name: str
+    value: Any
+
+
+class Holder(NamedTuple):
+    """A container that a module keeps: a dictionary, list or set."""
+
+    module: str
+    path: str
+
+
+def find_patches(cls: type, is_synthesised: Callable[[dict[str, Any]], bool]) -> Iterator[tuple[str, Change]]:
+    """Yield the methods that a script gave to a class of a module, and to those above it, and whose each is.
+
+    Args:
+        cls: The class.
+        is_synthesised: Tells of the globals of a function whether no import leads to it.
+    """
+    for owner in cls.__mro__:
+        module = owner.__module__
+        if module.partition(".")[0] in ("builtins", "torch") or not is_importable(module):
+            continue
+        for name, value in list(vars(owner).items()):
+            function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+            if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
+                continue
+            scope = function.__globals__
+            if scope.get("__name__") == module or is_generated(function.__code__):
+                continue
+            if is_synthesised(scope):
+                yield f"{module}.{owner.__qualname__}", Change(owner, name, value)
+
+
+def find_changes(
+    modules: Iterable[types.ModuleType],
+    settings: Iterable[tuple[Any, str]],
+    script: Namespace,
+    is_synthesised: Callable[[dict[str, Any]], bool],
+) -> Iterator[tuple[str, Change]]:
+    """Yield what is changed in modules and their classes, and whose each is.
+
+    Args:
+        modules: Where to look.
+        settings: What was set by statements: the module or class, and the name.
+        script: The namespace of the script.
+        is_synthesised: As for `find_patches`.
+    """
+    inside = {id(module): module for module in modules}
+    for owner, name in settings:
+        is_class = isinstance(owner, type)
+        home = sys.modules.get(owner.__module__) if is_class else owner
+        members = type.__getattribute__(owner, "__dict__") if is_class else vars(owner)
+        if id(home) not in inside or name not in members:
+            continue
+        value = members[name]
+        # A method that was decorated, such as one that was compiled, is of the process.
+        if is_class and isinstance(value, types.FunctionType) and "__wrapped__" in vars(value):
+            continue
+        where = f"{owner.__module__}.{owner.__qualname__}" if is_class else owner.__name__
+        yield where, Change(owner, name, value)
+    for module in inside.values():
+        for name, value in list(object.__getattribute__(module, "__dict__").items()):
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                yield from find_patches(value, is_synthesised)
+            own = isinstance(value, types.FunctionType) and value.__globals__ is script.variables
+            if own or (isinstance(value, type) and value.__module__ == script.name):
+                yield module.__name__, Change(module, name, value)
+
+
+def find_held(
+    module: types.ModuleType, script: Namespace
+) -> Iterator[tuple[tuple[str, str], tuple[Holder, Any, Any]]]:
+    """Yield the classes and functions of the script that containers of a module hold, and where.
+
+    Whatever put them there, a loop or a function of the script, does not run again.
+    """
+    for path, container in _containers_of(module):
+        if type(container) is dict:
+            entries = list(container.items())
+        else:
+            entries = [(None, value) for value in container]
+        for number, (key, value) in enumerate(entries):
+            parts = value if type(value) is tuple else (value,)
+            if any(map(script.owns, parts)) and not any(map(script.decorates, parts)):
+                place = (f"{module.__name__}.{path}", repr(key) if key is not None else str(number))
+                yield place, (Holder(module.__name__, path), key, value)
+
+
+def _containers_of(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the dictionaries, lists and sets in a module's globals, classes and objects of its classes."""
+    for name, value in list(object.__getattribute__(module, "__dict__").items()):
+        if name.startswith("__"):
+            continue
+        yield from ((name, value),) if type(value) in (dict, list, set) else ()
+        own = value if isinstance(value, type) else type(value)
+        if own.__module__ == module.__name__ and not issubclass(own, types.ModuleType):
+            try:
+                attributes = dict(object.__getattribute__(value, "__dict__"))
+            except AttributeError:
+                continue
+            for attribute, held in attributes.items():
+                if type(held) in (dict, list, set) and not attribute.startswith("__"):
+                    yield f"{name}.{attribute}", held
