@@ -398,7 +398,6 @@ def test_dumping_does_not_depend_on_who_else_holds_the_parts() -> None:
     assert held
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs torch")
 def test_torch_compile_traces_the_packed_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

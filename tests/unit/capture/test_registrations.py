@@ -10,10 +10,9 @@ import types
 from typing import Any
 
 import pytest
+import torch
 
 from wardian.capture.registrations import Registration, find_call, find_registration, find_settings
-
-torch = pytest.importorskip("torch")
 
 
 @functools.singledispatch
