@@ -248,6 +248,26 @@ def test_map_location_is_honoured_for_each_kind(tmp_path: Path) -> None:
         assert {str(case.state_dict(map_location="cpu")[kind].device) for kind in objects} == {"cpu"}
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_map_location_is_honoured_for_torchscript(tmp_path: Path) -> None:
+    shared = torch.nn.Linear(2, 2)
+    path = tmp_path / "scripts.case"
+    wardian.pack({"script": torch.jit.script(shared), "eager": shared}, path, prove=False)
+
+    def place(storage: Any, location: str) -> Any:
+        assert location == "cpu"
+        return torch.empty(storage.nbytes(), dtype=torch.uint8, device="meta").untyped_storage()
+
+    for map_location in ("meta", torch.device("meta"), {"cpu": "meta"}, place):
+        loaded = wardian.load(path, map_location=map_location)
+        assert loaded["script"].weight.is_meta
+        assert loaded["eager"].weight.is_meta
+    for nothing in (None, "cpu", {"cuda:0": "meta"}, lambda storage, location: None):
+        loaded = wardian.load(path, map_location=nothing)
+        assert torch.equal(loaded["script"].weight, shared.weight)
+        assert loaded["script"](torch.ones(1, 2)).device.type == "cpu"
+
+
 SUBCLASSES = '''
 import torch
 from torch import nn

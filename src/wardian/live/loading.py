@@ -37,13 +37,20 @@ class Loading:
         self._root = root
         self._verify = verify
         self._importer = importer  # Not this: what holds itself, and storages, waits for the collector.
-        self.last_map_location = map_location
+        self._map_location = map_location
+
+    @cached_property
+    def last_map_location(self) -> Any:
+        """Where objects of TorchScript go, which PyTorch asks for by this name."""
+        from wardian.tensors.scripts import device_for_scripts
+
+        return device_for_scripts(self._root.archive, self._map_location)
 
     @cached_property
     def _storages(self) -> StorageReader:
         from wardian.tensors.storages import StorageReader
 
-        return StorageReader.of(self._root.archive, self.last_map_location)
+        return StorageReader.of(self._root.archive, self._map_location)
 
     def load(self, record: str) -> Any:
         """Return the object of a pickle.
@@ -68,7 +75,7 @@ class Loading:
             path = str(self._root.archive.path or "<memory>")
             return CorruptCaseError(f"{path}: {record}: {error}", path=path, record=record)
 
-        with restoring(self.last_map_location):
+        with restoring(self._map_location):
             loaded = unpickle(
                 data,
                 find_global=self._root.find_global,

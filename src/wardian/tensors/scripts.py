@@ -8,6 +8,8 @@ and shared, together with those of tensors.
 from __future__ import annotations
 
 import io
+import pickletools
+import re
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -16,12 +18,12 @@ from typing import Any
 import torch
 from torch.storage import UntypedStorage
 
-from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE, STORAGE_NAME
 from wardian.names import RecordName, record_name
-from wardian.tensors.storages import StorageWriter
+from wardian.tensors.storages import StorageWriter, device_by
 
-__all__ = ["ScriptingStorageWriter", "open_draft_for_scripts", "open_for_scripts"]
+__all__ = ["ScriptingStorageWriter", "device_for_scripts", "open_draft_for_scripts", "open_for_scripts"]
 
 _DESCRIPTOR = b"PK\x07\x08"
 _HAS_DESCRIPTOR = 0x08
@@ -33,6 +35,40 @@ def open_for_scripts(archive: ArchiveReader) -> torch._C.PyTorchFileReader:
     if archive.path is not None and archive.is_unchanged():
         return torch._C.PyTorchFileReader(str(archive.path))
     return torch._C.PyTorchFileReader(io.BytesIO(archive.whole()))
+
+
+def device_for_scripts(archive: ArchiveReader | FolderReader, map_location: Any) -> Any:
+    """Return what PyTorch is told where objects of TorchScript go: it takes one device, or None for theirs.
+
+    Args:
+        archive: Where they are.
+        map_location: As for `torch.load`.
+
+    Raises:
+        ValueError: if a dictionary or function sends them to several devices.
+    """
+    if map_location is None or isinstance(map_location, str | torch.device):
+        return map_location
+    locations = {
+        argument
+        for name in archive.names
+        if _SCRIPT_PICKLE.fullmatch(name)
+        for _, argument, _ in pickletools.genops(archive.read(name))
+        if isinstance(argument, str) and _LOCATION.fullmatch(argument)
+    }
+    placed = device_by(map_location)
+    devices = {str(placed(location)) for location in locations}
+    if len(devices) > 1:
+        raise ValueError(
+            "objects of TorchScript go to one device, and map_location sends them to"
+            f" {', '.join(sorted(devices))}"
+        )
+    return next(iter(devices), None)
+
+
+_SCRIPT_PICKLE = re.compile(r"\.data/ts_code/[0-9]+/data\.pkl")
+_LOCATION = re.compile(r"(?:cpu|cuda|xpu|mps|mtia|hpu|meta|privateuseone)(?::[0-9]+)?")
+"""How TorchScript writes where a storage was; a text of the user's that looks so does no harm."""
 
 
 def open_draft_for_scripts(path: Path) -> torch._C.PyTorchFileReader:

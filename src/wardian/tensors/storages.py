@@ -17,7 +17,7 @@ from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import PlainTensor, RecordName
 from wardian.tensors.host import bytes_on_host, map_file
 
-__all__ = ["StorageReader", "StorageWriter", "restoring", "storage_record"]
+__all__ = ["StorageReader", "StorageWriter", "device_by", "restoring", "storage_record"]
 
 _DTYPES: dict[Any, torch.dtype] = {
     UntypedStorage: torch.uint8,
@@ -312,15 +312,26 @@ def _faking() -> bool:
     return bool(possible) and torch._guards.detect_fake_mode(None) is not None
 
 
+def device_by(map_location: Any) -> Callable[[str], torch.device]:
+    """Return what tells the device for a location, as `torch.load` would place what was there."""
+    restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
+
+    def device(location: str) -> torch.device:
+        placed: torch.device = restore(UntypedStorage(0), location).device  # type: ignore[no-untyped-call]
+        return placed
+
+    return device
+
+
 class _Devices(dict[Any, Any]):
     """What PyTorch asks, as a dictionary, where a tensor goes whose device no storage tells."""
 
     def __init__(self, map_location: Any) -> None:
         super().__init__()
-        self._restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
+        self._place = device_by(map_location)
 
     def get(self, device: Any, default: Any = None) -> Any:
-        return self._restore(UntypedStorage(0), str(device)).device  # type: ignore[no-untyped-call]
+        return self._place(str(device))
 
 
 _EXPECTED = ("map_location", "sparse_tensors_to_validate")
