@@ -24,6 +24,7 @@ from wardian.live.audit import check_environment, packed_elsewhere
 from wardian.live.closed import how_to_load, open_again
 from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
+from wardian.live.integrity import StorageChecks
 from wardian.live.loading import Loading
 from wardian.live.root import (
     Root,
@@ -123,7 +124,6 @@ class Case:
     ) -> None:
         self._path = path
         self._verify = verify
-        self._archive = archive
         self.manifest = manifest
         options: dict[str, Any] = {"shared": shared}
         if archive.kind == "torch.package":
@@ -131,9 +131,11 @@ class Case:
             options["allows"] = lambda module: is_allowed(module, allowed)
             options["attributes"] = {"__torch_package__": True}
         self._root: Root | None = acquire(stem, archive, manifest, **options)
-        if self._root.archive is not archive:
-            self._archive = self._root.archive
+        # Another file of the same digest may serve the case already; `verify` is asked about this one.
+        self._file = archive
+        if self._root.archive is not archive and _is_same_file(archive, self._root.archive):
             archive.close()
+            self._file = self._root.archive
 
     @classmethod
     def open(
@@ -184,6 +186,8 @@ class Case:
         """Release the case; calling it again does nothing."""
         root, self._root = self._root, None
         if root is not None:
+            if self._file is not root.archive:
+                self._file.close()
             release(root)
 
     @property
@@ -347,11 +351,12 @@ class Case:
         ...     with wardian.open(f"{folder}/linear.case") as case:
         ...         case.verify()
         """
-        found = self.root.storages.find_damage()
+        own = self._file is self.root.archive
+        found = (self.root.storages if own else StorageChecks(self._file)).find_damage()
         if found:
             listing = "".join(f"\n  {error}" for error in found)
             raise CorruptCaseError(
-                f"{self._path}: {len(found)} of {len(self.root.archive.names)} records are damaged:{listing}",
+                f"{self._path}: {len(found)} of {len(self._file.names)} records are damaged:{listing}",
                 path=self._path,
                 record=found[0].record,
                 records=tuple(error.record for error in found),
@@ -436,6 +441,12 @@ def find_root(name: str) -> Root | None:
     digest = name.rpartition("_")[2]
     share = is_shared(name) and root_name(Path(path).stem, digest) != name
     return open_as(name, _reopen(name, path), share=share)
+
+
+def _is_same_file(one: ArchiveReader | FolderReader, other: ArchiveReader | FolderReader) -> bool:
+    if not isinstance(one, ArchiveReader) or not isinstance(other, ArchiveReader):
+        return one.path == other.path
+    return one.stamp() is not None and one.stamp() == other.stamp()
 
 
 def open_as(name: str, archive: ArchiveReader | FolderReader, *, share: bool) -> Root:

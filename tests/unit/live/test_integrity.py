@@ -51,6 +51,24 @@ def test_a_flipped_bit_is_found_whatever_reads_the_weights(case: Path, use: str,
     assert caught.value.record == record
 
 
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_a_damaged_copy_is_told_though_the_case_is_open(case: Path, in_memory: bool, tmp_path: Path) -> None:
+    copy = tmp_path / "copies" / case.name
+    copy.parent.mkdir()
+    copy.write_bytes(case.read_bytes())
+    _flip(copy, ".data/0.storage")
+    with wardian.open(case) as opened, wardian.open(copy.read_bytes() if in_memory else copy) as damaged:
+        with pytest.raises(wardian.CorruptCaseError) as caught:
+            damaged.verify()
+        assert caught.value.records == (".data/0.storage",)
+        opened.verify()
+        if in_memory:
+            with pytest.raises(wardian.CorruptCaseError):
+                damaged.load()
+        else:  # of one name and digest, and so served by the file that was opened first
+            assert torch.equal(damaged.load()["weight"], opened.load()["weight"])
+
+
 def _change(path: Path, offset: int) -> None:
     """Flip a bit in place, and set the time of the last change back."""
     status = path.stat()
