@@ -92,7 +92,8 @@ def find_problem(extern: Extern) -> Problem | None:
         return _nowhere(lost) if lost else None
     label = name
     try:
-        installed: str | None = importlib.metadata.version(name)
+        # Not `version`, which since Python 3.12 warns of a distribution that has none.
+        installed: str | None = next(iter(importlib.metadata.metadata(name).get_all("Version") or ()), None)
     except importlib.metadata.PackageNotFoundError:
         if not extern.modules or not all(map(_is_there, _roots(extern))):
             return Problem(f"{name} is not installed", _install(_pinned(name, version)), module)
