@@ -9,7 +9,7 @@ from wardian.capture.homes import import_as
 from wardian.capture.namespaces import Namespace, Piece
 from wardian.names import ModuleName
 
-__all__ = ["SET", "CapturedModule", "Home", "module_of_home", "module_of_namespace"]
+__all__ = ["CapturedModule", "Home", "SET", "module_of_home", "module_of_namespace"]
 
 SET = "captured_set"
 """Name of the function of a synthesised module that sets a value in it."""
