@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from wardian.environment import is_stdlib
 from wardian.graph import ImportGraph
 from wardian.manifest import Extern, PackedDistribution
-from wardian.names import ModuleName, RecordName
+from wardian.names import ModuleName, RecordName, top_level
 from wardian.policy import Action
 
 __all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan"]
@@ -122,6 +122,9 @@ class Plan:
 
     def __str__(self) -> str:
         rows = [f"plan for {self.entry!r}"]
+        versions = {d.name: d.version for d in self.distributions}
+        versions |= {e.distribution: e.version for e in self.externs if e.distribution}
+        soft = {e.distribution for e in self.externs if e.soft}
         for action in Action:
             mine = [d for d in self.decisions if d.action is action]
             if not mine:
@@ -130,8 +133,11 @@ class Plan:
             for name, group in _by_distribution(mine):
                 size = sum(f.size for f in self.files if (f.distribution or FIRST_PARTY) == name)
                 note = f", {_size_text(size)}" if action is Action.INTERN else ""
-                rows.append(f"  {name} ({len(group)} module{'s' if len(group) > 1 else ''}{note})")
-                rows += [f"    {d.module}: {d.reason}" for d in group]
+                if action is Action.EXTERN and name in soft:
+                    note = ", soft: may be missing where nothing uses it"
+                title = f"{name} {versions[name]}" if versions.get(name) else name
+                rows.append(f"  {title} ({_count(len(group), 'module')}{note})")
+                rows += _outside_rows(group) if action is Action.EXTERN else self._module_rows(group)
         if self.unmatched:
             rows.append("rules that match no module:")
             rows += [f"  {rule}" for rule in self.unmatched]
@@ -141,6 +147,12 @@ class Plan:
             rows.append("data files left out (large, and not read in the run):")
             rows += [f"  {name}" for name in self.left_out]
         return "\n".join(rows)
+
+    def _module_rows(self, decisions: list[Decision]) -> Iterator[str]:
+        sizes = {f.module: f.size for f in self.files}
+        for decision in decisions:
+            size = f" ({_size_text(sizes[decision.module])})" if decision.module in sizes else ""
+            yield f"    {decision.module}: {decision.reason}{size}"
 
     def to_plain(self) -> dict[str, Any]:
         """Return the plan as JSON-able data, to store or compare."""
@@ -218,7 +230,23 @@ def _differences(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> I
 
 
 def _size_text(size: int) -> str:
+    if size < 1000:
+        return _count(size, "byte")
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _outside_rows(decisions: list[Decision]) -> Iterator[str]:
+    """Tell what stays outside by top-level name: hundreds of modules of a library have one reason."""
+    groups: dict[tuple[str, str], list[ModuleName]] = {}
+    for decision in decisions:
+        groups.setdefault((top_level(decision.module), decision.reason), []).append(decision.module)
+    for (_, reason), modules in groups.items():
+        more = f" and {_count(len(modules) - 1, 'module')} below it" if len(modules) > 1 else ""
+        yield f"    {modules[0]}{more}: {reason}"
 
 
 def _by_distribution(decisions: list[Decision]) -> Iterator[tuple[str, list[Decision]]]:

@@ -225,7 +225,10 @@ def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> 
         return Action.EXTERN, _HOMELESS
     if facts.distribution is None:
         own = "first-party code" if facts.file is not None or facts.kind is not ModuleKind.SOURCE else ""
-        return Action.INTERN, own or "made of code that no import leads to"
+        return (
+            Action.INTERN,
+            own or "what the object needs of code that no import leads to: a script, a notebook, a function",
+        )
     if policy.base == "thin":
         return Action.EXTERN, "thin policy: third-party distributions stay outside"
     return Action.INTERN, f"part of {facts.distribution}, which is packed whole"

@@ -299,12 +299,27 @@ def test_a_plan_is_compared_with_an_older_one(forest: Forest) -> None:
 
 
 def test_the_plan_prints_what_goes_where(forest: Forest) -> None:
-    text = str(make_plan(forest.trace("mill.Saw", absent=("jax",)), Policy(mock="timberlib.oak")))
-    lines = text.splitlines()
-    assert lines[0] == "plan for 'model'"
-    assert lines.index("mock:") < lines.index("extern:") < lines.index("intern:")
-    assert '    timberlib.oak: mock: "timberlib.oak"' in lines
-    assert lines[-1] == "not installed, and hidden when the case is loaded: jax"
+    compiled = "numlib._core is compiled, and so tied to a platform"
+    forest.module("timberlib.elm", distribution="timberlib")
+    text = str(make_plan(forest.trace("mill.Saw", absent=("jax",)), Policy(mock="timberlib.elm")))
+    assert text.splitlines() == [
+        "plan for 'model'",
+        "mock:",
+        "  timberlib 1.0 (1 module)",
+        '    timberlib.elm: mock: "timberlib.elm"',
+        "extern:",
+        "  numlib 1.0 (2 modules, soft: may be missing where nothing uses it)",
+        f"    numlib and 1 module below it: {compiled}",
+        "  torch 2.8.0 (1 module)",
+        "    torch: it is PyTorch",
+        "intern:",
+        "  first-party (1 module, 33 bytes)",
+        "    mill: first-party code (33 bytes)",
+        "  timberlib 1.0 (2 modules, 30 bytes)",
+        "    timberlib: part of timberlib, which is packed whole (10 bytes)",
+        "    timberlib.oak: part of timberlib, which is packed whole (10 bytes)",
+        "not installed, and hidden when the case is loaded: jax",
+    ]
 
 
 def test_equal_inputs_give_equal_plans(forest: Forest) -> None:
