@@ -16,7 +16,7 @@ from wardian.manifest import Extern, PackedDistribution
 from wardian.names import ModuleName, RecordName, top_level
 from wardian.policy import Action
 
-__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan"]
+__all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "size_text"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""
@@ -132,7 +132,7 @@ class Plan:
             rows.append(f"{action}:")
             for name, group in _by_distribution(mine):
                 size = sum(f.size for f in self.files if (f.distribution or FIRST_PARTY) == name)
-                note = f", {_size_text(size)}" if action is Action.INTERN else ""
+                note = f", {size_text(size)}" if action is Action.INTERN else ""
                 if action is Action.EXTERN and name in soft:
                     note = ", soft: may be missing where nothing uses it"
                 title = f"{name} {versions[name]}" if versions.get(name) else name
@@ -151,7 +151,7 @@ class Plan:
     def _module_rows(self, decisions: list[Decision]) -> Iterator[str]:
         sizes = {f.module: f.size for f in self.files}
         for decision in decisions:
-            size = f" ({_size_text(sizes[decision.module])})" if decision.module in sizes else ""
+            size = f" ({size_text(sizes[decision.module])})" if decision.module in sizes else ""
             yield f"    {decision.module}: {decision.reason}{size}"
 
     def to_plain(self) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _versions(plan: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _sizes(plan: Mapping[str, Any]) -> dict[str, str]:
-    return {f["record"]: _size_text(f["size"]) for f in plan["files"]}
+    return {f["record"]: size_text(f["size"]) for f in plan["files"]}
 
 
 def _differences(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
@@ -229,7 +229,12 @@ def _differences(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> I
             yield f"{what} {name}: {old[name]} became {new[name]}"
 
 
-def _size_text(size: int) -> str:
+def size_text(size: int) -> str:
+    """Return a number of bytes as people read it.
+
+    >>> size_text(1), size_text(643), size_text(11_292), size_text(46_800_000)
+    ('1 byte', '643 bytes', '11.3 kB', '46.8 MB')
+    """
     if size < 1000:
         return _count(size, "byte")
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

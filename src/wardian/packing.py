@@ -17,7 +17,7 @@ from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, amend, assemble
 from wardian.collector import collector_paused
 from wardian.credentials import find_credentials
-from wardian.decisions import Plan
+from wardian.decisions import Plan, size_text
 from wardian.drafting import Drafting
 from wardian.errors import PlanError, ProofError, WardianWarning
 from wardian.manifest import Manifest
@@ -65,7 +65,7 @@ class PackReport:
             f"{e.distribution or e.modules[0]} {e.version or ''}".strip() for e in self.manifest.externs
         )
         return (
-            f"{self.path}: {self.size / 1e6:.1f} MB, {len(self.manifest.records)} records,"
+            f"{self.path}: {size_text(self.size)}, {len(self.manifest.records)} records,"
             f" digest {self.digest[:16]}\n"
             f"  inside: {inside or 'no code'}\n"
             f"  outside: {outside}\n"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import sys
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wardian.environment import Distributions, ModuleKind, find_module
+from wardian.environment import Distributions, ModuleKind, find_module, is_stdlib
 from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "importable",
     "is_at",
     "is_captured",
+    "is_copy",
     "is_importable",
     "look_up",
     "public_name",
@@ -25,6 +27,9 @@ __all__ = [
 
 CAPTURED = "captured"
 """The package of synthesised modules."""
+
+_SCRIPT = ("__main__", "__mp_main__")
+"""Names of the script that runs, which in another process is another."""
 
 _PUBLIC = (
     "torch",
@@ -68,7 +73,7 @@ def is_captured(name: str) -> bool:
 
 def is_importable(module: str | None) -> bool:
     """Tell whether an import in another process finds the very module that is loaded under this name."""
-    if not module or module in ("__main__", "__mp_main__") or module not in sys.modules:
+    if not module or module in _SCRIPT or module not in sys.modules:
         return False
     if not is_module_name(module):  # `<run_path>`, of runpy
         return False
@@ -85,6 +90,20 @@ def is_importable(module: str | None) -> bool:
 
 _importable: dict[str, tuple[Any, bool]] = {}
 """Module name → the loaded module, held, and the answer."""
+
+
+def is_copy(module: types.ModuleType) -> bool:
+    """Tell whether an import finds what *module* is a copy or a part of, if not *module*: no code of a user.
+
+    Compiled modules make modules below them, and test tools replace those of the standard library.
+    """
+    name, file = module.__name__, getattr(module, "__file__", None)
+    of_python = is_stdlib(ModuleName(name)) and name not in _SCRIPT
+    if file is None:
+        return of_python or is_importable(name.rpartition(".")[0])
+    if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+        return True
+    return of_python and file == getattr(sys.modules.get(name), "__file__", None)
 
 
 def importable(obj: Any) -> tuple[str, str] | None:

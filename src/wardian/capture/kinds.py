@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import copyreg
+import ctypes
 import functools
 import io
 import logging
+import os
 import queue
 import socket
 import subprocess
@@ -213,6 +215,18 @@ def _context_variable(capture: Capture, variable: contextvars.ContextVar[Any]) -
     return capture.helper("context_variable"), (variable.name, default, () if same else value)
 
 
+def _library(capture: Capture, library: ctypes.CDLL) -> Any:
+    """Return what loads a library of the system again.
+
+    Raises:
+        TypeError: if it is at a path of this machine.
+    """
+    name: str | None = library._name  # noqa: SLF001  it has no other
+    if name is not None and os.path.dirname(name):
+        raise TypeError(f"a library that ctypes loaded from {name}")
+    return capture.named("ctypes", "CDLL"), (name,)
+
+
 def _simple_queue(capture: Capture, found: queue.SimpleQueue[Any]) -> Any:
     return (capture.named("queue", "SimpleQueue"), ()) if found.empty() else NotImplemented
 
@@ -393,6 +407,7 @@ _ANSWERS: dict[type, Callable[[Capture, Any], Any]] = {
     typing.ForwardRef: _forward_reference,
     contextvars.ContextVar: _context_variable,
     queue.SimpleQueue: _simple_queue,
+    ctypes.CDLL: _library,
     weakref.ref: _reference,
     weakref.WeakMethod: lambda capture, found: (capture.named("weakref", "WeakMethod"), (found(),)),
     weakref.ProxyType: _proxy,

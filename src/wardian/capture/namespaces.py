@@ -94,6 +94,12 @@ _AFTERWARDS = "after the source has run"
 """How a value is set that the source does not give."""
 
 _UNKNOWN = object()
+
+
+def _imported(module: types.ModuleType) -> None:
+    """Say that an import finds any module."""
+
+
 _CONTAINERS = (dict, list, set, bytearray, collections.deque)
 
 
@@ -111,6 +117,8 @@ class Namespace:
     """Returns a name for the synthesised module, which is asked for when something is taken."""
     rename: Callable[[str], ModuleName] = original_name
     """Returns the name that a module has in the case, and may note that it is needed there."""
+    module_of: Callable[[types.ModuleType], ModuleName | None] = _imported
+    """Returns the name of the synthesised module that stands for a module, None for one that is imported."""
     definitions: dict[str, _Definition] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     """Names that are taken by value."""
@@ -128,6 +136,8 @@ class Namespace:
         self._operators: set[str] = set()
         self.looks_up = False
         """Whether something in it looks globals up by names that are values."""
+        self.is_held = False
+        """Whether something holds it as a module, whatever it takes of it."""
 
     @property
     def name(self) -> str:
@@ -249,6 +259,13 @@ class Namespace:
                 todo += sorted(definition.usage.at_once | definition.usage.later)
                 todo += sorted(self.looked_up("".join(piece.source for piece in definition.pieces)))
         self._require_registrations()
+
+    def require_all(self) -> None:
+        """Take all of it."""
+        if not self.is_held:
+            self.is_held = True
+            for name in list(self.variables):
+                self.require(name)
 
     def _is_synthesised(self, name: str) -> bool:
         """Tell whether a loaded synthesised module has *name* for what it makes, and not of the user."""
@@ -463,12 +480,16 @@ class Namespace:
                 continue
             for alias in binding.node.names:
                 bound = alias.asname or alias.name.partition(".")[0]
-                target = sys.modules.get(self._live_name(alias.name if alias.asname else bound))
-                if bound == name and target is module:
+                target = alias.name if alias.asname else bound
+                # Packed code has its own version of `sys`, and of some others, which an import gives it.
+                same = sys.modules.get(self._live_name(target)) is module or module.__name__ == target
+                if bound == name and same:
                     lines.append(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
                     order, place = binding.order, (binding.text.file, binding.node.lineno)
-        own = self.rename(module.__name__)
-        lines = lines or [import_as(own, name)]
+        captured = self.module_of(module)
+        if captured is not None:
+            lines = [import_as(captured, name)]
+        lines = lines or [import_as(self.rename(module.__name__), name)]
         pieces = tuple(Piece(f"{line}\n", *place) for line in dict.fromkeys(lines))
         return _Definition(0, order, pieces, _NOTHING)
 

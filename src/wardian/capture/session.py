@@ -22,6 +22,7 @@ from wardian.capture.homes import (
     find_path_in,
     importable,
     is_at,
+    is_copy,
     is_importable,
     public_name_of_class,
 )
@@ -143,6 +144,20 @@ class Capture:
         """Return the synthesised name of a global of the module of this name, None if it has none."""
         namespace = self._namespace_named(name, obj)
         return None if namespace is None else self._in_namespace(namespace, obj)
+
+    def module_of(self, module: types.ModuleType) -> ModuleName | None:
+        """Return the synthesised module that stands for *module*; None if an import finds *module*.
+
+        `importlib.util.module_from_spec` makes a module that only its maker knows, and so does
+        `types.ModuleType`. Whoever holds it may use all of it.
+        """
+        if type(module) is not types.ModuleType or is_copy(module):
+            return None
+        namespace = self._namespace(vars(module))
+        if namespace is None:
+            return None
+        namespace.require_all()
+        return namespace.module
 
     def require_operators(self, namespace: str) -> None:
         """Take what the script does to operators of a namespace of `torch.ops`."""
@@ -362,7 +377,7 @@ class Capture:
                 "main" if name in ("__main__", "__mp_main__", None, "builtins") else original_name(str(name))
             )
             name_module = functools.partial(self._new_module, stem.removeprefix(f"{self.package}."))
-            known = Namespace(variables, name_module, self.rename)
+            known = Namespace(variables, name_module, self.rename, self.module_of)
             self._namespaces[id(variables)] = known
         return known
 

@@ -45,7 +45,7 @@ def module_of_namespace(namespace: Namespace, package: str) -> CapturedModule | 
         package: Name of the package of synthesised modules.
     """
     pieces = namespace.pieces()
-    if not pieces and not namespace.values:
+    if not pieces and not namespace.values and not namespace.is_held:
         return None
     head = []
     if future := namespace.future():

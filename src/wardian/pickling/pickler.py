@@ -164,7 +164,8 @@ class _Pickler(pickle.Pickler):
             hooks.refuse(obj)
         silenced = hooks.capture is not None and isinstance(obj, types.ModuleType) and silences(obj)
         if isinstance(obj, types.ModuleType) and not silenced:
-            name = original_name(hooks.rename(obj.__name__))
+            captured = None if hooks.capture is None else hooks.capture.module_of(obj)
+            name = captured or original_name(hooks.rename(obj.__name__))
             self.modules.append(name)
             return importlib.import_module, (name,)
         if hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):
