@@ -8,7 +8,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wardian.environment import Distributions, ModuleKind, find_module, is_stdlib
+from wardian.environment import Distributions, ModuleKind, find_module, is_stdlib, known_attribute
 from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name
 
 __all__ = [
@@ -111,13 +111,24 @@ def importable(obj: Any) -> tuple[str, str] | None:
     module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(qualname, str) or not is_importable(module):
         return None
+    own = _own_name(module)
     try:
         if look_up(module, qualname) is obj:
-            return module, qualname
+            return own, qualname
     except AttributeError:
         pass
     path = find_path_in(vars(sys.modules[module]), obj)
-    return None if path is None else (module, path)
+    return None if path is None else (own, path)
+
+
+def _own_name(module: str) -> str:
+    """Return the name by which an import finds a loaded module that is in `sys.modules` by another name, too.
+
+    So that old pickles load: `sys.modules["models"] = vision.nets`, which no other process has done.
+    """
+    found = sys.modules[module]
+    own = getattr(known_attribute(found, "__spec__"), "name", None)
+    return own if isinstance(own, str) and own != module and sys.modules.get(own) is found else module
 
 
 def is_at(module: str, path: str, obj: Any) -> bool:

@@ -494,18 +494,19 @@ class Namespace:
         return _Definition(0, order, pieces, _NOTHING)
 
     def _import_from(self, name: str, value: Any) -> _Definition | None:
-        for binding in reversed(self.bindings(name)):
+        for binding in (*reversed(self.bindings(name)), *reversed(self.bindings("*"))):
             node = binding.node
             if not isinstance(node, ast.ImportFrom):
                 continue
             module = self.absolute(node.module, node.level)
             for alias in node.names:
-                if (alias.asname or alias.name) != name:
+                wanted = name if alias.name == "*" else alias.name
+                if (alias.asname or wanted) != name:
                     continue
                 try:
-                    if look_up(self._live_name(module), alias.name) is value:
+                    if look_up(self._live_name(module), wanted) is value:
                         own = self.rename(self._live_name(module))
-                        return self._from(name, own, alias.name, binding)
+                        return self._from(name, own, wanted, binding)
                 except AttributeError:
                     continue
         if isinstance(value, type | types.FunctionType):

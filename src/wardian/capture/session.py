@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from wardian.capture import runtime
 from wardian.capture.changed import find_changed_modules
 from wardian.capture.classes import recipe_for
 from wardian.capture.factories import factory_source
@@ -385,6 +386,8 @@ class Capture:
         clean = re.sub(r"\W", "_", stem)
         taken = {n.module for n in self._namespaces.values() if n.is_named}
         taken |= {h.module for h in self._homes.values()}
+        # A submodule becomes an attribute of its package: `captured.abc` would take the place of `abc` there.
+        taken |= {ModuleName(f"{self.package}.{name}") for name in vars(runtime)}
         number = 1
         while True:
             name = ModuleName(f"{self.package}.{clean}{'' if number == 1 else f'_{number}'}")
@@ -645,9 +648,9 @@ class Capture:
         }
         if not made and not self._uses_runtime:
             return kept
-        runtime = (resources.files(__package__) / "runtime.py").read_text("utf-8")
+        source = (resources.files(__package__) / "runtime.py").read_text("utf-8")
         package = ModuleName(self.package)
-        made.append(CapturedModule(package, runtime, True))
+        made.append(CapturedModule(package, source, True))
         return kept | {module.name: module for module in sorted(made, key=lambda m: m.name)}
 
 

@@ -211,3 +211,19 @@ def test_installed_modules_are_gone_after() -> None:
         pass
     with pytest.raises(ModuleNotFoundError):
         __import__("captured")
+
+
+def test_what_a_star_import_brought_is_imported() -> None:
+    made = execute(
+        "from typing import *\nclass Net:\n    size: ClassVar[int] = 5\n    def run(self):\n        return self.size\n"
+        "net = Net()"
+    )
+    assert "from typing import ClassVar\n" in _source(made["net"])
+    assert transplant(made["net"]).run() == 5
+
+
+def test_a_class_of_a_module_that_is_named_like_one_of_the_runtime() -> None:
+    # ABCMeta makes it, so it is said to be of `abc`.
+    made = execute("import abc\nclass Net(abc.ABC):\n    pass\nnet = type('Other', (Net,), {'size': 2})()")
+    assert type(made["net"]).__module__ == "abc"
+    assert transplant(made["net"]).size == 2
