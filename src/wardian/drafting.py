@@ -260,6 +260,7 @@ class Drafting:
         if isinstance(first, Observation):
             seen = first.evidence.modules
             attempts = [find_registered(seen, modules_beside(named, seen))]
+            told = find_registered(seen, modules_beside(named, ()))
         else:
             # It may be for want of what a module does when it is imported.
             used = named | self.capture.modules_used()
@@ -271,15 +272,18 @@ class Drafting:
             )
             from_script = find_registered(beside, {})
             attempts = [from_script, [*beside.values(), *from_script]]
+            told = find_registered(map(original_name, list(sys.modules)), beside)
+        statements = self.capture.note_told(told, surely=False)
         changed = self.capture.note_settings(users_modules(seen), self._origins.changes())
         before = self._pickled
         for attempt in attempts:
             registered = [found for found in attempt if not self._is_named(found)]
-            if not registered and not changed:
+            if not registered and not statements and not changed:
                 continue
-            self.capture.note_registered(registered)
+            self.capture.note_told(registered, surely=True)
+            beforehand = (*registered, *statements)
             try:
-                self._pickled = self._pickle_object(self._obj, self.entry.name, tuple(registered))
+                self._pickled = self._pickle_object(self._obj, self.entry.name, beforehand)
                 return self._observe_once(arguments)
             except PackError:
                 self._pickled = before

@@ -350,8 +350,9 @@ class Distribution:
 
     def metadata_files(self) -> Mapping[str, bytes]:
         """Return the `.dist-info` files that code reads at run time, by name."""
-        texts = ((name, self._raw.read_text(name)) for name in METADATA_FILES)
-        return {name: text.encode() for name, text in texts if text is not None}
+        texts = {name: self._raw.read_text(name) for name in METADATA_FILES}
+        texts["METADATA"] = texts["METADATA"] or self._raw.read_text("PKG-INFO")
+        return {name: text.encode() for name, text in texts.items() if text is not None}
 
 
 class Distributions:
@@ -463,7 +464,10 @@ def _name_and_version(raw: importlib.metadata.Distribution) -> tuple[str | None,
 def _is_editable(raw: importlib.metadata.Distribution) -> bool:
     text = raw.read_text("direct_url.json")
     if text is None:
-        return False
+        # The folder that setuptools leaves beside the sources, which are on `sys.path`: `src/shop.egg-info`.
+        folder = os.path.basename(os.path.realpath(str(raw.locate_file(""))))
+        installed = folder in ("site-packages", "dist-packages") or folder.endswith(".egg")
+        return not installed and raw.read_text("SOURCES.txt") is not None and raw.read_text("RECORD") is None
     try:
         return bool(json.loads(text).get("dir_info", {}).get("editable", False))
     except ValueError:

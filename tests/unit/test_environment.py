@@ -91,6 +91,24 @@ def test_a_distribution_without_a_list_of_its_files_has_those_of_the_package_of_
         assert found.files == ("seed_lamps/__init__.py",)
 
 
+def test_what_setuptools_leaves_beside_sources_makes_no_distribution_of_them(tmp_path: Path) -> None:
+    tree = """
+    --- src/garden/__init__.py
+    --- src/garden.egg-info/PKG-INFO
+    Metadata-Version: 2.1
+    Name: garden
+    Version: 3.1
+    --- src/garden.egg-info/SOURCES.txt
+    --- src/garden.egg-info/top_level.txt
+    garden
+    """
+    with importable(write_tree(tmp_path, tree) / "src"):
+        assert find_module(ModuleName("garden"), Distributions.current()).distribution is None
+        found = Distributions.current()["garden"]
+        assert (found.version, found.editable) == ("3.1", True)
+        assert b"Version: 3.1" in found.metadata_files()["METADATA"]
+
+
 def test_modules_are_found_with_their_owner_and_not_imported(site: Path, tmp_path: Path) -> None:
     project = write_tree(tmp_path / "project", PROJECT)
     with importable(site, project):

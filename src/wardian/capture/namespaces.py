@@ -40,6 +40,9 @@ _GENERATED = re.compile(
 _OPERATORS = re.compile(r"""\bops\.(\w+)|["'](\w+)::""")
 """How code names operators: `torch.ops.shop.scale`, "shop::scale"."""
 
+_REGISTERS = re.compile(r"regist|^add")
+"""How functions are called that do nothing but note what they are given."""
+
 _LOOK_UP = re.compile(r"\b(globals|eval|exec|vars)\s*\(|\bsys\.modules\b")
 
 _OF_NOBODY = ("torch", "wardian")
@@ -294,22 +297,37 @@ class Namespace:
             self._read_texts()
             self._require_registrations()
 
-    def require_calls(self, registered: Iterable[Any]) -> None:
-        """Take the statements that gave what is *registered* to functions of other modules."""
+    def require_calls(self, registered: Iterable[Any], *, of_any_name: bool = True) -> list[str]:
+        """Take the statements that gave what is *registered* to functions of other modules.
+
+        Args:
+            registered: Classes and functions.
+            of_any_name: Whether these functions may be called anything. What a module may have registered
+                itself tells nothing of a statement: that may be `train(Net)`.
+
+        Returns:
+            The names that they use.
+        """
         wanted = {id(found) for found in registered}
         names = frozenset(name for name, value in self.variables.items() if id(value) in wanted)
         if not names:
-            return
+            return []
         self._read_texts()
+        taken: set[str] = set()
         for number, text in enumerate(self._texts.values()):
             for node in _statements(text.tree.body, into_loops=False):
                 function = find_call(node, names, self.variables)
                 module = None if function is None else function.__module__
+                if function is None or not (of_any_name or _REGISTERS.search(function.__name__)):
+                    continue
                 if module is None or module == self.name or not is_importable(module):
                     continue
                 own = original_name(module)
                 if top_level(own) not in _OF_NOBODY and not is_stdlib(own):
                     self._require_statement(Binding(text, node, (number, node.lineno, node.col_offset)))
+                    used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+                    taken |= names & used & self.definitions.keys()
+        return sorted(taken)
 
     def _require_registrations(self) -> None:
         """Take the statements that register something about what is taken."""

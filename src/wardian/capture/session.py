@@ -237,18 +237,35 @@ class Capture:
         """Note an attribute that can be set only when its owner, which it leads back to, is made."""
         self._attributes[id(owner), name] = _Call(setattr, (owner, name, value))
 
-    def note_registered(self, registered: Iterable[Any]) -> None:
-        """Note classes and functions that other modules hold because a script told them of."""
-        registered = list(registered)
+    def note_told(self, held: Iterable[Any], *, surely: bool) -> list[Global]:
+        """Take the statements by which scripts told other modules of classes and functions.
+
+        Args:
+            held: Classes and functions that containers of other modules hold.
+            surely: Whether nothing but a script has told of them; otherwise only what is called as if it
+                did nothing else counts.
+
+        Returns:
+            What the statements give to those modules, by its names in the case: finding one executes them.
+        """
+        held = list(held)
         scripts = [self.script()]
-        for found in registered:
-            own = isinstance(found, type | types.FunctionType)
-            module = sys.modules.get(found.__module__ or "") if own else None
-            if module is not None and module.__name__.startswith(LIVE_PREFIX):
-                scripts.append(self._namespace(vars(module)))  # that of what was loaded
-        for script in dict.fromkeys(scripts):
-            if script is not None:
-                script.require_calls(registered)
+        for found in held:
+            module = found.__module__ if isinstance(found, type | types.FunctionType) else None
+            if module is not None and module.startswith(LIVE_PREFIX):
+                # Those of what was loaded.
+                package = module.removesuffix(original_name(module)) + CAPTURED
+                scripts += [
+                    self._namespace(vars(sys.modules[name]))
+                    for name in list(sys.modules)
+                    if name == module or name.startswith(package)
+                ]
+        return [
+            self.named(script.module, name)
+            for script in dict.fromkeys(scripts)
+            if script is not None
+            for name in script.require_calls(held, of_any_name=surely)
+        ]
 
     def note_texts(self, data: bytes) -> bool:
         """Note functions and classes that scripts look up by a text that the object holds.

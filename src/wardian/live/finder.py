@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.readers import FileReader
 from typing import TYPE_CHECKING, Any
 
+from wardian.environment import known_attribute
 from wardian.errors import ClosedCaseError, ModuleNotInCaseError
 from wardian.live.deferred import DeferredPackage
 from wardian.live.hooks import needs_hooked_builtins
@@ -335,6 +336,27 @@ class CaseLoader(importlib.abc.SourceLoader):
             _registering.add(self.module.top_level)
         with tolerate_second_copies(wanted=self.root.registers):
             exec(code, module.__dict__)
+        self._correct_names(module)
+
+    def _correct_names(self, module: types.ModuleType) -> None:
+        """Give classes and functions that say of which packed module they are the name that it has here.
+
+        Libraries write it down for what they define in private modules: `Layer.__module__ = "shop"`. Pickles,
+        and whoever else looks there, would look for it in the environment.
+        """
+        for value in list(module.__dict__.values()):
+            if not isinstance(value, type | types.FunctionType):
+                continue
+            attributes = type.__getattribute__(value, "__dict__") if isinstance(value, type) else None
+            said = value.__module__ if attributes is None else attributes.get("__module__")
+            if not isinstance(said, str) or said.startswith(PREFIX) or said not in self.root.modules:
+                continue
+            if known_attribute(sys.modules.get(said), value.__name__) is value:
+                continue  # the installed one
+            if isinstance(value, type):
+                type.__setattr__(value, "__module__", f"{self.root.name}.{said}")  # a metaclass may refuse
+            else:
+                value.__module__ = f"{self.root.name}.{said}"
 
     def get_resource_reader(self, fullname: str) -> FileReader:
         """Return a reader of the folder of `__file__`, which is made for the purpose."""

@@ -5,6 +5,7 @@ import shop.blocks  # @register in it fills shop.registry.BLOCKS, by which the m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
@@ -135,19 +136,19 @@ def _search(value: Any, module: str, wanted: set[str], found: dict[int, Any], de
 
 
 def _items(value: Any, module: str) -> Collection[Any]:
-    """Return what a container, or an object of a class of *module*, holds, without running its code.
+    """Return what a container, or an object of a class of the library of *module*, holds; run no code of it.
 
     Methods of a subclass may do anything: those of transformers' mappings import every model.
     """
     kind = type(value)
+    items: list[Any] = []
     if issubclass(kind, dict):
-        return dict.values(value)
+        items += dict.values(value)
     for base in (list, tuple, set, frozenset):
         if issubclass(kind, base):
-            return list(base.__iter__(value))
-    if kind.__module__ == module and not issubclass(kind, type):
-        try:
-            return dict.values(object.__getattribute__(value, "__dict__"))
-        except AttributeError:
-            return ()
-    return ()
+            items += base.__iter__(value)
+    own = top_level(original_name(str(kind.__module__))) == top_level(original_name(module))
+    if own and not issubclass(kind, type | types.ModuleType):
+        with contextlib.suppress(AttributeError):
+            items += dict.values(object.__getattribute__(value, "__dict__"))
+    return items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import pickle
 import sys
 from pathlib import Path
 
@@ -80,6 +81,21 @@ def test_what_is_not_packed_is_not_found(missing: str, fern: Path) -> None:
 def test_import_module_refuses_what_is_no_name(name: str, fern: Path) -> None:
     with wardian.open(fern) as case, pytest.raises(ValueError, match="not a module name"):
         case.import_module(name)
+
+
+def test_a_module_that_classes_say_they_are_of_is_the_packed_one(tmp_path: Path) -> None:
+    tree = """
+    --- fern/__init__.py
+    from fern._fronds import Frond, unroll
+    Frond.__module__ = unroll.__module__ = "fern"
+    --- fern/_fronds.py
+    class Frond: pass
+    def unroll(): pass
+    """
+    with wardian.open(write_case(tmp_path / "fern.case", tree)) as case:
+        fern = case.import_module("fern")
+        assert fern.Frond.__module__ == fern.unroll.__module__ == fern.__name__
+        assert pickle.loads(pickle.dumps([fern.Frond, fern.unroll])) == [fern.Frond, fern.unroll]
 
 
 def test_closing_removes_every_module(fern: Path) -> None:
