@@ -106,6 +106,8 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         return capture.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
     if isinstance(getattr(kind, "__getattr__", None), types.FunctionType) and _is_plain(kind):
         return _with_getattr(capture, obj)
+    if _has_state_of_its_own(kind):
+        return _with_own_state(capture, obj)
     return NotImplemented
 
 
@@ -127,6 +129,34 @@ def _with_getattr(capture: Capture, obj: Any) -> Any:
         return NotImplemented
     parts = (*reduced, None, None)[:5]
     return *parts, capture.helper("set_state")
+
+
+def _with_own_state(capture: Capture, obj: Any) -> Any:
+    """Return how an object is pickled; if its `__getstate__` pickles parts itself, then with its attributes.
+
+    What is pickled within a pickle names code where nobody can look for it: skorch so keeps its modules,
+    and wrappers what they have pickled with cloudpickle.
+    """
+    try:
+        reduced = obj.__reduce_ex__(4)
+    except Exception as error:
+        if "pickle" not in str(error):
+            raise
+    else:
+        state = reduced[2] if len(reduced) > 2 else None
+        own = {id(value) for value in vars(obj).values()}
+        if not any(
+            isinstance(part, bytes) and _is_pickle(part) and id(part) not in own
+            for part in (state.values() if type(state) is dict else (state,))
+        ):
+            return reduced
+    new = copyreg.__newobj__  # type: ignore[attr-defined]
+    return new, (type(obj),), dict(vars(obj)), None, None, capture.helper("set_state")
+
+
+def _is_pickle(data: bytes) -> bool:
+    """Tell whether bytes look like a pickle, or like what `torch.save` writes."""
+    return (data[:1] == b"\x80" and data[-1:] == b".") or data[:4] == b"PK\x03\x04"
 
 
 def _file(capture: Capture, file: Any) -> Any:
@@ -374,6 +404,21 @@ def _is_plain(kind: type) -> bool:
     own = ("__reduce__", "__reduce_ex__", "__getstate__")
     return not hasattr(kind, "__setstate__") and all(
         getattr(kind, name) is getattr(object, name) for name in own
+    )
+
+
+def _has_state_of_its_own(kind: type) -> bool:
+    """Tell whether a class says what its state is, and nothing else of how it is pickled."""
+    names = ("__reduce_ex__", "__reduce__", "__getnewargs_ex__", "__getnewargs__")
+    usual = all(getattr(kind, name, None) is getattr(object, name, None) for name in names)
+    return (
+        usual
+        and not issubclass(kind, dict | list)
+        and kind not in copyreg.dispatch_table
+        and not kind.__module__.startswith("torch.")
+        and isinstance(getattr(kind, "__getstate__", None), types.FunctionType)
+        and isinstance(getattr(kind, "__setstate__", None), types.FunctionType)
+        and kind.__dictoffset__ != 0
     )
 
 

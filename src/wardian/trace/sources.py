@@ -97,6 +97,8 @@ class _Loader(importlib.abc.InspectLoader):
         self._import_for = import_for
 
     def exec_module(self, module: ModuleType) -> None:
+        # In the case it has one; without, `inspect` takes it for a module of C.
+        module.__dict__.setdefault("__file__", self._path(module.__name__))
         if self._import_for is not None:
             module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import_for}
         # Before anybody asks for the source of a function that claims to be of another module: its lines

@@ -227,3 +227,21 @@ def test_a_class_of_a_module_that_is_named_like_one_of_the_runtime() -> None:
     made = execute("import abc\nclass Net(abc.ABC):\n    pass\nnet = type('Other', (Net,), {'size': 2})()")
     assert type(made["net"]).__module__ == "abc"
     assert transplant(made["net"]).size == 2
+
+
+def test_what_a_getstate_pickles_itself_is_taken_apart() -> None:
+    made = execute(
+        "import pickle\nclass Inner:\n    size = 3\nclass Outer:\n    def __init__(self):\n        self.inner = Inner()\n"
+        "    def __getstate__(self):\n        return {'inner': pickle.dumps(self.inner)}\n"
+        "    def __setstate__(self, state):\n        self.inner = pickle.loads(state['inner'])\n"
+    )
+    assert transplant(made["Outer"]()).inner.size == 3
+
+
+def test_a_getstate_that_leaves_something_out_is_heard() -> None:
+    made = execute(
+        "class Net:\n    def __getstate__(self):\n        return {'kept': self.kept}\n"
+        "    def __setstate__(self, state):\n        self.again = state['kept']\nnet = Net()\n"
+        "net.kept, net.lost = b'\\x80.', (n for n in 'ab')"
+    )
+    assert vars(transplant(made["net"])) == {"again": b"\x80."}
