@@ -38,9 +38,12 @@ def factory_source(
     edits = [*_signature_edits(node), *imports]
     body = _body(text, node, edits)
     made = "made" if isinstance(node, ast.Lambda) else node.name
-    cls = _class_of(text, node)
-    if cls is not None and _has_private_names(node):
-        # `self.__x` means `self._Class__x` only in a class of that name.
+    cls = _class_of(text, node) if _has_private_names(node) else None
+    if cls is None and made not in code.co_freevars and _names_itself(node):
+        # Its name is a global, as that of a decorated function is. What is in a class is not found by it.
+        cls = "_"
+    if cls is not None:
+        # `self.__x` means `self._Class__x` only in a class of that name, and itself in one called `_`.
         inner = textwrap.indent(_normal(body), "        ")
         body = f"    class {cls}:\n{inner}    made = {cls}.__dict__[{made!r}]\n"
         made = "made"
@@ -93,6 +96,11 @@ def _class_of(text: Text, node: ast.AST) -> str | None:
             return parent.name
         parent = text.parents.get(parent)
     return None
+
+
+def _names_itself(node: ast.AST) -> bool:
+    name = getattr(node, "name", None)
+    return any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(node))
 
 
 def _has_private_names(node: ast.AST) -> bool:

@@ -39,6 +39,12 @@ _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
 _FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
 
 
+class _LocalOperatorError(TypeError):
+    """A custom operator is no global: an import of its module does not define it."""
+
+    fix = "define the operator at the top level of a module or script, and call torch.ops in the object"
+
+
 def answer_for(capture: Capture, obj: Any) -> Any:
     """Return what the pickler is to write for *obj*, by its kind.
 
@@ -95,7 +101,10 @@ def answer_for(capture: Capture, obj: Any) -> Any:
     if kind.__module__ == "torch._library.custom_ops" and isinstance(
         function := getattr(obj, "_init_fn", None), types.FunctionType
     ):
-        return capture.global_in(function.__globals__, obj)
+        known = capture.global_in(function.__globals__, obj)
+        if known is NotImplemented:
+            raise _LocalOperatorError(f"{obj._qualname} is a custom operator that is defined in a function")  # noqa: SLF001
+        return known
     if kind.__module__ == "torch.jit" and kind.__name__ == "ScriptFunction":
         original = getattr(obj, "_torchdynamo_inline", None)  # None if it was traced
         if original is None:

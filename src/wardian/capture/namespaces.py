@@ -452,6 +452,8 @@ class Namespace:
         places = {(code.co_filename, code.co_firstlineno) for code in codes}
         fitting = [b for b in defs if _holds(b, places)]
         if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
+            if not isinstance(value, type | types.FunctionType):
+                fitting += [b for b in defs if self._earlier_cases(name, b)]  # what it wraps may be the first case
             return fitting[-1] if self._has_bases(fitting[-1].node, value) else None
         if codes:
             return self._lambda_binding(bindings, value)
@@ -593,7 +595,28 @@ class Namespace:
         usage = Usage(usage.at_once, usage.later | annotations)
         piece = Piece(source, text.file, first_line(node))
         bases = frozenset(self._plain_bases(node))
+        cases = [self._statement(name, case) for case in self._earlier_cases(name, binding)]
+        if cases:
+            parts = [usage, *(case.usage for case in cases)]
+            usage = Usage(
+                frozenset().union(*(part.at_once for part in parts)),
+                frozenset().union(*(part.later for part in parts)),
+            )
+            imports = [piece for case in cases for piece in case.pieces]
         return _Definition(_STATEMENT, binding.order, (*imports, piece), usage, bases)
+
+    def _earlier_cases(self, name: str, binding: Binding) -> list[Binding]:
+        """Return the statements that define other cases of a function, for arguments of other types.
+
+        They have the same name and decorator: `@dispatch(int)`, `@dispatch(str)`.
+        """
+        decorators = _decorators_of(binding.node)
+        return [
+            other
+            for other in self.bindings(name)
+            if decorators and other.text is binding.text and other.order < binding.order
+            if _decorators_of(other.node) == decorators
+        ][-1:]
 
     def _computed_bases(
         self, name: str, cls: type, node: ast.ClassDef
@@ -942,6 +965,13 @@ def _holds(binding: Binding, places: set[tuple[str, int]]) -> bool:
         os.path.basename(file) == same and first_line(node) <= line <= (node.end_lineno or 0)
         for file, line in places
     )
+
+
+def _decorators_of(node: ast.stmt) -> list[str]:
+    """Return what decorates a function, without the arguments."""
+    if not isinstance(node, ast.FunctionDef):
+        return []
+    return [ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]
 
 
 def _is_lambda(node: ast.stmt) -> bool:

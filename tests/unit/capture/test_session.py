@@ -245,3 +245,30 @@ def test_a_getstate_that_leaves_something_out_is_heard() -> None:
         "net.kept, net.lost = b'\\x80.', (n for n in 'ab')"
     )
     assert vars(transplant(made["net"])) == {"again": b"\x80."}
+
+
+def test_a_decorated_function_finds_itself_by_its_global_name() -> None:
+    made = execute(
+        "class Command:\n    def __init__(self, run):\n        self.run = run\n    def __call__(self, n):\n"
+        "        return self.run(n) + 100\ndef command(run):\n    return Command(run)\n"
+        "@command\ndef count(n):\n    return count(n - 1) if n else __self.x\n"
+        "class __self:\n    x = 1\n"
+    )
+    assert transplant(made["count"].run)(2) == 201
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_all_cases_of_a_function_by_type_are_taken(first: bool) -> None:
+    made = execute(
+        "import functools\nclass Cases:\n    def __init__(self, run):\n        self.cases = {}\n"
+        "        functools.update_wrapper(self, run) if FIRST else None\n    def __call__(self, x):\n"
+        "        return self.cases[type(x)](x)\nALL = {}\nSIZE = 3\n"
+        "def dispatch(kind):\n    def decorate(run):\n"
+        "        found = ALL.setdefault(run.__name__, Cases(run))\n        found.cases[kind] = run\n"
+        "        return found\n    return decorate\n"
+        "@dispatch(int)\ndef size(x):\n    return x\n@dispatch(str)\ndef size(x):\n    return len(x)\n"
+        "@dispatch(list)\ndef size(x):\n    return SIZE\n"
+        "class Net:\n    def run(self):\n        return size(5), size('ab'), size([])\n",
+        FIRST=first,
+    )
+    assert transplant(made["Net"]()).run() == (5, 2, 3)
