@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import copyreg
 import ctypes
+import enum
 import functools
 import io
 import logging
@@ -115,6 +116,8 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         return capture.named("torch", kind.__name__), (look_up("torch", obj.dtype),)
     if isinstance(getattr(kind, "__getattr__", None), types.FunctionType) and _is_plain(kind):
         return _with_getattr(capture, obj)
+    if isinstance(obj, enum.Enum):
+        return _member(capture, obj)
     if _has_state_of_its_own(kind):
         return _with_own_state(capture, obj)
     return NotImplemented
@@ -138,6 +141,18 @@ def _with_getattr(capture: Capture, obj: Any) -> Any:
         return NotImplemented
     parts = (*reduced, None, None)[:5]
     return *parts, capture.helper("set_state")
+
+
+def _member(capture: Capture, member: enum.Enum) -> Any:
+    """Return the name of a member of an enumeration whose value does not find it again.
+
+    Python looks members up by value; `functools.partial(gelu)` is equal to no other.
+    """
+    by_value = isinstance(member._value_, str | bytes | int | float | complex | None)
+    usual = type(member).__reduce_ex__ is enum.Enum.__reduce_ex__
+    if by_value or not usual or member._name_ not in type(member).__members__:
+        return NotImplemented
+    return capture.named("operator", "getitem"), (type(member), member._name_)
 
 
 def _with_own_state(capture: Capture, obj: Any) -> Any:

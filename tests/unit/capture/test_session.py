@@ -272,3 +272,13 @@ def test_all_cases_of_a_function_by_type_are_taken(first: bool) -> None:
         FIRST=first,
     )
     assert transplant(made["Net"]()).run() == (5, 2, 3)
+
+
+def test_a_member_of_an_enumeration_whose_value_is_equal_to_no_other() -> None:
+    made = execute(
+        "import enum, functools\nclass Act(enum.Enum):\n    TWICE = functools.partial(lambda x: 2 * x)\n    ONCE = 1\n"
+        "    @classmethod\n    def _missing_(cls, value):\n        return cls.ONCE\npair = [Act.TWICE, Act.ONCE]"
+    )
+    twice, once = transplant(made["pair"])
+    assert (twice.name, twice.value(4), once.name) == ("TWICE", 8, "ONCE")
+    assert twice is type(twice).TWICE
