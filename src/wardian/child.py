@@ -120,7 +120,7 @@ def main(work: str, question: str) -> None:
     module, _, function = work.rpartition(".")
     try:
         result = getattr(importlib.import_module(module), function)(request)
-    except Exception as error:  # noqa: BLE001  whatever it is goes to the parent
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is goes to the parent
         told = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
         result = {"error": f"{type(error).__name__}: {error}", "traceback": "".join(told)}
         if (facts := getattr(error, "child_facts", None)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,15 @@ from wardian.environment import is_importable
 from wardian.errors import PackError, PlanError, Problem, UnpicklableError
 from wardian.facts import Trace
 from wardian.manifest import Entry, TensorEntry
-from wardian.names import LOGGING_LIBRARIES, GlobalRef, ModuleName, RecordName, original_name, top_level
+from wardian.names import (
+    LOGGING_LIBRARIES,
+    GlobalRef,
+    ModuleName,
+    RecordName,
+    is_module_name,
+    original_name,
+    top_level,
+)
 from wardian.origins import Origins, refuse_closed
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
@@ -34,6 +43,10 @@ __all__ = ["Drafting"]
 
 _HOW_TENSORS_ARE_PICKLED = frozenset({"torch", "torch._utils", "collections"})
 """Modules of functions that every pickle with tensors names, and of which the object holds none."""
+
+
+_TEXT = re.compile(rb"\x8c(.)([A-Za-z_][\w.:]*\.\w[\w.:]*)", re.ASCII | re.DOTALL)
+"""A short text in a pickle, its length before it, that may name a module: `shop.heads.Linear`."""
 
 
 class Drafting:
@@ -123,6 +136,7 @@ class Drafting:
             evidence=None if observation is None else observation.evidence,
             captured={**self.capture.modules(), **self._reductions.modules},
             origins=self._origins.resolve(),
+            texts=sorted(_dotted_names(self._pickled.data)),
         )
 
     def doubts(self) -> list[str]:
@@ -362,3 +376,10 @@ class Drafting:
         if better is not error:
             better.__cause__ = error
         return better
+
+
+def _dotted_names(data: bytes) -> set[str]:
+    """Return the texts in a pickle that look like the names of modules, or of what is in them."""
+    texts = {text[: length[0]] for length, text in _TEXT.findall(data) if length[0] <= len(text)}
+    names = {text.decode("ascii").replace(":", ".") for text in texts}
+    return {name for name in names if is_module_name(name)}

@@ -167,6 +167,8 @@ class SourceFacts:
         operators: The X of each `torch.ops.X` that torch itself does not bring.
         registers: The code calls functions that write into a registry of the process.
         climbs_out: Line of the first `from` import that climbs above all packages; 0 if there is none.
+        walks: Packages of which the code may import any module: it computes the last part of a name, or, in
+            the `__init__` of a package, what is asked for is imported then (`def __getattr__`).
     """
 
     imports: tuple[Import, ...]
@@ -176,6 +178,7 @@ class SourceFacts:
     operators: frozenset[str]
     registers: bool
     climbs_out: int = 0
+    walks: tuple[Import, ...] = ()
 
 
 @contextmanager
@@ -397,6 +400,8 @@ class _Scanner:
         self.candidates: dict[Import, None] = {}
         self.looks_at_files = self.dynamic = self.registers = False
         self.climbs_out = 0
+        self.walks: dict[Import, None] = {}
+        self.is_package = is_package
         self.operators: set[str] = set()
         # Names that mean something, however the module calls them.
         self.torch = {"torch"}
@@ -409,6 +414,9 @@ class _Scanner:
         self.pending: list[tuple[ast.AST, ImportContext]] = []
 
     def read(self, tree: ast.Module, text: bytes) -> None:
+        if self.is_package and (b"__getattr__" in text or b"sys.modules" in text):
+            for statement in filter(_makes_lazy, tree.body):
+                self.walk(self.package, statement.lineno, ImportContext.FUNCTION)
         self.lines = TokenLines(text, _TOKENS, _WORDS)
         if not self.lines:
             return
@@ -432,6 +440,7 @@ class _Scanner:
             operators=frozenset(self.operators),
             registers=self.registers,
             climbs_out=self.climbs_out,
+            walks=tuple(sorted(self.walks, key=_line)),
         )
 
     # Statements
@@ -634,6 +643,8 @@ class _Scanner:
 
     def called_import(self, node: ast.Call, context: ImportContext) -> None:
         name = self.text(_argument(node, 0, "name"))
+        if name is None:
+            self.computed(_argument(node, 0, "name"), None, node.lineno, context)
         level = _argument(node, 4, "level")
         number = level.value if isinstance(level, ast.Constant) else 0
         if name is None or not isinstance(number, int) or (level is not None and number < 0):
@@ -656,6 +667,7 @@ class _Scanner:
     def called_import_module(self, node: ast.Call, context: ImportContext) -> None:
         name = self.text(_argument(node, 0, "name"))
         if name is None:
+            self.computed(_argument(node, 0, "name"), _argument(node, 1, "package"), node.lineno, context)
             return
         level = len(name) - len(name.lstrip("."))
         package = self.text(_argument(node, 1, "package")) if level else ""
@@ -664,6 +676,33 @@ class _Scanner:
         base = _resolve(name[level:], level, package)
         if base is not None:
             self.edge(base, node.lineno, context)
+
+    def computed(
+        self, name: ast.expr | None, package: ast.expr | None, line: int, context: ImportContext
+    ) -> None:
+        """Note the package above a module of whose name only the beginning is written: f"nets.{name}"."""
+        known, point, _ = self.beginning(name).rpartition(".")
+        if not point:
+            return
+        stem = known.lstrip(".")
+        level = len(known) - len(stem) + (not stem)
+        above = _resolve(stem, level, (self.text(package) or "") if level else "")
+        if above is not None:
+            self.walk(above, line, context)
+
+    def beginning(self, node: ast.expr | None) -> str:
+        """Return what is known of the beginning of a text."""
+        known = self.text(node)
+        if known is not None:
+            return known
+        match node:
+            case ast.BinOp(op=ast.Add()):
+                left = self.text(node.left)
+                return self.beginning(node.left) if left is None else left + self.beginning(node.right)
+            case ast.JoinedStr():
+                parts = [self.text(part) for part in node.values]
+                return "".join(map(str, parts[: parts.index(None)]))
+        return ""
 
     def text(self, node: ast.expr | None) -> str | None:
         """Return the value of an expression made of string constants and the module's own name."""
@@ -693,6 +732,10 @@ class _Scanner:
     def edge(self, name: str, line: int, context: ImportContext) -> None:
         if is_module_name(name):
             self.imports[Import(self.module, ModuleName(name), line, context, self.file)] = None
+
+    def walk(self, package: str, line: int, context: ImportContext) -> None:
+        if is_module_name(package):
+            self.walks[Import(self.module, ModuleName(package), line, context, self.file)] = None
 
     def candidate(self, name: str, line: int, context: ImportContext) -> None:
         if is_module_name(name):
@@ -735,6 +778,21 @@ def _suppresses_import_error(manager: ast.expr, names: Container[str]) -> bool:
             return any(_catches_import_error(argument) for argument in manager.args)
         case ast.Call(func=ast.Attribute(attr="suppress")):
             return any(_catches_import_error(argument) for argument in manager.args)
+    return False
+
+
+def _makes_lazy(node: ast.stmt) -> bool:
+    """Tell whether a statement lets a module import what is asked of it: `def __getattr__(name)`."""
+    match node:
+        case ast.FunctionDef(name="__getattr__"):
+            return True
+        case ast.Assign(targets=targets):
+            for target in targets:
+                for inner in ast.walk(target):
+                    if isinstance(inner, ast.Name) and inner.id == "__getattr__":
+                        return True
+                if ast.unparse(target) == "sys.modules[__name__]":
+                    return True
     return False
 
 

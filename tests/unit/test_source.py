@@ -382,3 +382,26 @@ def test_batch_is_quiet_and_puts_everything_back() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("source", "package"),
+    [
+        ("importlib.import_module(f'shop.nets.{name}')", "shop.nets"),
+        ("importlib.import_module('shop.nets.' + name + '.main')", "shop.nets"),
+        ("importlib.import_module(f'.{name}', __package__)", "shop"),
+        ("importlib.import_module('.nets.' + name, package=__name__)", "shop.nets"),
+        ("importlib.import_module(__name__ + '.' + name)", "shop"),
+        ("__import__('shop.nets.' + name, fromlist=['x'])", "shop.nets"),
+        ("def __getattr__(name): pass", "shop"),
+        ("__getattr__, __dir__, __all__ = attach(__name__)", "shop"),
+        ("import sys\nsys.modules[__name__] = Lazy()", "shop"),
+        ("importlib.import_module(name)", None),
+        ("importlib.import_module(f'nets_{name}')", None),
+        ("importlib.import_module(f'..{name}', __package__)", None),
+        ("class Shop:\n    def __getattr__(self, name): pass", None),
+    ],
+)
+def test_packages_of_which_any_module_may_be_imported(source: str, package: str | None) -> None:
+    facts = scan(f"import importlib\n{source}".encode(), ModuleName("shop"), is_package=True, file="shop.py")
+    assert [edge.imported for edge in facts.walks] == ([] if package is None else [package])

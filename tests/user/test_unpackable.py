@@ -60,6 +60,13 @@ def load():
 --- willow/leaves.py
 GREEN = 1
 --- willow/forbidden.py
+--- willow/options.py
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--width", required=True)
+OPTIONS = parser.parse_args()
+class Net:
+    width = OPTIONS.width
 """
 
 X = torch.ones(1, 2)
@@ -156,6 +163,16 @@ def test_an_exception_in_forward_comes_with_its_traceback(
     assert 'raise RuntimeError("the sap does not rise")' in str(caught.value)
     assert "fix: pass inputs that model takes" in str(caught.value)
     assert "wardian" not in str(caught.value).partition("Traceback")[2]
+
+
+def test_a_module_that_reads_the_command_line_is_told_with_its_line(
+    project: Callable[[str], Any], target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "--width", "3"])
+    with pytest.raises(wardian.PackError) as caught:
+        wardian.pack(project("willow.options").Net(), target)
+    assert "fix: code that is imported ends the process" in str(caught.value)
+    assert "OPTIONS = parser.parse_args()" in str(caught.value)
 
 
 def test_an_object_that_cannot_be_unpickled_is_not_published(

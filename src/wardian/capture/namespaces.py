@@ -453,7 +453,9 @@ class Namespace:
         fitting = [b for b in defs if _holds(b, places)]
         if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
             if not isinstance(value, type | types.FunctionType):
-                fitting += [b for b in defs if self._earlier_cases(name, b)]  # what it wraps may be the first case
+                fitting += [
+                    b for b in defs if self._earlier_cases(name, b)
+                ]  # what it wraps may be the first case
             return fitting[-1] if self._has_bases(fitting[-1].node, value) else None
         if codes:
             return self._lambda_binding(bindings, value)

@@ -136,6 +136,11 @@ def observe(draft: Draft) -> Observation:
 
 
 def _advice(draft: Draft, error: ChildError) -> str:
+    if error.summary.startswith("SystemExit"):
+        return (
+            "\n  fix: code that is imported ends the process, as it would where the case is loaded; let it"
+            ' read the command line in a function, or under: if __name__ == "__main__":'
+        )
     if not error.facts.get("called"):
         return ""
     return (

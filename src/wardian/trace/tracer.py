@@ -22,7 +22,7 @@ from wardian.environment import (
 )
 from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import LIVE_PREFIX, GlobalRef, ModuleName, ancestors, top_level
+from wardian.names import LIVE_PREFIX, GlobalRef, ModuleName, ancestors, is_module_name, top_level
 from wardian.source import SourceFacts, batch, parse, scan
 from wardian.trace.bytecode import scan_code
 
@@ -234,7 +234,62 @@ class _Tracer:
                     self.edges.append(edge)
                 if (loaded is not None and edge.imported in loaded) or target.distribution is None:
                     queue.append(edge.imported)
+            for edge in facts.walks:
+                if edge.context is not ImportContext.TYPE_CHECKING:
+                    for child in self.children(edge):
+                        self.edges.append(replace(edge, imported=child))
+                        queue.append(child)
         return reached
+
+    def children(self, edge: Import) -> list[ModuleName]:
+        """Return the modules of a first-party package that code may import by names it computes."""
+        package = self.add_first_party(edge)
+        if package is None or package.distribution is not None or not package.is_package:
+            return []
+        origin = self.origin_of(package.name)
+        if origin is not None:
+            names = {name for name in origin.modules if name.rpartition(".")[0] == package.name}
+        else:
+            folder = (
+                package.file if package.kind is ModuleKind.NAMESPACE else os.path.dirname(package.file or "")
+            )
+            try:
+                files = os.listdir(folder or "")
+            except OSError:
+                return []
+            stems = {file.removesuffix(".py") for file in files if file.endswith(".py")}
+            stems |= {
+                file for file in files if os.path.isfile(os.path.join(folder or "", file, "__init__.py"))
+            }
+            names = {ModuleName(f"{package.name}.{stem}") for stem in stems - {"__init__", "__main__"}}
+        return [
+            name
+            for name in sorted(names)
+            if is_module_name(name)
+            and (found := self.add_first_party(replace(edge, imported=name))) is not None
+            if found.distribution is None
+        ]
+
+    def add_mentioned(self, entry: str, texts: Iterable[str]) -> set[ModuleName]:
+        """Add first-party modules that texts of the object name: `{"_target_": "shop.heads.Linear"}`."""
+        tops = {
+            top_level(name)
+            for name, found in self.modules.items()
+            if found.distribution is None and name not in self.captured
+        }
+        added: set[ModuleName] = set()
+        for text in texts:
+            if top_level(ModuleName(text)) not in tops:
+                continue
+            for name in (ModuleName(text), *reversed([*ancestors(ModuleName(text))])):
+                edge = Import(ModuleName(entry), name, 0, ImportContext.PICKLED)
+                known = name in self.modules
+                if known or self.add_first_party(edge) is not None:
+                    if not known:
+                        self.edges.append(edge)
+                        added.add(name)
+                    break
+        return added
 
     def add_first_party(self, edge: Import) -> ModuleFacts | None:
         known = self.modules.get(edge.imported)
@@ -261,6 +316,7 @@ def make_trace(
     evidence: Evidence | None,
     captured: Mapping[ModuleName, CapturedModule] | None = None,
     origins: Sequence[PackedOrigin] = (),
+    texts: Iterable[str] = (),
 ) -> Trace:
     """Find what an object needs.
 
@@ -273,6 +329,7 @@ def make_trace(
             source counts as needed if its module is loaded here.
         captured: Modules that were synthesised for the object, or are not what their files hold.
         origins: Open cases that parts of the object were loaded from; their modules go before installed ones.
+        texts: Dotted names in the object, which may be those of modules that it imports when it runs.
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
@@ -302,6 +359,7 @@ def make_trace(
                     tracer.scan(found)
             first_party = {n for n in needed if tracer.modules[n].distribution is None}
             tracer.follow(first_party, None)
+        tracer.follow(tracer.add_mentioned(entry, texts), None)
     return _assemble(tracer, entry, type, names, frozenset(needed))
 
 
