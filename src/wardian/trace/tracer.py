@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import re
 import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -272,23 +273,25 @@ class _Tracer:
 
     def add_mentioned(self, entry: str, texts: Iterable[str]) -> set[ModuleName]:
         """Add first-party modules that texts of the object name: `{"_target_": "shop.heads.Linear"}`."""
-        tops = {
-            top_level(name)
-            for name, found in self.modules.items()
-            if found.distribution is None and name not in self.captured
-        }
         added: set[ModuleName] = set()
+        own: dict[ModuleName, bool] = {}
         for text in texts:
-            if top_level(ModuleName(text)) not in tops:
+            top = top_level(ModuleName(text))
+            if top not in own:
+                elsewhere = is_always_there(top) or bool(self.distributions.providing(top))
+                own[top] = not elsewhere and self._find(top).kind is not ModuleKind.MISSING
+            if not own[top]:
                 continue
             for name in (ModuleName(text), *reversed([*ancestors(ModuleName(text))])):
+                found = self.modules.get(name) or self._find(name)
+                if found.kind is ModuleKind.MISSING:
+                    continue
+                member = text[len(name) + 1 :].partition(".")[0]
                 edge = Import(ModuleName(entry), name, 0, ImportContext.PICKLED)
-                known = name in self.modules
-                if known or self.add_first_party(edge) is not None:
-                    if not known:
-                        self.edges.append(edge)
-                        added.add(name)
-                    break
+                if name not in self.modules and _defines(found, member) and self.add_first_party(edge):
+                    self.edges.append(edge)
+                    added.add(name)
+                break
         return added
 
     def add_first_party(self, edge: Import) -> ModuleFacts | None:
@@ -361,6 +364,23 @@ def make_trace(
             tracer.follow(first_party, None)
         tracer.follow(tracer.add_mentioned(entry, texts), None)
     return _assemble(tracer, entry, type, names, frozenset(needed))
+
+
+def _defines(found: ModuleFacts, name: str) -> bool:
+    """Tell whether a module has a function, class or import of this name; "train.py" is no name of one."""
+    if not name or found.file is None or found.kind is not ModuleKind.SOURCE:
+        return not name
+    try:
+        source = Path(found.file).read_bytes()
+    except OSError:
+        return False
+    word = re.escape(name.encode())
+    return (
+        re.search(
+            rb"^(class |(async )?def |.*\bimport\b.*\b|\s+)?" + word + rb"\b(?!\.)", source, re.MULTILINE
+        )
+        is not None
+    )
 
 
 def _is_compiled(origin: str | None) -> bool:
