@@ -103,6 +103,8 @@ class PackedOrigin:
     """What is missing here and may be: distribution, version, modules and names of each."""
     mixed: frozenset[str] = frozenset()
     """Top-level names of which the object has parts from the environment, too."""
+    asked: tuple[str, ...] = ()
+    """Distributions of which it has no more than the version, because code asks for that: `name==version`."""
 
     def original(self, name: str) -> ModuleName | None:
         """Return the own name of a module by its full name; None if it is not one of this case."""

@@ -69,6 +69,13 @@ def _advice(error: ChildError) -> str:
             "\n  fix: keep what it holds in the object, or put it beside the code and read"
             f" Path(__file__).with_name({os.path.basename(missing[1])!r})"
         )
+    above = error.facts.get("above")
+    if above is not None:
+        return (
+            f"\n  The code looks for {above} above the folder on sys.path that it was imported from; what"
+            " lies there is in no case."
+            f"\n  fix: put it beside the code and read Path(__file__).with_name({os.path.basename(above)!r})"
+        )
     if not error.summary.startswith("CheckError"):
         return ""
     if error.facts.get("alike"):
@@ -164,10 +171,32 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
         versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in _chain(error))
         missing = {e.name.partition(".")[0] for e in _chain(error) if isinstance(e, ImportError) and e.name}
         alike = isinstance(error, CheckError) and _fails_alike(case, error)
-        facts = {"used": sorted(used), "versions": versions, "missing": sorted(missing), "alike": alike}
+        facts = {
+            "used": sorted(used),
+            "versions": versions,
+            "missing": sorted(missing),
+            "alike": alike,
+            "above": _place_above(error, case),
+        }
         error.child_facts = facts  # type: ignore[attr-defined]
         raise
     return {}
+
+
+def _place_above(error: BaseException, case: Case) -> str | None:
+    """Return the file that was looked for above the folder of the case, without the steps up; or None."""
+    folder = vars(case.root.files).get("folder")
+    for found in _chain(error):
+        if folder is not None and isinstance(found, FileNotFoundError) and isinstance(found.filename, str):
+            parts = os.path.relpath(found.filename, folder).split(os.sep)
+            steps = parts.count(os.pardir)
+            if os.path.isabs(found.filename) and 0 < steps <= _STEPS_UP:
+                return "/".join(parts[steps:])
+    return None
+
+
+_STEPS_UP = 2
+"""How far above the folder of a case a file may have been meant to be in the user's project."""
 
 
 def _fails_alike(case: Case, error: CheckError) -> bool:

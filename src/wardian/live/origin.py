@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import os
 
 from packaging.utils import canonicalize_name
@@ -57,6 +58,12 @@ def packed_origin(root: Root) -> PackedOrigin:
     for name in versions:
         texts = ((file, root.metadata_of(name, file)) for file in METADATA_FILES)
         metadata[name] = {file: data for file, data in texts if data is not None}
+    asked = []
+    for record in root.archive.names:
+        match record.split("/"):
+            case [".wardian", "metadata", name, "METADATA"] if name not in versions:
+                fields = email.message_from_bytes(root.archive.read(record))
+                asked.append(f"{name}=={fields['Version']}")
     return PackedOrigin(
         path=str(root.archive.path or "<memory>"),
         module_prefix=root.name + ".",
@@ -71,4 +78,5 @@ def packed_origin(root: Root) -> PackedOrigin:
             (extern.distribution, extern.version, extern.modules, extern.names)
             for extern, _ in root.lacking.values()
         ),
+        asked=tuple(asked),
     )

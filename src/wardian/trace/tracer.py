@@ -435,6 +435,11 @@ def _assemble(
             tracer.evidence,
             imports=tuple(sorted(set(observed))),
             absent=tuple(sorted(absent.union(tracer.evidence.absent))),
+            asked=tuple(
+                sorted(
+                    {*tracer.evidence.asked, *(pair for origin in tracer.origins for pair in origin.asked)}
+                )
+            ),
         ),
         torch=tracer.distributions[TORCH].version,
         materialised=frozenset(top for origin in tracer.origins for top in origin.materialised),
