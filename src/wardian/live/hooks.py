@@ -58,7 +58,7 @@ def make_builtins(root: Root) -> dict[str, Any]:
         level: int = 0,
     ) -> types.ModuleType:
         if level == 0 and root.serves(name):
-            module = importlib.import_module(f"{root.name}.{name}")
+            module = root.import_packed(name)
             if fromlist:
                 # Imports the submodules that fromlist names, as for any package.
                 return original(module.__name__, globals, locals, fromlist, 0)
@@ -136,7 +136,7 @@ def _importlib(root: Root) -> types.ModuleType:
         if not name.startswith("."):
             name = _own_name(root, name, 1)
             if root.serves(name):
-                return importlib.import_module(f"{root.name}.{name}")
+                return root.import_packed(name)
             root.check_external(name)
             root.check_lacking(name)
         elif package is not None and root.serves(package):

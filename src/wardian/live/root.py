@@ -361,6 +361,28 @@ class Root:
         """Tell whether an absolute import of *name* in packed code means a module below this root."""
         return name.partition(".")[0] in self.rewritten
 
+    def import_packed(self, name: str) -> types.ModuleType:
+        """Import a module that the root serves, by its own dotted name.
+
+        Raises:
+            ModuleNotInCaseError: if it is of the user's, of whose modules those are in a case that something
+                leads to.
+            ImportError: as any import.
+        """
+        full = f"{self.name}.{name}"
+        try:
+            return importlib.import_module(full)
+        except ModuleNotFoundError as error:
+            missing_here = type(error) is ModuleNotFoundError and f"{full}.".startswith(f"{error.name}.")
+            if not missing_here or self.allows is not None or name.partition(".")[0] not in self.first_party:
+                raise
+            raise ModuleNotInCaseError(
+                f"No module named {name!r} in {self._label}: nothing led to it when the case was packed\n"
+                "    fix: pack with inputs that make the object import it, or import it in a module that the"
+                " object uses",
+                name=name,
+            ) from None
+
     def packs(self, name: str) -> bool:
         """Tell whether the top-level name of *name* is packed."""
         return name.partition(".")[0] in self.roots

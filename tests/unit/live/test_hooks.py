@@ -80,3 +80,26 @@ def test_packed_code_sees_its_own_modules(
         assert getattr(case.import_module("sage.view"), question)() == EXPECTED[question]
     assert not hasattr(sys, "sage_was_here")
     assert "sage.leaf" not in sys.modules
+
+
+def test_a_module_of_the_user_that_is_not_packed_is_told_by_its_own_name(tmp_path: Path) -> None:
+    tree = """
+    --- sage/__init__.py
+    --- sage/view.py
+    import importlib
+    def grow(name):
+        return importlib.import_module("sage." + name), __import__("sage." + name)
+    def graft():
+        return grow("broken")
+    --- sage/broken.py
+    import no_such_library
+    """
+    with wardian.open(write_case(tmp_path / "sage.case", tree)) as case:
+        view = case.import_module("sage.view")
+        with pytest.raises(wardian.ModuleNotInCaseError, match=r"'sage\.root' in .*sage\.case") as caught:
+            view.grow("root")
+        assert caught.value.name == "sage.root"
+        assert "fix: pack with inputs" in str(caught.value)
+        with pytest.raises(ModuleNotFoundError, match="no_such_library") as other:
+            view.graft()
+        assert type(other.value) is ModuleNotFoundError
