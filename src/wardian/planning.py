@@ -417,6 +417,16 @@ def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> b
     tops = {module.partition(".")[0] for module in modules}
     if tops <= LOGGING_LIBRARIES:
         return True
+    if distribution is None:  # compiled modules of the user, which packed ones may do without
+        contexts = {
+            edge.context
+            for facts in trace.facts.values()
+            for edge in (*facts.imports, *facts.candidates)
+            if edge.imported in modules
+        }
+        must_be_there = not contexts or ImportContext.UNCONDITIONAL in contexts
+        named = any(ref.module in modules for ref in trace.globals)
+        return trace.evidence.used is not None and not named and not must_be_there
     pickled = {ref.module.partition(".")[0] for ref in trace.globals}
     used = trace.evidence.used
     if used is None or not tops.isdisjoint(pickled):

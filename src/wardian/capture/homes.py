@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from wardian import environment
 from wardian.environment import Distributions, ModuleKind, find_module, is_stdlib, known_attribute
 from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name
 
@@ -83,8 +84,12 @@ def is_importable(module: str | None) -> bool:
         return True
     known = _importable.get(module)
     if known is None or known[0] is not sys.modules[module]:
-        found = find_module(ModuleName(module), Distributions.current())
-        known = _importable[module] = (sys.modules[module], found.kind is not ModuleKind.MISSING)
+        loaded = sys.modules[module]
+        found = find_module(ModuleName(module), Distributions.current()).kind is not ModuleKind.MISSING
+        if known_attribute(loaded, "__spec__") is None and known_attribute(loaded, "__file__") is not None:
+            # No import made it: `runpy.run_path("train.py", run_name="trained")`.
+            found = environment.is_importable(ModuleName(module))
+        known = _importable[module] = (loaded, found)
     return known[1]
 
 

@@ -43,7 +43,7 @@ _FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.W
 class _LocalOperatorError(TypeError):
     """A custom operator is no global: an import of its module does not define it."""
 
-    fix = "define the operator at the top level of a module or script, and call torch.ops in the object"
+    fix = "define the operator at the top level of a module or script"
 
 
 def answer_for(capture: Capture, obj: Any) -> Any:

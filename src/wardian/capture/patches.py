@@ -69,7 +69,8 @@ def find_changes(
         is_class = isinstance(owner, type)
         home = sys.modules.get(owner.__module__) if is_class else owner
         members = type.__getattribute__(owner, "__dict__") if is_class else vars(owner)
-        if id(home) not in inside or name not in members:
+        # Where a class is found is for the case to say.
+        if id(home) not in inside or name not in members or name == "__module__":
             continue
         value = members[name]
         # A method that was decorated, such as one that was compiled, is of the process.

@@ -74,6 +74,8 @@ class CaseFiles:
         digest: Names the folder.
         libraries: The operator libraries of the case.
         link: Returns what takes the place of one: a path, "" for no file, None for the record itself.
+        beside: Top-level names of data that code has looked at: they are made with those of any module that
+            could look.
     """
 
     def __init__(
@@ -82,11 +84,13 @@ class CaseFiles:
         digest: str,
         libraries: Iterable[RecordName],
         link: Callable[[RecordName], str | None],
+        beside: Iterable[str] = (),
     ) -> None:
         self._archive = archive
         self._digest = digest
         self._libraries = sorted(libraries)
         self._link = link
+        self._beside = tuple(beside)
         self._made: set[str] = set()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         cache = cache_folder()
@@ -153,7 +157,8 @@ class CaseFiles:
         """Make the files of a module's top-level name if its code could look at them."""
         top = module.partition(".")[0]
         if top not in self._made and _mentions_files(code):
-            self.materialise(top)
+            for name in (top, *self._beside):
+                self.materialise(name)
 
     def materialise(self, top: str) -> None:
         """Make the files below the top-level name *top*, or all bytecode below `.wardian`.
@@ -169,9 +174,9 @@ class CaseFiles:
                 if not name.startswith(".") or name.startswith(".wardian/bytecode/"):
                     self._by_top.setdefault(name.partition("/")[0].removesuffix(".py"), []).append(name)
         records = self._by_top.get(top, [])
-        module = [name for name in records if name == f"{top}.py"]
-        if module and not (self.folder / module[0]).exists():
-            self._place(module, self.folder / module[0])
+        for name in records:
+            if name in (top, f"{top}.py") and not (self.folder / name).exists():
+                self._place([name], self.folder / name)
         tree = [name for name in records if name.startswith(f"{top}/")]
         if tree and not (self.folder / top).exists():
             self._place(tree, self.folder / top)

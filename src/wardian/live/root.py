@@ -180,7 +180,7 @@ class Root:
         self.files: CaseFiles | FolderFiles = (
             FolderFiles(archive.path)  # they are where they are
             if isinstance(archive, FolderReader)
-            else CaseFiles(archive, digest, libraries, link)
+            else CaseFiles(archive, digest, libraries, link, sorted({*manifest.materialised} - self.roots))
         )
         self.storages = StorageChecks(archive)
         self._deferred = frozenset(manifest.deferred)

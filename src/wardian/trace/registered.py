@@ -112,7 +112,9 @@ def find_registered(loaded: Iterable[str], unseen: Mapping[str, types.ModuleType
         # `vars` would run a package that waits for its first use.
         variables = object.__getattribute__(module, "__dict__")
         for value in list(variables.values()):
-            holders = list(vars(value).values()) if _is_own_class(value, name) else [value]
+            holders = [value]
+            if _is_own_class(value, name):  # `__orig_bases__` is no registry
+                holders = [held for key, held in list(vars(value).items()) if not key.startswith("__")]
             for holder in holders:
                 _search(holder, name, wanted, found, _DEPTH)
     return list(found.values())

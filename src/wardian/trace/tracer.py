@@ -503,38 +503,45 @@ def _distribution_facts(tracer: _Tracer, name: str, read: frozenset[str]) -> Dis
 
 
 def _first_party_files(tracer: _Tracer, read: frozenset[str]) -> tuple[tuple[str, str, int], ...]:
-    """Return data files in the folders of first-party packages, and those beside modules that were read."""
-    found: dict[str, tuple[str, str, int]] = {}
-    used = read | frozenset(tracer.evidence.libraries)
-    modules = frozenset(facts.file for facts in tracer.modules.values())
-    # A virtual environment below the project's folder is on sys.path and is no part of the project.
-    elsewhere = tuple(os.path.abspath(entry) + os.sep for entry in (*sys.path, sys.prefix))
+    """Return data files in the folders of first-party packages, and those beside packages that were read."""
+    places: dict[str, str] = {}
+    bases: set[str] = set()
     for name, facts in tracer.modules.items():
         if facts.distribution is not None or facts.file is None or facts.kind is not ModuleKind.SOURCE:
             continue
         folder = os.path.dirname(facts.file)
-        package = name if facts.is_package else name.rpartition(".")[0]
-        prefix = package.replace(".", "/")
         if facts.is_package:
-            candidates = _data_below(folder)
-        else:
-            inner = tuple(
-                entry for entry in elsewhere if entry.startswith(folder + os.sep) and entry != folder + os.sep
-            )
-            candidates = [
-                path
-                for path in sorted(read)
-                if path.startswith(folder + os.sep) and not path.startswith(inner) and os.path.isfile(path)
-            ]
-        for path in candidates:
-            relative = os.path.relpath(path, folder).replace(os.sep, "/")
-            record = f"{prefix}/{relative}" if prefix else relative
-            size = os.stat(path).st_size
-            is_data = not path.endswith((".py", *_COMPILED, *_FOR_COMPILERS)) and size <= _MAX_DATA_FILE
-            # A shared library that ctypes loads is data; one that Python imports is a module.
-            is_used = path in used and path not in modules and not path.endswith((".py", ".pyc"))
-            if is_data or is_used:
-                found[record] = (record, path, size)
+            prefix = name.replace(".", "/")
+            places |= {
+                f"{prefix}/{os.path.relpath(path, folder).replace(os.sep, '/')}": path
+                for path in _data_below(folder)
+            }
+        # Where the first part of its name is found, an entry of sys.path.
+        bases.add(os.path.normpath(os.path.join(folder, *[".."] * (name.count(".") + facts.is_package))))
+    # A virtual environment below the project's folder is on sys.path and is no part of the project.
+    elsewhere = tuple(os.path.abspath(entry) + os.sep for entry in (*sys.path, sys.prefix))
+    for base in sorted(bases):
+        inner = tuple(
+            entry for entry in elsewhere if entry.startswith(base + os.sep) and entry != base + os.sep
+        )
+        for path in sorted(read):
+            if not path.startswith(base + os.sep) or path.startswith(inner) or not os.path.isfile(path):
+                continue
+            record = os.path.relpath(path, base).replace(os.sep, "/")
+            # A file with a dot holds what is of this machine: settings, secrets.
+            hidden = any(part.startswith(".") for part in record.split("/"))
+            if not hidden and tracer.distributions.owner_of_file(path) is None:
+                places.setdefault(record, path)
+    used = read | frozenset(tracer.evidence.libraries)
+    modules = frozenset(facts.file for facts in tracer.modules.values())
+    found: dict[str, tuple[str, str, int]] = {}
+    for record, path in places.items():
+        size = os.stat(path).st_size
+        is_data = not path.endswith((".py", *_COMPILED, *_FOR_COMPILERS)) and size <= _MAX_DATA_FILE
+        # A shared library that ctypes loads is data; one that Python imports is a module.
+        is_used = path in used and path not in modules and not path.endswith((".py", ".pyc"))
+        if is_data or is_used:
+            found[record] = (record, path, size)
     return tuple(found[record] for record in sorted(found))
 
 
