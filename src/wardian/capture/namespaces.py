@@ -981,8 +981,13 @@ def _is_lambda(node: ast.stmt) -> bool:
 
 
 def _is_harmless(node: ast.stmt) -> bool:
-    """Tell whether a statement only makes an object: `lock = threading.Lock()`."""
+    """Tell whether a statement only makes an object, `lock = Lock()`, or names one, `FLAGS = flags.FLAGS`."""
     value = getattr(node, "value", None)
+    owner = value
+    while isinstance(owner, ast.Attribute):
+        owner = owner.value
+    if owner is not value and isinstance(owner, ast.Name):
+        return True
     return isinstance(value, ast.Call) and not any(
         isinstance(inner, ast.Name) for a in (*value.args, *value.keywords) for inner in ast.walk(a)
     )

@@ -61,8 +61,12 @@ def _walk(root: Any, name: str) -> Iterator[tuple[str, Any]]:
     queue = deque([(name, root)])
     while queue and len(seen) < _MAX_OBJECTS:
         path, obj = queue.popleft()
+        try:
+            is_leaf = isinstance(obj, _LEAVES)
+        except Exception:  # noqa: BLE001, S112  a proxy of what is gone; a `__class__` of the user's that raises
+            continue
         yield path, obj
-        if isinstance(obj, _LEAVES):
+        if is_leaf:
             continue
         try:
             for step, child in _children(obj):

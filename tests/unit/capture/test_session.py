@@ -282,3 +282,8 @@ def test_a_member_of_an_enumeration_whose_value_is_equal_to_no_other() -> None:
     twice, once = transplant(made["pair"])
     assert (twice.name, twice.value(4), once.name) == ("TWICE", 8, "ONCE")
     assert twice is type(twice).TWICE
+
+
+def test_what_only_names_an_object_of_a_module_is_said_again() -> None:
+    made = execute("import threading\nlocal = threading._main_thread\ndef f():\n    return local")
+    assert transplant(made["f"])() is threading.main_thread()
