@@ -11,10 +11,11 @@ class _Leaf:
     pass
 
 
-class _Moody:
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
-        raise RuntimeError("do not ask")
+def _refuse(obj: object) -> type:
+    raise RuntimeError("do not ask")
+
+
+_Moody = type("_Moody", (), {"__class__": property(_refuse)})
 
 
 def test_what_raises_when_it_is_looked_at_is_passed_by() -> None:
