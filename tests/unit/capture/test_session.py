@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import math
 import threading
 import types
 from pathlib import Path
@@ -286,8 +286,7 @@ def test_a_member_of_an_enumeration_whose_value_is_equal_to_no_other() -> None:
 
 
 def test_what_only_names_an_object_of_a_module_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    toolbox = types.ModuleType("toolbox")
-    toolbox.flags = (n for n in range(3))  # type: ignore[attr-defined]  # which nothing can pickle
-    monkeypatch.setitem(sys.modules, "toolbox", toolbox)
-    made = execute("import toolbox\nFLAGS = toolbox.flags\ndef f():\n    return FLAGS")
-    assert transplant(made["f"])() is toolbox.flags
+    flags = (n for n in range(3))  # which nothing can pickle
+    monkeypatch.setattr(math, "flags", flags, raising=False)
+    made = execute("import math\nFLAGS = math.flags\ndef f():\n    return FLAGS")
+    assert transplant(made["f"])() is flags
