@@ -178,13 +178,20 @@ def _tell_of(root: Root, work: Path) -> dict[str, Any]:
     }
 
 
+_WRAPPERS = frozenset({"DistributedDataParallel", "FullyShardedDataParallel"})
+"""Classes of PyTorch that belong to a group of processes, and hold the model as `module`."""
+
+
 def _not_made(draft: Draft, error: ChildError) -> PackError:
     """Return the error about an object that cannot be made again, with its place."""
     module, qualname = error.facts["unmade"]
     path, name = draft.find_place(module, qualname)
+    fix = f"let pickle.loads(pickle.dumps({path or '...'})) work, or leave it out in a __getstate__"
+    if qualname in _WRAPPERS:
+        fix = f"pack what it wraps: {path or '...'}.module"
     problem = Problem(
         f"{path or f'something in {draft.name}'} is a {name}, which cannot be made again: {error.summary}",
-        f"let pickle.loads(pickle.dumps({path or '...'})) work, or leave it out in a __getstate__",
+        fix,
         name.removesuffix(f".{qualname}"),
     )
     refused = PackError(
