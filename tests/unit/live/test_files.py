@@ -12,6 +12,7 @@ import pytest
 import wardian
 from tests.support import finish, start_python, write_case
 from wardian.live.files import CACHE_VARIABLE, cache_folder
+from wardian.manifest import PackedDistribution
 
 IVY = """
 --- ivy/__init__.py
@@ -51,6 +52,19 @@ def test_only_what_looks_at_files_has_files(ivy: Path, cache: Path) -> None:
         assert not (folder / "holly").exists()
         assert Path(case.import_module("alone").PLACE).read_text() == "PLACE = __file__\n"
         assert sorted(path.name for path in folder.iterdir()) == ["alone.py", "ivy"]
+
+
+def test_data_beside_a_package_is_made_with_it(tmp_path: Path, cache: Path) -> None:
+    tree = f"{IVY}--- climate/rain.txt\nmuch\n--- notes.md\nshade\n--- more/unread.txt\n"
+    own = PackedDistribution(name="first-party", version=None, roots=("alone", "holly", "ivy"))
+    target = write_case(
+        tmp_path / "ivy.case", tree, distributions=(own,), materialised=("climate", "ivy", "notes.md")
+    )
+    with wardian.open(target) as case:
+        case.import_module("ivy")
+        folder = cache / "cases" / case.digest
+        assert sorted(path.name for path in folder.iterdir()) == ["climate", "ivy", "notes.md"]
+        assert (folder / "climate" / "rain.txt").read_text() == "much\n"
 
 
 def test_the_files_are_made_once_and_found_again(ivy: Path, cache: Path) -> None:
