@@ -105,6 +105,8 @@ class PackedOrigin:
     """Top-level names of which the object has parts from the environment, too."""
     asked: tuple[str, ...] = ()
     """Distributions of which it has no more than the version, because code asks for that: `name==version`."""
+    beside: tuple[tuple[str, str], ...] = ()
+    """Record name and path of data that code has looked at beside the packages."""
 
     def original(self, name: str) -> ModuleName | None:
         """Return the own name of a module by its full name; None if it is not one of this case."""

@@ -32,7 +32,8 @@ def packed_origin(root: Root) -> PackedOrigin:
         owners |= dict.fromkeys(packed.roots, name)
         if name is not None and packed.version is not None:
             versions[name] = packed.version
-    for top in (*owners, *([".wardian"] if root.manifest.bytecode_only else ())):
+    data = {*root.manifest.materialised} - root.roots
+    for top in (*owners, *sorted(data), *([".wardian"] if root.manifest.bytecode_only else ())):
         root.files.materialise(top)
     modules: dict[ModuleName, ModuleFacts] = {}
     for module in root.modules.values():
@@ -79,4 +80,9 @@ def packed_origin(root: Root) -> PackedOrigin:
             for extern, _ in root.lacking.values()
         ),
         asked=tuple(asked),
+        beside=tuple(
+            (record, root.files.path_of(record))
+            for record in root.archive.names
+            if record.partition("/")[0] in data
+        ),
     )

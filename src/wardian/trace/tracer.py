@@ -532,7 +532,9 @@ def _first_party_files(tracer: _Tracer, read: frozenset[str]) -> tuple[tuple[str
             hidden = any(part.startswith(".") for part in record.split("/"))
             if not hidden and tracer.distributions.owner_of_file(path) is None:
                 places.setdefault(record, path)
-    used = read | frozenset(tracer.evidence.libraries)
+    beside = {record: path for origin in tracer.origins for record, path in origin.beside}
+    places = beside | places
+    used = read.union(tracer.evidence.libraries, beside.values())
     modules = frozenset(facts.file for facts in tracer.modules.values())
     found: dict[str, tuple[str, str, int]] = {}
     for record, path in places.items():
