@@ -791,7 +791,7 @@ def _makes_lazy(node: ast.stmt) -> bool:
                 for inner in ast.walk(target):
                     if isinstance(inner, ast.Name) and inner.id == "__getattr__":
                         return True
-                if ast.unparse(target) == "sys.modules[__name__]":
+                if isinstance(target, ast.Subscript) and ast.unparse(target) == "sys.modules[__name__]":
                     return True
     return False
 
