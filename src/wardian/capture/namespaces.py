@@ -318,7 +318,9 @@ class Namespace:
             for node in _statements(text.tree.body, into_loops=False):
                 function = find_call(node, names, self.variables)
                 module = None if function is None else function.__module__
-                if function is None or not (of_any_name or _REGISTERS.search(function.__name__)):
+                if function is None or not (
+                    of_any_name or (_REGISTERS.search(function.__name__) and self._uses_no_values(node))
+                ):
                     continue
                 if module is None or module == self.name or not is_importable(module):
                     continue
@@ -328,6 +330,17 @@ class Namespace:
                     used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
                     taken |= names & used & self.definitions.keys()
         return sorted(taken)
+
+    def _uses_no_values(self, node: ast.stmt) -> bool:
+        """Tell whether a statement uses only what is imported, classes, functions and constants."""
+        return all(self._is_no_value(inner.id) for inner in ast.walk(node) if isinstance(inner, ast.Name))
+
+    def _is_no_value(self, name: str) -> bool:
+        value = self.variables.get(name)
+        if isinstance(value, types.ModuleType | type | types.FunctionType) or _literal(value) is not None:
+            return True
+        made = (self.bindings(name) or self.bindings("*"))[-1:]
+        return bool(made) and isinstance(made[0].node, ast.ImportFrom)
 
     def _require_registrations(self) -> None:
         """Take the statements that register something about what is taken."""

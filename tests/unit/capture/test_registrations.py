@@ -7,12 +7,17 @@ import ast
 import copyreg
 import functools
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.support import importable, write_tree
+from tests.unit.capture.transplant import execute
+from wardian.capture.namespaces import Namespace
 from wardian.capture.registrations import Registration, find_call, find_registration, find_settings
+from wardian.names import ModuleName
 
 
 @functools.singledispatch
@@ -98,3 +103,27 @@ def test_settings_of_modules_and_classes(source: str, expected: str) -> None:
     variables = {"settings": types.ModuleType("settings"), "Net": net, "net": net()}
     found = find_settings(ast.parse(source).body[0], variables)
     assert " ".join(f"{owner.__name__}.{name}" for owner, name in found) == expected
+
+
+def test_only_statements_that_register_tell_of_classes_of_modules(tmp_path: Path) -> None:
+    tree = """
+    --- nursery.py
+    class Beds(dict):
+        def register(self, name, cls):
+            self[name] = cls
+    def train(cls):
+        pass
+    BEDS = Beds()
+    class Rose:
+        pass
+    """
+    with importable(write_tree(tmp_path, tree)) as load:
+        rose = load("nursery").Rose
+        made = execute(
+            "import nursery\nfrom nursery import BEDS, Rose, train\nown = nursery.Beds()\n"
+            "BEDS.register('rose', Rose)\nown.register('rose', Rose)\ntrain(Rose)\ndef f():\n    pass\n"
+        )
+        namespace = Namespace(made, lambda: ModuleName("captured.notebook"))
+        assert namespace.require_calls([rose], of_any_name=False) == ["Rose"]
+        statements = [piece.source.strip() for piece in namespace.pieces() if "Rose" in piece.source]
+        assert statements == ["from nursery import Rose", "BEDS.register('rose', Rose)"]
