@@ -273,8 +273,10 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
                 packed[facts.distribution].add(top_level(name))
         if facts.distribution is None:
             first_party_roots.add(top_level(name))
+    outside = {top_level(name) for name, facts in trace.modules.items() if facts.distribution is None}
+    outside -= first_party_roots
     for record, path, size in trace.first_party_files:
-        if top_level(ModuleName(record.replace("/", "."))) in first_party_roots or "/" not in record:
+        if record.partition("/")[0] not in outside:
             files.setdefault(record_name(record), PackedFile(record_name(record), path, size, None, None))
     distributions = [
         PackedDistribution(name=name, version=trace.distributions[name].version, roots=tuple(sorted(roots)))
