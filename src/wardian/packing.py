@@ -147,10 +147,13 @@ def pack(
         )
         manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
+        # Tools that compile functions remember, and read, the files that these are of.
+        sources = {file.path for file in the_plan.files if file.module is not None}
+        read = [path for path in trace.evidence.files if path not in sources]
         warned = [
             *capture.warnings(packed),
             *draft.doubts(),
-            *map(_outside, draft.held_files(trace.evidence.files)),
+            *map(_outside, draft.held_files(read)),
             *find_credentials(
                 lambda: itertools.chain.from_iterable(find_texts(*found) for found in draft.held()),
                 b"".join(draft.pickles().values()),
