@@ -21,6 +21,7 @@ from torch.storage import UntypedStorage
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE, STORAGE_NAME
 from wardian.names import RecordName, record_name
+from wardian.tensors.script_pickles import in_one_form
 from wardian.tensors.storages import StorageWriter, device_by
 
 __all__ = ["ScriptingStorageWriter", "device_for_scripts", "open_draft_for_scripts", "open_for_scripts"]
@@ -231,8 +232,10 @@ class ScriptingStorageWriter(StorageWriter):
             self._zip.write_end_of_file()
         records = self._sink.records
         own = (".data/version", ".data/serialization_id", "version", "byteorder", ".format_version")
-        return {
-            name: data
-            for name, data in records.items()
-            if name.startswith(".data/ts_code/") and name not in own
-        }
+        return in_one_form(
+            {
+                name: data
+                for name, data in records.items()
+                if name.startswith(".data/ts_code/") and name not in own
+            }
+        )
