@@ -48,8 +48,8 @@ class Reductions:
         known = self._reduced.get(id(obj))
         if known is None:
             reduced = obj.__reduce_package__(self)
-            cut = _cut_cycles(obj, reduced)
-            reduced = tuple(map(_without_case, reduced))
+            cut = {**_cut_notes(reduced), **_cut_cycles(obj, reduced)}
+            reduced = tuple(map(self.importer.in_case, reduced))
             known = self._reduced[id(obj)] = (("reduce_package", len(self._reduced), *reduced), obj, cut)
         for name, value in known[2].items():
             self._capture.set_afterwards(obj, name, value)
@@ -78,7 +78,7 @@ class Reductions:
         name = ModuleName(module_name)
         for above in ancestors(name):
             self.modules.setdefault(above, CapturedModule(above, "", True))
-        self.modules[name] = CapturedModule(name, _without_case(src), is_package)
+        self.modules[name] = CapturedModule(name, self.importer.source_in_case(src), is_package)
 
     def save_text(self, package: str, resource: str, text: str) -> None:
         """Add a text file."""
@@ -92,6 +92,14 @@ class Reductions:
     def script_module_serializer(self) -> Any:
         """PyTorch's serializer of TorchScript."""
         return self._storages.serializer
+
+
+def _cut_notes(reduced: tuple[Any, ...]) -> dict[str, Any]:
+    """Take out the notes of a graph module, `meta`, which PyTorch writes and does not give back."""
+    for body in reduced[1]:
+        if type(body) is dict and "_graphmodule_cls_name" in body and body.get("meta"):
+            return {"meta": body.pop("meta")}
+    return {}
 
 
 def _cut_cycles(obj: Any, reduced: tuple[Any, ...]) -> dict[str, Any]:
@@ -113,11 +121,19 @@ def _cut_cycles(obj: Any, reduced: tuple[Any, ...]) -> dict[str, Any]:
     return cut
 
 
+_IMPORTED = re.compile(r"^from \S+ import \S+ as (\w+)$", re.MULTILINE)
+"""An import as PyTorch writes it above the code that it generates."""
+
+
 class _Names:
-    """Tells generated code where to import something from."""
+    """Tells generated code where to import something from, and what it calls it."""
 
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
+        self._prefixes: dict[str, str] = {}
+        """How PyTorch begins the names of what is of a module: here, and in the case."""
+        self._aliases: dict[str, str] = {}
+        """Names in the code that was generated last."""
 
     def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
         """Return the module and the name of *obj*.
@@ -125,6 +141,13 @@ class _Names:
         Raises:
             UnpicklableError: if no import leads to it.
         """
+        found = self._find(obj, name)
+        here = getattr(obj, "__module__", None)
+        if isinstance(here, str) and here != found[0]:
+            self._prefixes[_prefix(here)] = _prefix(found[0])
+        return found
+
+    def _find(self, obj: Any, name: str | None) -> tuple[str, str]:
         answer = self._capture.reduce(obj)
         if type(answer) is Global:
             return answer.module, answer.qualname
@@ -135,25 +158,36 @@ class _Names:
             )
         return self._capture.rename(module_of(obj, name)), name
 
+    def source_in_case(self, source: str) -> str:
+        """Return generated code as it would be if what it imports were of the modules of the case.
 
-_OF_CASE = re.compile(r"\bwardian_live_\w*?_[0-9a-f]{8}_(?=\w)")
+        PyTorch names functions in it by the modules that they are of, `__main___leaf`, and those of an open
+        case have its digest in their names: the next case would be another, and the one after it, too.
+        """
+        self._aliases.clear()
+        for alias in _IMPORTED.findall(source):
+            prefix = max(filter(alias.startswith, self._prefixes), key=len, default="")
+            name = f"{self._prefixes.get(prefix, '')}{alias.removeprefix(prefix)}"
+            if name not in self._aliases.values() and not re.search(rf"\b{name}\b", source):
+                self._aliases[alias] = name
+        return self._renamed(source)
+
+    def in_case(self, value: Any) -> Any:
+        """Return what has the code that was generated last with the names that it has in the case.
+
+        Args:
+            value: What an object is made from; all else is returned as it is.
+        """
+        if type(value) is tuple:
+            return tuple(map(self.in_case, value))
+        if type(value) is dict and isinstance(value.get("_code"), str) and "_graphmodule_cls_name" in value:
+            return {**value, "_code": self._renamed(value["_code"])}
+        return value
+
+    def _renamed(self, code: str) -> str:
+        return re.sub(r"\b\w+", lambda found: self._aliases.get(found[0], found[0]), code)
 
 
-def _without_case(value: Any) -> Any:
-    """Return generated code as it would be if what it uses were not from a case.
-
-    PyTorch names functions in it by the modules that they are from, and those of an open case have its digest
-    in their names: the next case would be another, and the one after it, too.
-
-    Args:
-        value: Code, or what has it; all else is returned as it is.
-    """
-    if isinstance(value, str):
-        found = {name: _OF_CASE.sub("", name) for name in re.findall(r"\w+", value) if _OF_CASE.match(name)}
-        if found and not any(re.search(rf"\b{plain}\b", value) for plain in found.values()):
-            return _OF_CASE.sub("", value)
-    elif isinstance(value, tuple):
-        return tuple(map(_without_case, value))
-    elif type(value) is dict and "_graphmodule_cls_name" in value:
-        return {**value, "_code": _without_case(value.get("_code"))}
-    return value
+def _prefix(module: str) -> str:
+    """Return how names of what is of a module begin: `torch.fx.graph._Namespace.create_name`."""
+    return re.sub(r"\W+", "_", module) + "_"

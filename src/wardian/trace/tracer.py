@@ -298,6 +298,8 @@ class _Tracer:
         known = self.modules.get(edge.imported)
         if known is not None:
             return known
+        if edge.imported in self.captured:  # which generated code imports, and the pickle need not name
+            return self.add(edge.imported)
         top = top_level(edge.imported)
         above = self.modules.get(top)
         if above is None and self.distributions.providing(top):
