@@ -20,6 +20,7 @@ __all__ = [
     "is_at",
     "is_captured",
     "is_copy",
+    "is_globals",
     "is_importable",
     "look_up",
     "public_name",
@@ -134,6 +135,14 @@ def _own_name(module: str) -> str:
     found = sys.modules[module]
     own = getattr(known_attribute(found, "__spec__"), "name", None)
     return own if isinstance(own, str) and own != module and sys.modules.get(own) is found else module
+
+
+def is_globals(value: Any) -> bool:
+    """Tell whether *value* is the dictionary of a module or script, which registers nothing.
+
+    A shell keeps that of its notebook.
+    """
+    return isinstance(value, dict) and {"__name__", "__builtins__"} <= dict.keys(value)
 
 
 def is_at(module: str, path: str, obj: Any) -> bool:

@@ -366,6 +366,9 @@ class Namespace:
             taken = self.binding_of(name, value)
             if taken is not None and taken.node is binding.node:
                 self.require(name)
+                if name in self.values:  # the statement, which is executed anyway, makes it
+                    del self.values[name]
+                    self.require_definition(name, binding)
                 definition = self.definitions.get(name)
                 # Of a decorator that returns None, the name is a constant.
                 if definition is not None and definition.rank == _STATEMENT:

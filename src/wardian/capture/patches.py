@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from wardian.capture.homes import is_importable
+from wardian.capture.homes import is_globals, is_importable
 from wardian.capture.namespaces import Namespace, is_generated
 
 __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
@@ -53,7 +53,7 @@ def find_patches(cls: type, is_synthesised: Callable[[dict[str, Any]], bool]) ->
 def find_changes(
     modules: Iterable[types.ModuleType],
     settings: Iterable[tuple[Any, str]],
-    script: Namespace,
+    scripts: Collection[Namespace],
     is_synthesised: Callable[[dict[str, Any]], bool],
 ) -> Iterator[tuple[str, Change]]:
     """Yield what is changed in modules and their classes, and whose each is.
@@ -61,7 +61,7 @@ def find_changes(
     Args:
         modules: Where to look.
         settings: What was set by statements: the module or class, and the name.
-        script: The namespace of the script.
+        scripts: The namespaces of scripts.
         is_synthesised: As for `find_patches`.
     """
     inside = {id(module): module for module in modules}
@@ -82,8 +82,13 @@ def find_changes(
         for name, value in list(object.__getattribute__(module, "__dict__").items()):
             if isinstance(value, type) and value.__module__ == module.__name__:
                 yield from find_patches(value, is_synthesised)
-            own = isinstance(value, types.FunctionType) and value.__globals__ is script.variables
-            if own or (isinstance(value, type) and value.__module__ == script.name):
+            is_function = isinstance(value, types.FunctionType)
+            if any(
+                value.__globals__ is script.variables
+                if is_function
+                else isinstance(value, type) and value.__module__ == script.name
+                for script in scripts
+            ):
                 yield module.__name__, Change(module, name, value)
 
 
@@ -95,6 +100,8 @@ def find_held(
     Whatever put them there, a loop or a function of the script, does not run again.
     """
     for path, container in _containers_of(module):
+        if is_globals(container):
+            continue
         if type(container) is dict:
             entries = list(container.items())
         else:

@@ -23,6 +23,7 @@ from wardian.capture.homes import (
     find_path_in,
     importable,
     is_at,
+    is_captured,
     is_copy,
     is_importable,
     public_name_of_class,
@@ -300,18 +301,28 @@ class Capture:
         Returns:
             Whether there is something of which nothing was known.
         """
-        script = self.script()
-        if script is None:
-            return False
-        known = len(self._changes) + len(script.repairs)
+        scripts = list(self._scripts())
+        known = len(self._changes) + sum(len(script.repairs) for script in scripts)
         modules = list(modules)
-        settings = (*before, *script.settings())
-        for where, change in find_changes(modules, settings, script, self._is_synthesised):
+        settings = (*before, *(found for script in scripts for found in script.settings()))
+        for where, change in find_changes(modules, settings, scripts, self._is_synthesised):
             self._note_change(where, change)
-        for module in modules:
-            for place, entry in find_held(module, script):
-                script.repairs.setdefault(place, entry)
-        return len(self._changes) + len(script.repairs) > known
+        modules.sort(key=lambda module: original_name(module.__name__))  # whichever was imported first
+        for script in scripts:
+            for module in modules:
+                for place, entry in find_held(module, script):
+                    script.repairs.setdefault(place, entry)
+        return len(self._changes) + sum(len(script.repairs) for script in scripts) > known
+
+    def _scripts(self) -> Iterator[Namespace]:
+        """Yield the namespaces of the script that runs, and of those that open cases were packed by."""
+        modules = [sys.modules["__main__"]]
+        modules += [
+            module
+            for name, module in list(sys.modules.items())
+            if name.startswith(LIVE_PREFIX) and is_captured(original_name(name)) and name.count(".") > 3
+        ]
+        yield from filter(None, (self._namespace(vars(module)) for module in modules))
 
     def _fits(self, name: str, value: Any) -> bool:
         """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""

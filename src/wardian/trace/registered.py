@@ -12,7 +12,7 @@ import types
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from wardian.capture.homes import is_captured
+from wardian.capture.homes import is_captured, is_globals
 from wardian.environment import Distributions, is_stdlib, known_attribute
 from wardian.live.root import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
@@ -104,7 +104,8 @@ def find_registered(loaded: Iterable[str], unseen: Mapping[str, types.ModuleType
     }
     names = frozenset(map(original_name, loaded))
     found: dict[int, Any] = {}
-    for name, module in list(sys.modules.items()):
+    # Sorted: what was imported first is another where the object was loaded from a case.
+    for name, module in sorted(sys.modules.items(), key=lambda item: original_name(item[0])):
         if original_name(name) not in names or not isinstance(module, types.ModuleType):
             continue
         if name.partition(".")[0] == "torch":
@@ -126,7 +127,7 @@ def _is_own_class(value: Any, module: str) -> bool:
 
 def _search(value: Any, module: str, wanted: set[str], found: dict[int, Any], depth: int) -> None:
     items = _items(value, module)
-    if len(items) > _MANY:
+    if len(items) > _MANY or is_globals(value):
         return
     for item in list(items):
         kind = type(item)
