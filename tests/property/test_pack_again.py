@@ -20,7 +20,7 @@ from tests.support import write_tree
 
 _TREE = """
 --- heath/__init__.py
-import dataclasses, enum, functools, typing
+import dataclasses, enum, functools, typing, warnings
 import torch
 from torch.nn.utils import parametrizations
 
@@ -47,6 +47,19 @@ class Slotted:
     def __init__(self, one):
         self.one = one
 
+class Restoring:
+    def __init__(self):
+        self.first, self.second, self.third = 1, [2], None
+        self.made = 0
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "third"}
+
+    def __setstate__(self, state):
+        self.third = None
+        self.second = state["second"]
+        self.__dict__.update(state)
+
 class Block(torch.nn.Module):
     def __init__(self, part=None):
         super().__init__()
@@ -57,6 +70,7 @@ class Block(torch.nn.Module):
     def forward(self, x):
         return self.inner(x)
 
+@torch.fx.wrap
 def scale(factor, x):
     return factor * x
 
@@ -96,6 +110,27 @@ def scale_inputs(module, inputs):
 def parametrized():
     return parametrizations.weight_norm(torch.nn.Linear(2, 2))
 
+def aliases():
+    one = typing.List[Block]
+    two = one.copy_with(one.__args__)  # as where Python remembers no more of them
+    assert one is not two
+    return [one, two, {two}, {one}, typing.Dict[str, two], typing.Set[one], two]
+
+def traced():
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            return scale(2, x) + scale(3, x).relu()
+    graph = torch.fx.symbolic_trace(Net())
+    graph.meta["note"] = [1]
+    return graph
+
+def scripted():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        frozen = torch.jit.freeze(torch.jit.trace(Block().eval(), torch.ones(1, 2)))
+        shared = torch.nn.Linear(2, 2)
+        return [frozen, torch.jit.trace(shared, torch.ones(1, 2)), shared]
+
 def patched():
     block = Block()
     block.forward = functools.partial(scale, 3)
@@ -129,7 +164,10 @@ _leaves = st.one_of(
     st.sampled_from(
         [
             (name,)
-            for name in ("Options", "tied", "views", "hooked", "parametrized", "patched", "Block", "Kind.DRY")
+            for name in (
+                *("Options", "tied", "views", "hooked", "parametrized", "patched", "Block", "Kind.DRY"),
+                *("Restoring", "aliases", "traced", "scripted"),
+            )
         ]
     ),
     st.tuples(st.just("make_lambda"), st.integers(0, 3)),
@@ -180,6 +218,7 @@ def _make(recipe: Any) -> Any:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example([("Range", 1.0), ("twice", ("Options",)), ("tied",), ("views",), ("hooked",), ("parametrized",)])
 @example([("patched",), ("make_local", ("make_function", [1])), ("make_lambda", 2), ("partial", "scale", 3)])
+@example([("Restoring",), ("aliases",), ("traced",), ("scripted",)])
 @given(_recipes)
 def test_packing_a_loaded_object_gives_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, recipe: Any

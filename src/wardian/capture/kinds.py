@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import copyreg
 import ctypes
+import dis
 import enum
 import functools
 import io
@@ -120,6 +121,8 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         return _member(capture, obj)
     if _has_state_of_its_own(kind):
         return _with_own_state(capture, obj)
+    if _sets_attributes(kind):
+        return _in_order(capture, obj)
     return NotImplemented
 
 
@@ -181,6 +184,16 @@ def _with_own_state(capture: Capture, obj: Any) -> Any:
 def _is_pickle(data: bytes) -> bool:
     """Tell whether bytes look like a pickle, or like what `torch.save` writes."""
     return (data[:1] == b"\x80" and data[-1:] == b".") or data[:4] == b"PK\x03\x04"
+
+
+def _in_order(capture: Capture, obj: Any) -> Any:
+    """Have attributes keep their order, though a `__setstate__` sets some of them before the others."""
+    reduced = obj.__reduce_ex__(4)
+    state = reduced[2] if len(reduced) > 2 else None
+    own = getattr(obj, "__dict__", None)
+    if type(state) is not dict or type(own) is not dict or list(state) != [n for n in own if n in state]:
+        return NotImplemented
+    return *(*reduced, None, None)[:5], capture.helper("set_state_in_order")
 
 
 def _file(capture: Capture, file: Any) -> Any:
@@ -444,6 +457,22 @@ def _has_state_of_its_own(kind: type) -> bool:
         and isinstance(getattr(kind, "__setstate__", None), types.FunctionType)
         and kind.__dictoffset__ != 0
     )
+
+
+def _sets_attributes(kind: type) -> bool:
+    """Tell whether a `__setstate__` of a class sets attributes one by one; PyTorch's own keep the order."""
+    if not isinstance(getattr(kind, "__setstate__", None), types.FunctionType):
+        return False
+    if any(getattr(kind, name) is not getattr(object, name) for name in ("__reduce__", "__reduce_ex__")):
+        return False
+    for cls in kind.__mro__:
+        function = vars(cls).get("__setstate__")
+        if isinstance(function, types.FunctionType) and not cls.__module__.startswith("torch."):
+            names = function.__code__.co_names
+            stored = (i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR")
+            if any(name != "__dict__" for name in stored) or not {"setattr", "__setattr__"}.isdisjoint(names):
+                return True
+    return False
 
 
 def _value_of(variable: contextvars.ContextVar[Any]) -> tuple[Any, ...]:

@@ -40,6 +40,7 @@ __all__ = [
     "restore",
     "set_state",
     "set_state_and_slots",
+    "set_state_in_order",
     "silent",
 ]
 
@@ -324,6 +325,18 @@ def set_state_and_slots(made: Any, state: Any) -> None:
     made.__setstate__(values)
     for name, value in slots.items():
         object.__setattr__(made, name, value)
+
+
+def set_state_in_order(made: Any, state: dict[str, Any]) -> None:
+    """Give an object its state as it wants it, and its attributes the order that they had."""
+    names = list(state)  # the object may keep the dictionary
+    made.__setstate__(state)
+    own = vars(made)
+    before = [name for name in names if name in own]
+    if before != list(own)[: len(before)]:
+        ordered = {name: own[name] for name in (*before, *own)}
+        own.clear()
+        own.update(ordered)
 
 
 def restore(made: Any, state: dict[str, Any]) -> None:

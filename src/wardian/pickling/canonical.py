@@ -133,7 +133,7 @@ def _copy(
         Unsortable: if one of the regions must be copied as it is.
     """
     tape, occurrences, counts = output.tape, output.occurrences, output.counts
-    literals, strings, places = output.literals, output.strings, output.places
+    literals, strings = output.literals, output.strings
     append, occurs_at = tape.append, occurrences.append
     # An object, or, of what was put but not fetched so far, ~place on the tape.
     memo: list[int] = []
@@ -192,17 +192,13 @@ def _copy(
                 copied = position
                 output.occur(top)
                 continue
+            if top == output.same and top >= 0:
+                index, position = _read_same_object(data, position, output, memo)
+                copied, top = position, memo[index]
             if top < 0:
                 if top == LOST:
                     raise Unsortable(starts[bisect_right(first_entries, index) - 1])
-                # Fetched for the first time: now its place on the tape is an occurrence.
-                place = ~top
-                top = memo[index] = len(counts)
-                counts.append(1)
-                literals.append(b"")
-                places[top] = place
-                tape[place] = top
-                occurs_at(place)
+                top = _shared(output, memo, index)
             occurs_at(len(tape))
             append(top)
             counts[top] += 1
@@ -257,6 +253,12 @@ def _copy(
             position = end + 1
             if top == output.marker:
                 top, position = _read_named_global(data, position, output, memo)
+            elif top == output.same:
+                index, position = _read_same_object(data, position, output, memo)
+                top = memo[index]
+                if top == LOST:
+                    raise Unsortable(starts[bisect_right(first_entries, index) - 1])
+                top = top if top >= 0 else _shared(output, memo, index)
             copied = position
             output.occur(top)
         elif op == GLOBAL:
@@ -290,6 +292,46 @@ def _copy(
                 raise _RegionsNeeded
             position = token_end(data, end)
             top = -1
+
+
+def _shared(output: Tape, memo: list[int], index: int) -> int:
+    """Return the object of a memo entry that is fetched first; it occurs where it was put, too."""
+    place = ~memo[index]
+    made = memo[index] = output.new()
+    output.counts[made] = 1
+    output.places[made] = place
+    output.tape[place] = made
+    output.occurrences.append(place)
+    return made
+
+
+def _read_same_object(data: bytes, position: int, output: Tape, memo: list[int]) -> tuple[int, int]:
+    """Read the call of `same_object` after its name: the fetch of an object, TUPLE1, REDUCE.
+
+    Returns:
+        The memo entry of the object, and where to go on.
+    """
+    index, last = -1, output.same
+    while True:
+        end = frame_end(data, position) if data[position : position + 1] == b"\x95" else 0
+        if end:
+            position = end
+            continue
+        end = token_end(data, position)
+        op = data[position]
+        if op == MEMOIZE or op in PUTS:
+            memo.append(last)  # of the name; that of the arguments is never fetched
+        elif op in FETCHES and index < 0:
+            index = fetch_index(data, position)
+            if index >= len(memo):
+                fail(position, f"memo entry {index} does not exist")
+        elif op == 0x85 and index >= 0:
+            last = LOST
+        elif op == ord("R") and last == LOST:
+            return index, end
+        else:
+            fail(position, "same_object without an object that is known")
+        position = end
 
 
 def _read_named_global(data: bytes, position: int, output: Tape, memo: list[int]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import pickle
 import re
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from wardian.names import PlainTensor, original_name
 from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path
 from wardian.pickling.sets import TensorInSetError
-from wardian.pickling.tape import named_global
+from wardian.pickling.tape import named_global, same_object
 
 __all__ = [
     "NotPicklableError",
@@ -43,6 +44,9 @@ PROTOCOL = 4
 _ATOMS: frozenset[type] = frozenset(
     {int, float, str, bytes, bool, type(None), list, dict, tuple, set, frozenset, complex}
 )
+
+_ALIAS: Any = type(typing.List[int])  # noqa: UP006
+"""The class of `Optional[int]`, `List[int]` and the like."""
 
 PersistentId = Callable[[Any], tuple[Any, ...] | None]
 ReducePackage = Callable[[Any], tuple[Any, ...]]
@@ -119,6 +123,8 @@ class _Pickler(pickle.Pickler):
         self.tensors: list[PlainTensor] = []
         """What the persistent ids that are numbers stand for."""
         self.modules: list[str] = []
+        self._aliases: dict[tuple[str, Any], Any] = {}
+        """Those of `typing` that were written; held, as their ids are keys of the memo."""
         self.error: Exception | None = None
         """What a `__reduce_package__`, or writing a storage, raised."""
 
@@ -160,6 +166,10 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         hooks = self._hooks
+        if isinstance(obj, _ALIAS) and hooks.capture is not None:
+            known = self._known_alias(obj)
+            if known is not obj:
+                return same_object, (known,)
         if hooks.refuse is not None and isinstance(obj, type | types.FunctionType | types.ModuleType):
             hooks.refuse(obj)
         silenced = hooks.capture is not None and isinstance(obj, types.ModuleType) and silences(obj)
@@ -174,6 +184,17 @@ class _Pickler(pickle.Pickler):
             return NotImplemented
         answer = hooks.capture.reduce(obj)
         return (named_global, (answer.module, answer.qualname)) if type(answer) is Global else answer
+
+    def _known_alias(self, alias: Any) -> Any:
+        """Return the alias of `typing` that was written in the place of one that is the same.
+
+        Python keeps a number of them (typing.py, `_tp_cache`), so that, where they are loaded, they are one.
+        """
+        try:
+            # `Union[int, str]` equals `Union[str, int]`.
+            return self._aliases.setdefault((repr(alias), alias), alias)
+        except Exception:  # noqa: BLE001  of what is annotated with
+            return alias
 
 
 class _Diagnosis(_Pickler):

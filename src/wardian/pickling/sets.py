@@ -247,7 +247,9 @@ class Region:
                 parts = self._take(stack, marks, _OPERANDS[op], position)
                 if op == ord("Q") and type(parts[0]) is bytes:
                     raise TensorInSetError
-                named = self._named_global(parts)
+                named: _Value | None = self._named_global(parts)
+                if named is None:
+                    named = self._same_object(parts)
                 stack.append(_Node(len(stack), parts, token) if named is None else named)
             elif op in _MUTATIONS:
                 parts = self._take(stack, marks, _MUTATIONS[op], position)
@@ -309,6 +311,14 @@ class Region:
                 module, qualname = arguments.parts
                 if type(module) is int and type(qualname) is int:
                     return self._output.global_(module, qualname, final=True)
+        return None
+
+    def _same_object(self, parts: list[_Value]) -> _Value | None:
+        """The object itself if *parts* are a call of `same_object`."""
+        if len(parts) == 2 and type(parts[0]) is int and parts[0] == self._output.same:
+            arguments = parts[1]
+            if type(arguments) is _Node and arguments.op == b"\x85":
+                return arguments.parts[0]
         return None
 
     def _take(self, stack: list[_Value], marks: list[int], count: int, position: int) -> list[_Value]:

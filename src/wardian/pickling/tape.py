@@ -8,7 +8,7 @@ from typing import Final, NoReturn, cast
 from wardian.names import PlainTensor
 from wardian.pickling.opcodes import COUNTED, HEADER, PUT, literal_of
 
-__all__ = ["LOST", "Tape", "named_global"]
+__all__ = ["LOST", "Tape", "named_global", "same_object"]
 
 
 # Stands in the memo for what was defined only in a part of a region that the graph does not hold.
@@ -28,7 +28,20 @@ def named_global(module: str, qualname: str) -> NoReturn:
     raise TypeError(f"not a pickle in canonical form: it calls named_global({module!r}, {qualname!r})")
 
 
+def same_object(known: object) -> NoReturn:
+    """Stand, in what a pickler is given, for an object that the pickler has written already.
+
+    For what equals another, and is one with it wherever it is loaded, a `reducer_override` returns
+    `(same_object, (known,))`, and `canonicalise` writes *known* in place of the call.
+
+    Raises:
+        TypeError: always; a pickle that calls it is not in canonical form.
+    """
+    raise TypeError(f"not a pickle in canonical form: it calls same_object({known!r})")
+
+
 _MARKER: Final = (named_global.__module__, named_global.__qualname__)
+_SAME: Final = (same_object.__module__, same_object.__qualname__)
 
 
 class Tape:
@@ -66,6 +79,8 @@ class Tape:
         self._numbers: dict[tuple[object, ...], int] = {}
         self.marker = -1
         """The object of `named_global`, once the pickle has named it."""
+        self.same = -1
+        """That of `same_object`."""
 
     def new(self, literal: bytes = b"") -> int:
         """Make an object; a string if it has a literal."""
@@ -100,6 +115,8 @@ class Tape:
             self.pairs[found] = (module, qualname)
             if self.marker < 0 and (self.text(module), self.text(qualname)) == _MARKER:
                 self.marker = found
+            elif self.same < 0 and (self.text(module), self.text(qualname)) == _SAME:
+                self.same = found
         return found
 
     def define(self) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 import types
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -290,3 +291,40 @@ def test_what_only_names_an_object_of_a_module_is_said_again(monkeypatch: pytest
     monkeypatch.setattr(math, "flags", flags, raising=False)
     made = execute("import math\nFLAGS = math.flags\ndef f():\n    return FLAGS")
     assert transplant(made["f"])() is flags
+
+
+def test_attributes_keep_the_order_that_a_setstate_changes() -> None:
+    made = execute(
+        "class Conv:\n    def __init__(self):\n        self.size, self.lock, self.fuse, self.name = 1, object, 3, 'a'\n"
+        "    def __getstate__(self):\n        return {k: v for k, v in vars(self).items() if k != 'lock'}\n"
+        "    def __setstate__(self, state):\n        self.lock = object\n        self.fuse = state['fuse']\n"
+        "        self.__dict__.update(state)\nconv = Conv()\n"
+    )
+    assert list(vars(transplant(made["conv"]))) == ["size", "fuse", "name", "lock"]
+
+
+def test_a_setstate_with_a_state_of_its_own_is_called_as_ever() -> None:
+    made = execute(
+        "class Table:\n    def __init__(self, rows):\n        self.rows, self.count = rows, len(rows)\n"
+        "    def __getstate__(self):\n        return {'packed': self.rows}\n"
+        "    def __setstate__(self, state):\n        self.__init__(state['packed'])\n        self.seen = True\n"
+        "table = Table([1, 2])\n"
+    )
+    assert vars(transplant(made["table"])) == {"rows": [1, 2], "count": 2, "seen": True}
+
+
+def test_equal_aliases_of_typing_are_one() -> None:
+    one: Any = typing.List[int]  # noqa: UP006
+    two = one.copy_with(one.__args__)
+    assert one is not two
+    aliases = [one, two, {two, 3}, frozenset({two}), {two: one}]
+    assert take(aliases)[0] == take([one, one, {one, 3}, frozenset({one}), {one: one}])[0]
+    back = transplant(aliases)
+    assert back == aliases
+    assert back[0] is back[1] is next(iter(back[3]))
+
+
+def test_aliases_of_typing_that_read_otherwise_are_two() -> None:
+    one, two = typing.Union[int, str], typing.Union[str, int]  # noqa: UP007
+    assert one == two
+    assert list(map(repr, transplant([one, two]))) == [repr(one), repr(two)]
