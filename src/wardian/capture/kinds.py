@@ -187,13 +187,15 @@ def _is_pickle(data: bytes) -> bool:
 
 
 def _in_order(capture: Capture, obj: Any) -> Any:
-    """Have attributes keep their order, though a `__setstate__` sets some of them before the others."""
+    """Have attributes keep their order, though some of them are set before the others."""
     reduced = obj.__reduce_ex__(4)
-    state = reduced[2] if len(reduced) > 2 else None
-    own = getattr(obj, "__dict__", None)
+    if not isinstance(reduced, tuple) or len(reduced) < 3:
+        return reduced if isinstance(reduced, tuple) else NotImplemented
+    state, own = reduced[2], getattr(obj, "__dict__", None)
     if type(state) is not dict or type(own) is not dict or list(state) != [n for n in own if n in state]:
-        return NotImplemented
-    return *(*reduced, None, None)[:5], capture.helper("set_state_in_order")
+        return reduced
+    parts = (*reduced, None, None, None)[:6]
+    return reduced if parts[5] is not None else (*parts[:5], capture.helper("set_state_in_order"))
 
 
 def _file(capture: Capture, file: Any) -> Any:
@@ -460,10 +462,16 @@ def _has_state_of_its_own(kind: type) -> bool:
 
 
 def _sets_attributes(kind: type) -> bool:
-    """Tell whether a `__setstate__` of a class sets attributes one by one; PyTorch's own keep the order."""
-    if not isinstance(getattr(kind, "__setstate__", None), types.FunctionType):
+    """Tell whether what makes an instance again sets attributes one by one: `__init__`, `__setstate__`.
+
+    Those of PyTorch keep the order.
+    """
+    if kind in copyreg.dispatch_table or _is_own(kind, "__reduce_ex__"):
         return False
-    if any(getattr(kind, name) is not getattr(object, name) for name in ("__reduce__", "__reduce_ex__")):
+    if _is_own(kind, "__reduce__"):
+        of_torch = (getattr(kind.__reduce__, "__module__", None) or "").startswith("torch.")
+        return isinstance(getattr(kind, "__init__", None), types.FunctionType) and not of_torch
+    if not isinstance(getattr(kind, "__setstate__", None), types.FunctionType):
         return False
     for cls in kind.__mro__:
         function = vars(cls).get("__setstate__")
@@ -473,6 +481,11 @@ def _sets_attributes(kind: type) -> bool:
             if any(name != "__dict__" for name in stored) or not {"setattr", "__setattr__"}.isdisjoint(names):
                 return True
     return False
+
+
+def _is_own(kind: type, name: str) -> bool:
+    """Tell whether a class has a method that is not that of every object."""
+    return getattr(kind, name) is not getattr(object, name)
 
 
 def _value_of(variable: contextvars.ContextVar[Any]) -> tuple[Any, ...]:

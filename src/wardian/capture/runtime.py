@@ -328,10 +328,17 @@ def set_state_and_slots(made: Any, state: Any) -> None:
 
 
 def set_state_in_order(made: Any, state: dict[str, Any]) -> None:
-    """Give an object its state as it wants it, and its attributes the order that they had."""
+    """Give an object its state, and its attributes the order that they had.
+
+    A constructor, or its `__setstate__`, sets some of them first.
+    """
     names = list(state)  # the object may keep the dictionary
-    made.__setstate__(state)
     own = vars(made)
+    if hasattr(made, "__setstate__"):
+        made.__setstate__(state)
+        own = vars(made)
+    else:
+        own.update(state)
     before = [name for name in names if name in own]
     if before != list(own)[: len(before)]:
         ordered = {name: own[name] for name in (*before, *own)}

@@ -303,6 +303,22 @@ def test_attributes_keep_the_order_that_a_setstate_changes() -> None:
     assert list(vars(transplant(made["conv"]))) == ["size", "fuse", "name", "lock"]
 
 
+def test_attributes_keep_the_order_that_a_constructor_changes() -> None:
+    made = execute(
+        "import collections\nclass Frozen(collections.OrderedDict):\n    def __init__(self, *a):\n"
+        "        super().__init__(*a)\n        for k in self:\n            vars(self)[k] = self[k]\n        self.frozen = True\n"
+        "class Full(ValueError):\n    def __init__(self, size):\n        super().__init__(size)\n        self.size = size\n"
+        "class Net:\n    def __init__(self, size):\n        self.size = size\n"
+        "    def __reduce__(self):\n        return Net, (self.size,), vars(self)\n"
+        "net, full = Net(1), Full(2)\nvars(net).clear()\nnet.name, net.size = 'a', 3\n"
+        "vars(full).clear()\nfull.why, full.size = 'b', 4\nall = [Frozen({'a': 1}), net, full]\n"
+    )
+    back = transplant(made["all"])
+    assert list(map(vars, back)) == list(map(vars, made["all"]))
+    assert [list(vars(b)) for b in back] == [["a", "frozen"], ["name", "size"], ["why", "size"]]
+    assert (dict(back[0]), back[2].args) == ({"a": 1}, (2,))
+
+
 def test_a_setstate_with_a_state_of_its_own_is_called_as_ever() -> None:
     made = execute(
         "class Table:\n    def __init__(self, rows):\n        self.rows, self.count = rows, len(rows)\n"
