@@ -166,7 +166,7 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         hooks = self._hooks
-        if isinstance(obj, _ALIAS) and hooks.capture is not None:
+        if issubclass(type(obj), _ALIAS) and hooks.capture is not None:
             known = self._known_alias(obj)
             if known is not obj:
                 return same_object, (known,)
