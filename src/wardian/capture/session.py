@@ -303,7 +303,8 @@ class Capture:
         """
         scripts = list(self._scripts())
         known = len(self._changes) + sum(len(script.repairs) for script in scripts)
-        modules = list(modules)
+        # What a script has in its own globals it did not change.
+        modules = [module for module in modules if not _is_of_script(module.__name__)]
         settings = (*before, *(found for script in scripts for found in script.settings()))
         for where, change in find_changes(modules, settings, scripts, self._is_synthesised):
             self._note_change(where, change)
@@ -320,7 +321,7 @@ class Capture:
         modules += [
             module
             for name, module in list(sys.modules.items())
-            if name.startswith(LIVE_PREFIX) and is_captured(original_name(name)) and name.count(".") > 3
+            if _is_of_script(name) and name.count(".") > 3
         ]
         yield from filter(None, (self._namespace(vars(module)) for module in modules))
 
@@ -680,6 +681,11 @@ class Capture:
         package = ModuleName(self.package)
         made.append(CapturedModule(package, source, True))
         return kept | {module.name: module for module in sorted(made, key=lambda m: m.name)}
+
+
+def _is_of_script(module: str) -> bool:
+    """Tell whether a module of an open case, by its full name, was made of code that no import leads to."""
+    return module.startswith(LIVE_PREFIX) and is_captured(original_name(module))
 
 
 def _never(value: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wardian.capture.homes import find_path_in, importable, is_importable, public_name
+from wardian.capture.homes import find_path_in, importable, is_globals, is_importable, public_name
 
 nameless = (lambda: 1,)
 
@@ -67,3 +67,10 @@ def test_path_into_a_class() -> None:
     namespace = {"__name__": "mylib.acts", "Acts": Acts}
     assert find_path_in(namespace, Acts.cube) == "Acts.cube"
     assert find_path_in(namespace, nameless[0]) is None
+
+
+def test_the_globals_of_a_module_are_told_from_a_table() -> None:
+    assert is_globals(globals())
+    assert is_globals({"__name__": "notebook", "__builtins__": {}, "Net": object})
+    assert not is_globals({"__name__": object, "net": object})
+    assert not is_globals([object])
