@@ -68,7 +68,9 @@ def find_registration(node: ast.stmt, variables: Mapping[str, Any]) -> Registrat
             operators.add(owner._namespace)  # noqa: SLF001  it has no public name
         elif kind == "torch.library.Library" and not name.startswith("_"):
             operators.add(owner.ns)
-        elif module in ("torch.library", "torch._library.custom_ops") and owner is not None:
+        elif module in ("torch.library", "torch._library.custom_ops") and isinstance(
+            found, types.FunctionType | type
+        ):
             spelled = [n.value for a in arguments for n in ast.walk(a) if isinstance(n, ast.Constant)]
             given = [_resolve(argument, variables) for argument in arguments]
             operators |= {m[1] for s in spelled if isinstance(s, str) and (m := _OPERATOR.match(s))}

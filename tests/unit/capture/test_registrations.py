@@ -35,6 +35,8 @@ def train(model: Any) -> None:
 
 VARIABLES = {
     "torch": torch,
+    "impl": torch.library.impl,
+    "library": torch.library.Library("meadow_registrations", "FRAGMENT"),  # type: ignore[no-untyped-call]
     "pytree": torch.utils._pytree,
     "copyreg": copyreg,
     "show": show,
@@ -53,6 +55,8 @@ def _about(source: str) -> Registration | None:
     [
         ('torch.library.define("shop::scale", "(Tensor x) -> Tensor")', set(), {"shop"}),
         ('@torch.library.register_fake("shop::scale")\ndef _(x): pass', set(), {"shop"}),
+        ('@impl("shop::scale", "cpu")\ndef _(x): pass', set(), {"shop"}),
+        ('@impl(library, "scale", "CPU")\ndef scale(x): pass', set(), {"meadow_registrations"}),
         ("@show.register\ndef _(x: int): pass", {"show"}, set()),
         ("@show.register(int)\ndef _(x): pass", {"show"}, set()),
         ("show.register(int)(train)", {"show"}, set()),
