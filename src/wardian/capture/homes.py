@@ -18,6 +18,7 @@ __all__ = [
     "import_as",
     "importable",
     "is_at",
+    "is_bound_by_import",
     "is_captured",
     "is_copy",
     "is_globals",
@@ -156,8 +157,8 @@ def is_at(module: str, path: str, obj: Any) -> bool:
 def import_as(module: str, name: str, member: str | None = None) -> str:
     """Return the statement that binds *name* to a module, or to a member of it.
 
-    >>> import_as("lib.net", "home")
-    'import lib.net as home'
+    >>> import_as("lib.net", "namespace", "__dict__")
+    'from lib.net import __dict__ as namespace'
     >>> import_as("dynamic.5ad9.net", "Net", "Net")
     "Net = __import__('importlib').import_module('dynamic.5ad9.net').Net"
     """
@@ -166,6 +167,24 @@ def import_as(module: str, name: str, member: str | None = None) -> str:
         return found if member is None else f"{found}.{member}"
     what = f"import {module}" if member is None else f"from {module} import {member}"
     return what if name == (member or module) else f"{what} as {name}"
+
+
+def is_bound_by_import(module: types.ModuleType, depth: int) -> bool:
+    """Tell whether `import a.b as c` binds *module*: it takes what the packages have under its name.
+
+    That may be a class: `from .Net import Net` in a package puts one in the place of the module.
+
+    Args:
+        module: A loaded module.
+        depth: How many packages the statement names before it.
+    """
+    name = module.__name__
+    for _ in range(depth):
+        parent, _, last = name.rpartition(".")
+        if known_attribute(sys.modules.get(parent), last) is not sys.modules.get(name):
+            return False
+        name = parent
+    return True
 
 
 def find_path_in(namespace: Mapping[str, Any], obj: Any) -> str | None:

@@ -21,7 +21,14 @@ from functools import cached_property
 from typing import Any
 
 from wardian.capture.factories import FACTORY
-from wardian.capture.homes import find_path_in, import_as, importable, is_importable, look_up
+from wardian.capture.homes import (
+    find_path_in,
+    import_as,
+    importable,
+    is_bound_by_import,
+    is_importable,
+    look_up,
+)
 from wardian.capture.registrations import Registration, find_call, find_registration, find_settings
 from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
@@ -527,7 +534,10 @@ class Namespace:
         captured = self.module_of(module)
         if captured is not None:
             lines = [import_as(captured, name)]
-        lines = lines or [import_as(self.rename(module.__name__), name)]
+        own = self.rename(module.__name__)
+        if not lines and is_bound_by_import(module, own.count(".")):
+            lines = [import_as(own, name)]
+        lines = lines or [f"{name} = __import__({own!r}, fromlist=['__name__'])"]
         pieces = tuple(Piece(f"{line}\n", *place) for line in dict.fromkeys(lines))
         return _Definition(0, order, pieces, _NOTHING)
 

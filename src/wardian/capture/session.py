@@ -343,7 +343,7 @@ class Capture:
         """Return what makes classes, or functions of bytecode, with the globals of *home*."""
         self._uses_runtime = True
         name = f"captured_{function}"
-        expression = "globals()" if isinstance(home, Namespace) else "vars(home)"
+        expression = "globals()" if isinstance(home, Namespace) else "namespace"
         lines = f"from {self.package} import {function}\n\n{name} = {function}({expression})\n"
         home.factories.setdefault(name, Piece(lines, "", 0))
         return self.named(home.module, name)
@@ -457,7 +457,7 @@ class Capture:
             make = self._maker(home, "code_of")
             return make, (dump_code(code), *cells), state, None, None, self.helper("restore")
         text, node = found
-        expression = "globals()" if namespace is not None else "vars(home)"
+        expression = "globals()" if namespace is not None else "namespace"
         stem = re.sub(r"\W", "_", re.sub(r"<(\w+)>\.?", "", function.__qualname__)).strip("_") or "function"
         stem = f"make_{stem}" if not isinstance(node, types.LambdaType) else stem
         edits = namespace.absolute_imports(text, node) if namespace is not None else []

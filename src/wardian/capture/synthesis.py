@@ -67,7 +67,8 @@ def module_of_home(home: Home, package: str) -> CapturedModule:
     """
     head = [
         Piece("from __future__ import annotations\n", "", 0),
-        Piece(f"{import_as(home.name, 'home')}\n", "", 0),
+        # Not the module: its package may have a class of the same name in its place.
+        Piece(f"{import_as(home.name, 'namespace', '__dict__')}\n", "", 0),
         Piece(f"from {package} import factory as {FACTORY}\n", "", 0),
     ]
     pieces = [home.factories[name] for name in sorted(home.factories)]

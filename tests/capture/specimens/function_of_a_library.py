@@ -12,7 +12,9 @@ from specimen import pack
 
 folder = Path(__file__).parent / "lib_of_function"
 (folder / "garden").mkdir(parents=True, exist_ok=True)
-(folder / "garden" / "__init__.py").write_text("from .hooks import make_hook\nLEVEL = 3\n")
+(folder / "garden" / "__init__.py").write_text(
+    "from .hooks import make_hook\nfrom .Gate import Gate\nLEVEL = 3\n"
+)
 (folder / "garden" / "hooks.py").write_text("""
 import math
 FACTOR = 2
@@ -37,9 +39,21 @@ def make_class():
             return helper(x)
     return Local
 """)
+# In the package its class takes the place of the module.
+(folder / "garden" / "Gate.py").write_text("""
+HALF = 0.5
+
+class Gate:
+    def __init__(self):
+        self.act = lambda x: x * HALF
+
+    def __call__(self, x):
+        return self.act(x)
+""")
 sys.path.insert(0, str(folder))
 garden = importlib.import_module("garden")
 hooks = sys.modules["garden.hooks"]
+gate_module = importlib.import_module("garden.Gate")
 
 
 class Net(nn.Module):
@@ -52,9 +66,11 @@ class Net(nn.Module):
         self.neg = hooks.Acts.table["neg"]
         self.local = hooks.make_class()()
         self.vmapped = torch.vmap(lambda x: x + 1)
+        self.gate = garden.Gate()
 
     def forward(self, x):
-        return self.local(self.neg(self.cube(self.square(self.linear(x))))) + self.vmapped(x)
+        x = self.gate(self.vmapped(x)) * gate_module.HALF
+        return self.local(self.neg(self.cube(self.square(self.linear(x))))) + x
 
 
 pack(

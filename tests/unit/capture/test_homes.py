@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from wardian.capture.homes import find_path_in, importable, is_globals, is_importable, public_name
+from wardian.capture.homes import (
+    find_path_in,
+    importable,
+    is_bound_by_import,
+    is_globals,
+    is_importable,
+    public_name,
+)
 
 nameless = (lambda: 1,)
 
@@ -74,3 +81,16 @@ def test_the_globals_of_a_module_are_told_from_a_table() -> None:
     assert is_globals({"__name__": "notebook", "__builtins__": {}, "Net": object})
     assert not is_globals({"__name__": object, "net": object})
     assert not is_globals([object])
+
+
+def test_import_statement_binds_what_the_package_has_in_the_place_of_its_module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    package, module = types.ModuleType("mylib"), types.ModuleType("mylib.Net")
+    monkeypatch.setitem(sys.modules, "mylib", package)
+    monkeypatch.setitem(sys.modules, "mylib.Net", module)
+    package.Net = module  # type: ignore[attr-defined]
+    assert is_bound_by_import(module, 1)
+    package.Net = object()  # type: ignore[attr-defined]
+    assert not is_bound_by_import(module, 1)
+    assert is_bound_by_import(package, 0)
