@@ -98,6 +98,9 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         reduced = obj.__reduce_ex__(4)
         state = reduced[2][0] if isinstance(reduced[2], tuple) else reduced[2]
         return *reduced[:2], (state, slots), None, None, capture.helper("set_state_and_slots")
+    if _is_forgotten_parameter(kind):
+        make, arguments = obj.__reduce_ex__(4)[:2]
+        return capture.helper("of_class"), (kind, make, *arguments)
     if kind.__module__ == "torch._ops":
         return _operator(capture, obj)
     if kind.__module__ == "torch._library.custom_ops" and isinstance(
@@ -422,6 +425,19 @@ def _logs(kind: type) -> bool:
         and kind.__name__ in dir(sys.modules.get(module))  # installed, and no class of the user's
         and not issubclass(kind, BaseException)
     )
+
+
+def _is_forgotten_parameter(kind: type) -> bool:
+    """Tell whether PyTorch pickles an instance as a plain `Parameter` with the same attributes.
+
+    See `Parameter.__reduce_ex__`: https://github.com/pytorch/pytorch/blob/v2.8.0/torch/nn/parameter.py#L75
+    """
+    reduce: Any = kind.__reduce_ex__
+    if getattr(reduce, "__module__", None) != "torch.nn.parameter" or kind.__module__.startswith("torch."):
+        return False
+    base = next((c for c in kind.__mro__ if vars(c).get("__reduce_ex__") is reduce), kind)
+    # Objects of a class with slots cannot be given it afterwards.
+    return base.__name__ == "Parameter" and base is not kind and base.__basicsize__ == kind.__basicsize__
 
 
 def _slots_of_module(obj: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ __all__ = [
     "factory",
     "fill",
     "named_tuple_of",
+    "of_class",
     "parametrized",
     "register",
     "restore",
@@ -317,6 +318,13 @@ def alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
     """Return a type alias, which Python 3.12 and newer have."""
     kind: Any = typing.TypeAliasType  # type: ignore[attr-defined,unused-ignore]
     return kind(name, value, type_params=parameters)
+
+
+def of_class(kind: type, make: Any, *arguments: Any) -> Any:
+    """Make an object by a function that makes one of a class above its own."""
+    made = make(*arguments)
+    made.__class__ = kind
+    return made
 
 
 def set_state_and_slots(made: Any, state: Any) -> None:

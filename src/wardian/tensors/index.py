@@ -95,10 +95,17 @@ def _as_pickled(named: NamedTensor, entry: str, plain: PlainTensor) -> TensorEnt
 
 
 def _plain(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None:
+    if not _is_plain(type(named.tensor)):
+        return None
+    # A parameter of a class of its own may refuse to be asked.
+    with torch._C.DisableTorchFunctionSubclass():
+        return _if_strided(named, entry, key_of)
+
+
+def _if_strided(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None:
     tensor = named.tensor
     if (
-        not _is_plain(type(tensor))
-        or tensor.layout != torch.strided
+        tensor.layout != torch.strided
         or tensor.is_nested
         or tensor.is_meta
         or tensor.is_quantized
@@ -123,7 +130,7 @@ def _plain(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None
 
 
 def _is_plain(kind: type[torch.Tensor]) -> bool:
-    # Subclasses of Parameter are pickled, and so loaded, as Parameter.
+    # Subclasses of Parameter are pickled as Parameter, and given their class afterwards.
     return kind in _PLAIN or (
         issubclass(kind, nn.Parameter) and kind.__reduce_ex__ is nn.Parameter.__reduce_ex__
     )

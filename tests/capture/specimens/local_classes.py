@@ -50,14 +50,43 @@ class Base(nn.Module):
         return x + 1
 
 
+class Scale(nn.Parameter):
+    """PyTorch pickles it as a plain parameter; it refuses what it does not know."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if not function.__name__.startswith("__"):
+            raise TypeError(f"{function} is not for {cls}")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+    def of(self, x):
+        return x * self.as_subclass_of_tensor()[0]
+
+    def as_subclass_of_tensor(self):
+        with torch._C.DisableTorchFunctionSubclass():
+            return self.as_subclass(torch.Tensor) * self.factor
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = Scale(torch.tensor([2.0, 5.0]))
+        self.scale.factor = 3.0
+        self.again = self.scale
+
+    def forward(self, x):
+        return self.scale.of(x)
+
+
 Block = make_class(3, Base)
-model = nn.Sequential(Block(), make_class(3, Base).make())
+model = nn.Sequential(Block(), make_class(3, Base).make(), Scaled())
 pack(
     model,
     (torch.randn(2, 3),),
     check="""
 assert type(model[0]) is not type(model[1]) and type(model[0]).__qualname__ == "make_class.<locals>.Block"
 assert type(type(model[0]).make()) is type(model[0])
+assert type(model[2].scale).__qualname__ == "Scale" and model[2].scale is model[2].again
 assert model[0].settings.names == ["a"] and type(model[0].settings)(size=1).names == []
 """,
 )
