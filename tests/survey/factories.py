@@ -3429,3 +3429,585 @@ for _name, _encoder in {
     "Segformer": "mit_b0",
 }.items():
     _smp(_name, _encoder)
+
+
+@model_of("snntorch")
+def snntorch_leaky():
+    import snntorch as snn
+    from snntorch import surrogate
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1 = nn.Linear(12, 8)
+            self.lif1 = snn.Leaky(beta=0.9, spike_grad=surrogate.fast_sigmoid())
+            self.fc2 = nn.Linear(8, 3)
+            self.lif2 = snn.Synaptic(alpha=0.8, beta=0.9, learn_beta=True)
+
+        def forward(self, x):
+            mem1 = self.lif1.init_leaky()
+            syn2, mem2 = self.lif2.init_synaptic()
+            out = []
+            for step in range(x.shape[0]):
+                spk1, mem1 = self.lif1(self.fc1(x[step]), mem1)
+                spk2, syn2, mem2 = self.lif2(self.fc2(spk1), syn2, mem2)
+                out.append(mem2)
+            return torch.stack(out)
+
+    return Net().eval(), (torch.randn(5, 2, 12),)
+
+
+@model_of("snntorch")
+def snntorch_sequential():
+    import snntorch as snn
+    from snntorch import surrogate
+
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.MaxPool2d(2),
+        snn.Leaky(beta=0.5, spike_grad=surrogate.atan(), init_hidden=True),
+        nn.Flatten(),
+        nn.Linear(4 * 3 * 3, 3),
+        snn.RLeaky(beta=0.5, linear_features=3, init_hidden=True, output=True),
+    ).eval(), (torch.rand(2, 1, 8, 8),)
+
+
+@model_of("spikingjelly")
+def spikingjelly_():
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+    net = nn.Sequential(
+        layer.Conv2d(1, 4, 3, step_mode="m"),
+        neuron.LIFNode(surrogate_function=surrogate.ATan(), step_mode="m", detach_reset=True),
+        layer.Flatten(step_mode="m"),
+        layer.Linear(4 * 36, 3, step_mode="m"),
+        neuron.ParametricLIFNode(step_mode="m"),
+    )
+    functional.set_step_mode(net, "m")
+
+    class Reset(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x):
+            functional.reset_net(self.net)
+            return self.net(x)
+
+    return Reset().eval(), (torch.rand(4, 2, 1, 8, 8),)
+
+
+@model_of("ncps")
+def ncps_cfc():
+    from ncps.torch import CfC
+    from ncps.wirings import AutoNCP
+
+    return CfC(6, AutoNCP(16, 3)).eval(), (torch.randn(2, 5, 6),)
+
+
+@model_of("ncps")
+def ncps_ltc():
+    from ncps.torch import LTC
+    from ncps.wirings import FullyConnected
+
+    return LTC(6, FullyConnected(8, 2)).eval(), (torch.randn(2, 5, 6),)
+
+
+@model_of("kan")
+def pykan_():
+    from kan import KAN
+
+    return KAN(width=[2, 3, 1], grid=3, k=3, seed=0, auto_save=False, save_act=False).eval(), (torch.rand(4, 2),)
+
+
+@model_of("torchcde", "torchdiffeq")
+def torchcde_():
+    import torchcde
+
+    class Field(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(4, 4 * 3)
+
+        def forward(self, t, z):
+            return self.net(z).tanh().view(z.size(0), 4, 3)
+
+    class CDE(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.field, self.start, self.out = Field(), nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, coeffs):
+            x = torchcde.CubicSpline(coeffs)
+            z = torchcde.cdeint(
+                X=x,
+                z0=self.start(x.evaluate(x.interval[0])),
+                func=self.field,
+                t=x.interval,
+                method="rk4",
+                options={"step_size": 1.0},
+                adjoint=False,
+            )
+            return self.out(z[:, -1])
+
+    coeffs = torchcde.hermite_cubic_coefficients_with_backward_differences(torch.randn(2, 6, 3))
+
+    return CDE().eval(), (coeffs,)
+
+
+@model_of("torchdyn", "torchsde", "torchcde")
+def torchdyn_ode():
+    from torchdyn.core import NeuralODE
+
+    return NeuralODE(
+        nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)),
+        sensitivity="adjoint",
+        solver="rk4",
+        return_t_eval=False,
+    ).eval(), (torch.randn(3, 2), torch.linspace(0, 1, 5))
+
+
+@model_of("entmax")
+def entmax_():
+    from entmax import EntmaxBisect, Sparsemax
+
+    return nn.Sequential(nn.Linear(4, 6), Sparsemax(dim=-1), nn.Linear(6, 6), EntmaxBisect(alpha=1.5, dim=-1)).eval(), (
+        torch.randn(2, 4),
+    )
+
+
+@model_of("ignite")
+def ignite_ema():
+    from ignite.engine import Events, create_supervised_trainer
+    from ignite.handlers import EMAHandler
+    from ignite.metrics import Accuracy
+
+    model = nn.Linear(4, 2)
+    opt = torch.optim.SGD(model.parameters(), 0.1)
+    trainer = create_supervised_trainer(model, opt, nn.functional.cross_entropy)
+    ema = EMAHandler(model, momentum=0.1)
+    ema.attach(trainer, event=Events.ITERATION_COMPLETED)
+    trainer.run([(torch.randn(3, 4), torch.tensor([0, 1, 0]))], max_epochs=2)
+    model.metric = Accuracy()
+    return model.eval(), (torch.randn(2, 4),)
+
+
+@model_of("rtdl_revisiting_models")
+def rtdl_revisiting():
+    from rtdl_revisiting_models import FTTransformer
+
+    return FTTransformer(
+        n_cont_features=3, cat_cardinalities=[4, 5], d_out=2, **FTTransformer.get_default_kwargs(1)
+    ).eval(), (torch.randn(2, 3), torch.tensor([[0, 1], [3, 4]]))
+
+
+@model_of("tabm", "rtdl_num_embeddings")
+def tabm_():
+    from tabm import TabM
+
+    return TabM.make(n_num_features=3, cat_cardinalities=[4], d_out=2, n_blocks=1, d_block=16, k=4).eval(), (
+        torch.randn(2, 3),
+        torch.tensor([[0], [3]]),
+    )
+
+
+@model_of("sb3_contrib", "stable_baselines3", "gymnasium")
+def sb3_recurrent():
+    import gymnasium as gym
+    from sb3_contrib import QRDQN
+
+    return QRDQN("MlpPolicy", gym.make("CartPole-v1"), policy_kwargs={"net_arch": [8]}, device="cpu").policy.eval(), (
+        torch.randn(2, 4),
+    )
+
+
+@model_of("geomloss")
+def geomloss_():
+    from geomloss import SamplesLoss
+
+    return SamplesLoss("sinkhorn", p=2, blur=0.1, backend="tensorized"), (torch.rand(5, 2), torch.rand(6, 2))
+
+
+@model_of("loralib")
+def loralib_():
+    import loralib as lora
+
+    return nn.Sequential(
+        lora.Linear(6, 8, r=2), nn.ReLU(), lora.MergedLinear(8, 9, r=2, enable_lora=[True, False, True])
+    ).eval(), (torch.randn(2, 6),)
+
+
+@model_of("pytorch_optimizer")
+def pytorch_optimizer_():
+    from pytorch_optimizer import Lookahead, create_optimizer
+
+    model = nn.Linear(4, 2)
+    model.optimizer = create_optimizer(model, "adabelief", lr=1e-3, use_lookahead=True)
+    model(torch.randn(2, 4)).sum().backward()
+    model.optimizer.step()
+    model.optimizer.zero_grad()
+    return model.eval(), (torch.randn(2, 4),)
+
+
+@model_of("lion_pytorch")
+def lion_():
+    from lion_pytorch import Lion
+
+    model = nn.Linear(4, 2)
+    model.optimizer = Lion(model.parameters(), lr=1e-4)
+    model(torch.randn(2, 4)).sum().backward()
+    model.optimizer.step()
+    model.optimizer.zero_grad()
+    return model.eval(), (torch.randn(2, 4),)
+
+
+@model_of("x_clip", "einops")
+def x_clip_():
+    from x_clip import CLIP
+
+    return CLIP(
+        dim_text=16, dim_image=16, dim_latent=8, num_text_tokens=20, text_enc_depth=1, text_seq_len=8, text_heads=2,
+        visual_enc_depth=1, visual_image_size=16, visual_patch_size=8, visual_heads=2,
+    ).eval(), {"text": torch.randint(0, 20, (2, 8)), "image": torch.randn(2, 3, 16, 16)}
+
+
+@model_of("torchlibrosa", "librosa")
+def torchlibrosa_():
+    from torchlibrosa.stft import LogmelFilterBank, Spectrogram
+
+    return nn.Sequential(Spectrogram(n_fft=64, hop_length=32), LogmelFilterBank(sr=8000, n_fft=64, n_mels=8)).eval(), (
+        torch.randn(1, 800),
+    )
+
+
+@model_of("litgpt", "lightning")
+def litgpt_():
+    from litgpt import GPT, Config
+
+    return GPT(
+        Config(block_size=16, vocab_size=32, n_layer=1, n_head=2, n_embd=16, padded_vocab_size=32, rotary_percentage=0.5)
+    ).eval(), (torch.randint(0, 32, (1, 8)),)
+
+
+@model_of("lambda_networks", "einops")
+def lambda_networks_():
+    from lambda_networks import LambdaLayer
+
+    return LambdaLayer(dim=8, dim_out=8, r=3, dim_k=4, heads=2, dim_u=1).eval(), (torch.randn(1, 8, 8, 8),)
+
+
+@model_of("g_mlp_pytorch", "einops")
+def g_mlp_():
+    from g_mlp_pytorch import gMLP
+
+    return gMLP(num_tokens=20, dim=16, depth=2, seq_len=8).eval(), (torch.randint(0, 20, (1, 8)),)
+
+
+@model_of("torchsurv")
+def torchsurv_():
+    from torchsurv.metrics.cindex import ConcordanceIndex
+
+    model = nn.Linear(4, 1)
+    model.metric = ConcordanceIndex()
+    return model.eval(), (torch.randn(2, 4),)
+
+
+@model_of("pycox", "torchtuples")
+def pycox_():
+    import numpy as np
+    import torchtuples as tt
+    from pycox.models import CoxPH
+
+    net = tt.practical.MLPVanilla(4, [8], 1, batch_norm=True, dropout=0.1)
+    model = CoxPH(net, tt.optim.Adam(0.01))
+    x = np.random.RandomState(0).randn(16, 4).astype("float32")
+    model.fit(x, (np.arange(16).astype("float32") + 1, np.ones(16, "float32")), batch_size=8, epochs=1, verbose=False)
+    return model.net.eval(), (torch.randn(2, 4),)
+
+
+@model_of("pycox", "torchtuples")
+def pycox_whole():
+    import torchtuples as tt
+    from pycox.models import CoxPH
+
+    return CoxPH(tt.practical.MLPVanilla(4, [8], 1, True, 0.1), tt.optim.Adam), None
+
+
+@model_of("hypll")
+def hypll_():
+    from hypll import nn as hnn
+    from hypll.manifolds.poincare_ball import Curvature, PoincareBall
+    from hypll.tensors import TangentTensor
+
+    manifold = PoincareBall(c=Curvature(requires_grad=True))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.manifold = manifold
+            self.fc1 = hnn.HLinear(4, 8, manifold)
+            self.relu = hnn.HReLU(manifold)
+            self.fc2 = hnn.HLinear(8, 2, manifold)
+
+        def forward(self, x):
+            t = TangentTensor(x, manifold=self.manifold, man_dim=-1)
+            return self.fc2(self.relu(self.fc1(self.manifold.expmap(t)))).tensor
+
+    return Net().eval(), (torch.randn(2, 4),)
+
+
+@model_of("trl", "transformers", "accelerate")
+def trl_value_head():
+    from transformers import GPT2Config, GPT2LMHeadModel
+    try:
+        from trl import AutoModelForCausalLMWithValueHead
+    except ImportError:
+        from trl.experimental.ppo import AutoModelForCausalLMWithValueHead
+
+    return AutoModelForCausalLMWithValueHead(
+        GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=32, n_positions=16))
+    ).eval(), {"input_ids": torch.randint(0, 32, (1, 6))}
+
+
+@model_of("setfit", "sentence_transformers", "transformers")
+def setfit_():
+    from setfit import SetFitHead, SetFitModel
+
+    body = FACTORIES["sentence_tf"][0]()[0]
+    head = SetFitHead(in_features=384, out_features=2)
+    return SetFitModel(model_body=body, model_head=head), None
+
+
+@model_of("equiformer_pytorch", "einops", "einx")
+def equiformer_():
+    from equiformer_pytorch import Equiformer
+
+    return Equiformer(num_tokens=8, dim=(4, 2), dim_head=(4, 4), heads=(2, 2), num_linear_attn_heads=0, num_degrees=2, depth=1, attend_self=True, reduce_dim_out=True).eval(), (
+        torch.randint(0, 8, (1, 6)), torch.randn(1, 6, 3), torch.ones(1, 6).bool(),
+    )
+
+
+@model_of("skrl", "gymnasium")
+def skrl_():
+    import gymnasium as gym
+    import numpy as np
+    from skrl.models.torch import DeterministicMixin, Model
+
+    class Value(DeterministicMixin, Model):
+        def __init__(self, observation_space, action_space, device):
+            try:
+                Model.__init__(self, observation_space=observation_space, action_space=action_space, device=device)
+                DeterministicMixin.__init__(self)
+            except TypeError:
+                Model.__init__(self, observation_space, action_space, device)
+                DeterministicMixin.__init__(self, False)
+            self.net = nn.Linear(4, 1)
+
+        def compute(self, inputs, role=""):
+            return self.net(inputs.get("observations", inputs.get("states"))), {}
+
+    box = gym.spaces.Box(-1, 1, (4,), np.float32)
+    return Value(box, box, "cpu").eval(), ({"states": torch.randn(2, 4), "observations": torch.randn(2, 4)},)
+
+
+@model_of("fairscale")
+def fairscale_moe():
+    from fairscale.nn import checkpoint_wrapper
+
+    return nn.Sequential(checkpoint_wrapper(nn.Sequential(nn.Linear(4, 8), nn.ReLU())), nn.Linear(8, 2)).eval(), (torch.randn(2, 4),)
+
+
+@model_of("hqq")
+def hqq_():
+    from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
+
+    return nn.Sequential(
+        HQQLinear(nn.Linear(64, 64), BaseQuantizeConfig(nbits=4, group_size=64), compute_dtype=torch.float32, device="cpu"),
+    ).eval(), (torch.randn(2, 64),)
+
+
+@model_of("darts")
+def darts_nbeats():
+    import numpy as np
+    from darts import TimeSeries
+    from darts.models import NBEATSModel
+
+    series = TimeSeries.from_values(np.sin(np.arange(60)).astype("float32"))
+    model = NBEATSModel(
+        input_chunk_length=8, output_chunk_length=4, n_epochs=1, num_stacks=1, num_blocks=1, num_layers=1, layer_widths=8,
+        pl_trainer_kwargs={"accelerator": "cpu", "enable_progress_bar": False, "logger": False, "enable_checkpointing": False},
+    )
+    model.fit(series)
+    from darts.utils.data.torch_datasets.utils import PLModuleInput
+
+    return model.model.eval(), (PLModuleInput(past_target=torch.randn(2, 8, 1)),)
+
+
+@model_of("darts")
+def darts_whole():
+    import numpy as np
+    from darts import TimeSeries
+    from darts.models import TCNModel
+
+    series = TimeSeries.from_values(np.sin(np.arange(60)).astype("float32"))
+    model = TCNModel(
+        input_chunk_length=8, output_chunk_length=4, n_epochs=1, num_filters=2,
+        pl_trainer_kwargs={"accelerator": "cpu", "enable_progress_bar": False, "logger": False, "enable_checkpointing": False},
+    )
+    model.fit(series)
+    return model, None
+
+
+@model_of("braindecode")
+def braindecode_eegnet():
+    from braindecode.models import EEGNet
+
+    return EEGNet(n_chans=4, n_outputs=2, n_times=128).eval(), (torch.randn(2, 4, 128),)
+
+
+@model_of("braindecode")
+def braindecode_conformer():
+    from braindecode.models import ShallowFBCSPNet
+
+    return ShallowFBCSPNet(n_chans=4, n_outputs=2, n_times=256, final_conv_length="auto").eval(), (torch.randn(2, 4, 256),)
+
+
+@model_of("pytorch_widedeep")
+def widedeep_():
+    from pytorch_widedeep.models import TabMlp, Wide, WideDeep
+
+    wide = Wide(input_dim=10, pred_dim=1)
+    tab = TabMlp(column_idx={"a": 0, "b": 1}, cat_embed_input=[("a", 4, 2)], continuous_cols=["b"], mlp_hidden_dims=[8, 4])
+    return WideDeep(wide=wide, deeptabular=tab).eval(), (
+        {"wide": torch.randint(1, 10, (3, 2)), "deeptabular": torch.tensor([[0.0, 1.0], [1, 2], [3, 4]])},
+    )
+
+
+@model_of("asteroid", "asteroid_filterbanks", "torch_stoi", "julius", "huggingface_hub")
+def asteroid_convtasnet():
+    from asteroid.models import ConvTasNet
+
+    return ConvTasNet(n_src=2, n_blocks=1, n_repeats=1, bn_chan=8, hid_chan=8, skip_chan=8, n_filters=16).eval(), (
+        torch.randn(1, 800),
+    )
+
+
+@model_of("asteroid", "asteroid_filterbanks", "torch_stoi", "julius", "huggingface_hub")
+def asteroid_dprnn():
+    from asteroid.models import DPRNNTasNet
+
+    return DPRNNTasNet(n_src=2, n_filters=16, bn_chan=8, hid_size=8, n_repeats=1, chunk_size=10).eval(), (torch.randn(1, 800),)
+
+
+@model_of("openunmix", "torchaudio")
+def openunmix_():
+    from openunmix.model import OpenUnmix
+
+    return OpenUnmix(nb_bins=33, nb_channels=1, hidden_size=8, nb_layers=1).eval(), (torch.rand(1, 1, 33, 5),)
+
+
+@model_of("torch_audiomentations", "torch_pitch_shift", "julius", "torchaudio")
+def torch_audiomentations_():
+    from torch_audiomentations import Compose, Gain, PolarityInversion
+
+    return Compose([Gain(p=1.0), PolarityInversion(p=0.5)], output_type="tensor").eval(), {
+        "samples": torch.randn(2, 1, 400), "sample_rate": 8000
+    }
+
+
+@model_of("panns_inference", "torchlibrosa")
+def panns_():
+    from panns_inference.models import Cnn14
+
+    return Cnn14(sample_rate=8000, window_size=256, hop_size=80, mel_bins=64, fmin=50, fmax=4000, classes_num=5).eval(), (
+        torch.randn(1, 8000),
+    )
+
+
+@model_of("span_marker", "transformers")
+def span_marker_():
+    import transformers as t
+    from span_marker.configuration import SpanMarkerConfig
+    from span_marker.modeling import SpanMarkerModel
+
+    enc = t.BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, vocab_size=40)
+    config = SpanMarkerConfig(encoder_config=enc.to_dict(), labels=["O", "PER"], id2label={0: "O", 1: "PER"})
+    return SpanMarkerModel(config, encoder=t.BertModel(enc)).eval(), None
+
+
+@model_of("torch_optimizer", "pytorch_ranger")
+def torch_optimizer_():
+    import torch_optimizer
+
+    model = nn.Linear(4, 2)
+    model.optimizer = torch_optimizer.RAdam(model.parameters(), lr=1e-3)
+    return model.eval(), (torch.randn(2, 4),)
+
+
+@model_of("physicsnemo")
+def physicsnemo_fno():
+    from physicsnemo.models.fno import FNO
+
+    return FNO(
+        in_channels=1, out_channels=1, decoder_layers=1, decoder_layer_size=8, dimension=2, latent_channels=4,
+        num_fno_layers=1, num_fno_modes=2, padding=0,
+    ).eval(), (torch.randn(1, 1, 8, 8),)
+
+
+@model_of("physicsnemo")
+def physicsnemo_mlp():
+    from physicsnemo.models.mlp import FullyConnected
+
+    return FullyConnected(in_features=4, out_features=2, num_layers=1, layer_size=8).eval(), (torch.randn(2, 4),)
+
+
+@model_of("flair")
+def flair_lm():
+    from flair.data import Dictionary
+    from flair.models import LanguageModel
+
+    d = Dictionary()
+    for c in "abcdef ":
+        d.add_item(c)
+    return LanguageModel(d, is_forward_lm=True, hidden_size=8, nlayers=1, embedding_size=4).eval(), (
+        torch.randint(0, 6, (4, 2)), None,
+    )
+
+
+@model_of("flair")
+def flair_tagger():
+    import flair
+    from flair.data import Dictionary
+    from flair.embeddings import OneHotEmbeddings
+    from flair.models import SequenceTagger
+
+    flair.device = torch.device("cpu")
+    words, tags = Dictionary(), Dictionary(add_unk=False)
+    for w in "the man walks".split():
+        words.add_item(w)
+    for w in ("O", "NOUN"):
+        tags.add_item(w)
+    return SequenceTagger(
+        embeddings=OneHotEmbeddings(words, embedding_length=8), tag_dictionary=tags, tag_type="pos", hidden_size=8, use_crf=False,
+        tag_format="BIO",
+    ).eval(), None
+
+
+@model_of("stanza")
+def stanza_charlm():
+    from stanza.models.common.char_model import CharacterLanguageModel
+
+    from stanza.models.pos.vocab import CharVocab
+
+    vocab = {"char": CharVocab(["abc def ghi"], "en")}
+    args = {"char_emb_dim": 4, "char_hidden_dim": 8, "char_num_layers": 1, "char_dropout": 0.0, "char_unit_dropout": 0.0,
+            "char_rec_dropout": 0.0, "char_train_batch": 2, "feat_dropout": 0.0, "feat_unit_dropout": 0.0}
+    return CharacterLanguageModel(args, vocab).eval(), None
+
+
+@model_of("bertopic")
+def bertopic_():
+    from bertopic.backend import BaseEmbedder
+
+    return BaseEmbedder(nn.Linear(4, 2)), None
+
