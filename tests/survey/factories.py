@@ -3639,10 +3639,10 @@ def loralib_():
 
 @model_of("pytorch_optimizer")
 def pytorch_optimizer_():
-    from pytorch_optimizer import Lookahead, create_optimizer
+    from pytorch_optimizer import AdaBelief
 
     model = nn.Linear(4, 2)
-    model.optimizer = create_optimizer(model, "adabelief", lr=1e-3, use_lookahead=True)
+    model.optimizer = AdaBelief(model.parameters(), lr=1e-3)
     model(torch.randn(2, 4)).sum().backward()
     model.optimizer.step()
     model.optimizer.zero_grad()

@@ -74,7 +74,7 @@ def tensor_index(
             if plain is not None:
                 found[named.name] = _as_pickled(named, entry, plain)
                 continue
-            other = _plain(named, entry, key_of) or _special(named, entry, key_of)
+            other = _asked(named, entry, key_of)
             if other is not None:
                 found[named.name] = other
     return tuple(found.values())
@@ -94,15 +94,15 @@ def _as_pickled(named: NamedTensor, entry: str, plain: PlainTensor) -> TensorEnt
     )
 
 
-def _plain(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None:
+def _asked(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None:
     if not _is_plain(type(named.tensor)):
-        return None
+        return _special(named, entry, key_of)
     # A parameter of a class of its own may refuse to be asked.
     with torch._C.DisableTorchFunctionSubclass():
-        return _if_strided(named, entry, key_of)
+        return _plain(named, entry, key_of) or _special(named, entry, key_of)
 
 
-def _if_strided(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None:
+def _plain(named: NamedTensor, entry: str, key_of: _KeyOf) -> TensorEntry | None:
     tensor = named.tensor
     if (
         tensor.layout != torch.strided
