@@ -3756,19 +3756,6 @@ def hypll_():
     return Net().eval(), (torch.randn(2, 4),)
 
 
-@model_of("trl", "transformers", "accelerate")
-def trl_value_head():
-    from transformers import GPT2Config, GPT2LMHeadModel
-    try:
-        from trl import AutoModelForCausalLMWithValueHead
-    except ImportError:
-        from trl.experimental.ppo import AutoModelForCausalLMWithValueHead
-
-    return AutoModelForCausalLMWithValueHead(
-        GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=32, n_positions=16))
-    ).eval(), {"input_ids": torch.randint(0, 32, (1, 6))}
-
-
 @model_of("setfit", "sentence_transformers", "transformers")
 def setfit_():
     from setfit import SetFitHead, SetFitModel
