@@ -122,11 +122,11 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         return _with_getattr(capture, obj)
     if isinstance(obj, enum.Enum):
         return _member(capture, obj)
-    if _has_state_of_its_own(kind):
-        return _with_own_state(capture, obj)
-    if _sets_attributes(kind):
-        return _in_order(capture, obj)
-    return NotImplemented
+    ordered = _sets_attributes(kind)
+    if not ordered and not _has_state_of_its_own(kind):
+        return NotImplemented
+    reduced = _with_own_state(capture, obj) if _has_state_of_its_own(kind) else obj.__reduce_ex__(4)
+    return _in_order(capture, obj, reduced) if ordered else reduced
 
 
 def silences(obj: Any) -> bool:
@@ -189,12 +189,11 @@ def _is_pickle(data: bytes) -> bool:
     return (data[:1] == b"\x80" and data[-1:] == b".") or data[:4] == b"PK\x03\x04"
 
 
-def _in_order(capture: Capture, obj: Any) -> Any:
+def _in_order(capture: Capture, obj: Any, reduced: Any) -> Any:
     """Have attributes keep their order, though some of them are set before the others."""
-    reduced = obj.__reduce_ex__(4)
-    if not isinstance(reduced, tuple) or len(reduced) < 3:
-        return reduced if isinstance(reduced, tuple) else NotImplemented
-    state, own = reduced[2], getattr(obj, "__dict__", None)
+    if not isinstance(reduced, tuple):
+        return NotImplemented
+    state, own = reduced[2] if len(reduced) > 2 else None, getattr(obj, "__dict__", None)
     if type(state) is not dict or type(own) is not dict or list(state) != [n for n in own if n in state]:
         return reduced
     parts = (*reduced, None, None, None)[:6]
@@ -482,6 +481,17 @@ def _sets_attributes(kind: type) -> bool:
 
     Those of PyTorch keep the order.
     """
+    known = _setting.get(kind)
+    if known is None:
+        known = _setting[kind] = _finds_setting(kind)
+    return known
+
+
+_setting: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+"""What `_sets_attributes` has found out, which takes a look at bytecode."""
+
+
+def _finds_setting(kind: type) -> bool:
     if kind in copyreg.dispatch_table or _is_own(kind, "__reduce_ex__"):
         return False
     if _is_own(kind, "__reduce__"):
