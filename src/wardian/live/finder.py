@@ -20,8 +20,9 @@ from wardian.environment import known_attribute
 from wardian.errors import ClosedCaseError, ModuleNotInCaseError
 from wardian.live.deferred import DeferredPackage
 from wardian.live.hooks import needs_hooked_builtins
-from wardian.live.registries import registers, sharing, tolerate_second_copies
+from wardian.live.registries import calls_back, mentions, registers, sharing, tolerate_second_copies
 from wardian.live.sharing import SHARED_SUFFIX
+from wardian.live.tables import HOOKING, note_hooks
 from wardian.rewrite import compile_module
 
 if TYPE_CHECKING:
@@ -334,7 +335,9 @@ class CaseLoader(importlib.abc.SourceLoader):
         if registers(code):
             self.root.registers = True
             _registering.add(self.module.top_level)
-        with tolerate_second_copies(wanted=self.root.registers):
+        if mentions(code, HOOKING):
+            note_hooks(self.root.name)
+        with tolerate_second_copies(wanted=self.root.registers or calls_back(code)):
             exec(code, module.__dict__)
         self._correct_names(module)
 

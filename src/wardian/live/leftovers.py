@@ -7,48 +7,64 @@ out, the garbage is collected, and where what an entry was for is still there it
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
-import sys
+import logging
 import threading
 import types
+import typing
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-__all__ = ["take_out_leftovers"]
+from wardian.live.lifetimes import libraries, modules_of
+from wardian.live.tables import OPERATORS, TABLES, Table, forget_hooks
 
-_TABLES = (
-    ("copyreg", "dispatch_table"),
-    ("torch.distributions.kl", "_KL_MEMOIZE"),
-    ("torch.distributions.kl", "_KL_REGISTRY"),
-    ("torch.fx._symbolic_trace", "_wrapped_fns_to_patch"),
-    ("torch.jit._state", "_name_to_pyclass"),
-    ("torch.jit._state", "_script_classes"),
-    ("torch.utils._pytree", "SERIALIZED_TYPE_TO_PYTHON_TYPE"),
-    ("torch.utils._pytree", "SUPPORTED_NODES"),
-    ("torch.utils._pytree", "SUPPORTED_SERIALIZED_TYPES"),
-    ("torch.utils.data.datapipes.datapipe", "IterDataPipe.functions"),
-    ("torch.utils.data.datapipes.datapipe", "MapDataPipe.functions"),
-)
-"""Module, and the path of a dictionary in it."""
+__all__ = ["plant", "take_out_leftovers"]
 
 _MARK = "__wardian_leftovers__"
+_LIFE = "__wardian_life__"
 _left: set[str] = set()
 """Roots that were closed and may have entries."""
+_lives: dict[str, list[weakref.ref[Life]]] = {}
+"""Of each of them, whether anything of its modules is there, for each time it was open."""
 _AT_ONCE = 8
 """Closings with an object in use after which one looks nevertheless: to collect takes a tenth of a second."""
 _put_off = 0
+_DEPTH = 3
+"""Values within values that are looked through."""
+
+
+class Life:
+    """Is there as long as the globals of any module of a root that was closed, which hold it."""
+
+
+def plant(root: str, modules: Iterable[types.ModuleType]) -> None:
+    """Let modules of a root that is being closed tell how long they live.
+
+    Args:
+        root: Its full name.
+        modules: All its modules.
+    """
+    life = Life()
+    for module in modules:
+        object.__getattribute__(module, "__dict__")[_LIFE] = life
+    _lives[root] = [*_living(root), weakref.ref(life)]
+
+
+def _living(root: str) -> list[weakref.ref[Life]]:
+    return [reference for reference in _lives.get(root, ()) if reference() is not None]
 
 
 class _Entry:
     """An entry that was taken out; what it was for holds it."""
 
-    def __init__(self, table: dict[Any, Any], key: Any, value: Any) -> None:
-        self.table, self.key, self.value = table, key, value
+    def __init__(self, table: Table, handle: Any, value: Any) -> None:
+        self.table, self.handle, self.value = table, handle, value
 
 
-def take_out_leftovers(root: str, open_roots: set[str], *, in_use: bool) -> None:
+def take_out_leftovers(root: str, open_roots: Collection[str], *, in_use: bool) -> None:
     """Take out of the tables what nothing that lives on can need.
 
     Nothing is done while other threads run, which would find the tables without what they need for a moment;
@@ -62,9 +78,12 @@ def take_out_leftovers(root: str, open_roots: set[str], *, in_use: bool) -> None
     global _put_off  # noqa: PLW0603  the tables are global, too
     _left.add(root)
     _left.difference_update(open_roots)
+    for forget in getattr(typing, "_cleanups", ()):  # `Union[...]` of packed classes, 128 of each kind
+        forget()
     prefixes = tuple(f"{name}." for name in _left)
+    OPERATORS.hold_libraries(prefixes)
     if not any(True for _ in _find(prefixes)):
-        _left.clear()
+        _forget(open_roots)
         return
     _put_off += in_use
     if threading.active_count() > 1 or (in_use and _put_off < _AT_ONCE):
@@ -74,60 +93,89 @@ def take_out_leftovers(root: str, open_roots: set[str], *, in_use: bool) -> None
     gc.collect()
     kept = [entry for reference in taken if (entry := reference()) is not None]
     for entry in kept:
-        entry.table.setdefault(entry.key, entry.value)
+        entry.table.put_back(entry.handle, entry.value)
     for entry in kept:
-        for place in _places((entry.key, entry.value), prefixes):
+        for place in _places(entry.value, prefixes):
             if isinstance(place, dict):
                 place.pop(_MARK, None)
             elif _MARK in type.__getattribute__(place, "__dict__"):
                 type.__delattr__(place, _MARK)
     if not kept:
-        _left.clear()
+        _forget(open_roots)
+
+
+def _forget(open_roots: Collection[str]) -> None:
+    _left.clear()
+    _lives.clear()
+    forget_hooks(open_roots)
 
 
 def _take_out(prefixes: tuple[str, ...]) -> list[weakref.ref[_Entry]]:
     """Take out all entries, each held by nothing but what it is for."""
     references = []
-    for table, key, value in _find(prefixes):
-        entry = _Entry(table, key, value)
-        for place in _places((key, value), prefixes):
+    for table, handle, value in list(_find(prefixes)):
+        entry = _Entry(table, handle, value)
+        for place in _places(value, prefixes):
             names = place if isinstance(place, dict) else type.__getattribute__(place, "__dict__")
             marks = [*names.get(_MARK, ()), entry]
             if isinstance(place, dict):
                 place[_MARK] = marks
             else:
                 type.__setattr__(place, _MARK, marks)
-        del table[key]
+        table.take_out(handle, value)
         references.append(weakref.ref(entry))
     return references
 
 
-def _find(prefixes: tuple[str, ...]) -> Iterator[tuple[dict[Any, Any], Any, Any]]:
-    for module, path in _TABLES:
-        table: Any = sys.modules.get(module)
-        for name in path.split("."):
-            table = getattr(table, name, None)
-        if isinstance(table, dict):
-            for key, value in list(table.items()):
-                if any(True for _ in _places((key, value), prefixes)):
-                    yield table, key, value
+def _find(prefixes: tuple[str, ...]) -> Iterator[tuple[Table, Any, Any]]:
+    for table in TABLES:
+        for handle, value in table.entries():
+            if any(True for _ in _places(value, prefixes)):
+                yield table, handle, value
 
 
 def _places(value: Any, prefixes: tuple[str, ...], depth: int = 0) -> Iterator[dict[str, Any] | type]:
-    """Yield the packed classes, and the globals of packed functions, in an entry of a table."""
+    """Yield the packed classes and the globals of packed functions in an entry of a table."""
     if isinstance(value, type):
         if str(value.__module__).startswith(prefixes):
             yield value
-    elif isinstance(value, types.FunctionType):
-        yield from _places(value.__globals__, prefixes, depth)
     elif isinstance(value, dict):
         name = value.get("__name__")
-        if isinstance(name, str) and name.startswith(prefixes):
-            yield value
+        if isinstance(name, str):
+            if name.startswith(prefixes):
+                yield value
+        elif depth < _DEPTH:
+            for part in list(value.values()):
+                yield from _places(part, prefixes, depth + 1)
+    elif isinstance(value, types.FunctionType):
+        own = list(_places(value.__globals__, prefixes))
+        yield from own
+        if not own and depth < _DEPTH:  # a decorator has made it
+            for cell in value.__closure__ or ():
+                with contextlib.suppress(ValueError):  # it is empty
+                    yield from _places(cell.cell_contents, prefixes, depth + 1)
+    elif isinstance(value, logging.Logger) and value.name.startswith(prefixes):
+        yield vars(value)
+        for life in _lives.get(".".join(value.name.split(".")[:3]), ()):
+            if (found := life()) is not None:
+                yield vars(found)
+    elif type(value).__module__ == "torch.library" and value in libraries:
+        for scope in modules_of(value):
+            if scope["__name__"].startswith(prefixes):
+                yield scope
+    elif isinstance(value, types.MethodType):
+        yield from _places((value.__func__, value.__self__), prefixes, depth)
     elif isinstance(value, functools.partial):
         yield from _places((value.func, *value.args), prefixes, depth)
-    elif depth < 3:
-        fields = getattr(type(value), "__dataclass_fields__", ())
-        parts = value if isinstance(value, tuple) else [getattr(value, name, None) for name in fields]
-        for part in parts:
+    elif depth < _DEPTH:
+        yield from _places(type(value), prefixes, depth)
+        for part in _parts(value):
             yield from _places(part, prefixes, depth + 1)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, tuple | list):
+        return value
+    if isinstance(value, logging.Handler):
+        return value.formatter, *value.filters
+    return [getattr(value, name, None) for name in getattr(type(value), "__dataclass_fields__", ())]

@@ -9,8 +9,11 @@ functions are put back when the modules have run. Reason and scope: docs/referen
 
 from __future__ import annotations
 
+import atexit
+import codecs
 import functools
 import hashlib
+import os
 import re
 import sys
 import threading
@@ -23,8 +26,9 @@ from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from wardian.errors import WardianWarning
+from wardian.live.lifetimes import ExitFunction, callback_of, hold_definers, kernel_of
 
-__all__ = ["registers", "sharing", "tolerate_second_copies"]
+__all__ = ["calls_back", "mentions", "registers", "sharing", "tolerate_second_copies"]
 
 _lock = threading.RLock()
 _thread = threading.local()
@@ -41,7 +45,9 @@ _REGISTERING = frozenset(
     {"Library", "library", "_pytree", "custom_op", "triton_op", "register_fake", "register_autograd"}
     | {"functional_datapipe", _PIPES}
 ).union(_LIBRARY, _PYTREE)
-"""Names without which no code gets at a function that is wrapped."""
+"""Names without which no code gets at a function of PyTorch that is wrapped."""
+_CALLING_BACK = frozenset({"atexit", "codecs", "register_at_fork", "addaudithook"})
+"""The same for functions of Python."""
 
 _PACKED_MODULE = re.compile(r"wardian\.live\.\w+_[0-9a-f]{8}\.")
 _MAX_FRAMES = 12
@@ -103,8 +109,9 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         caller = _packed_caller()
         if caller is None and not _may_be_second():
             return original(library, operator, fn, dispatch_key, **options)
-        name = operator if isinstance(operator, str) else operator.name()
-        key = f"{library.ns}::{name.rpartition('::')[2]}", dispatch_key or library.dispatch_key
+        key = _qualified(library, operator), dispatch_key or library.dispatch_key
+        if caller is not None:
+            fn = _kernel(library, ("impl", *key), fn, caller)
         try:
             result = original(library, operator, fn, dispatch_key, **options)
         except RuntimeError as error:
@@ -116,6 +123,85 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         if caller is not None:
             _note(key, caller, replaces=True)
         return result
+
+    return wrapper
+
+
+def _defining(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a second copy define an operator again: it uses that of the first one, and keeps it."""
+
+    @functools.wraps(original)
+    def wrapper(library: Any, schema: str, *args: Any, **kwargs: Any) -> Any:
+        operator = _qualified(library, schema.partition("(")[0])
+        is_packed = _packed_caller() is not None
+        try:
+            result = original(library, schema, *args, **kwargs)
+        except Exception as error:
+            if not any(word in str(error) for word in _ALREADY) or not (is_packed or _may_be_second()):
+                raise
+            if is_packed:
+                hold_definers(library, operator, defined=False)
+            return None
+        if is_packed:
+            hold_definers(library, operator, defined=True)
+        return result
+
+    return wrapper
+
+
+def _faking(original: Callable[..., Any]) -> Callable[..., Any]:
+    tolerant = _tolerant(original)
+
+    @functools.wraps(original)
+    def wrapper(library: Any, operator: Any, fn: Any, _stacklevel: int = 1, **options: Any) -> Any:
+        caller = _packed_caller()
+        if caller is not None:
+            fn = _kernel(library, ("fake", _qualified(library, operator)), fn, caller)
+        return tolerant(library, operator, fn, _stacklevel + 2, **options)  # it looks at who calls
+
+    return wrapper
+
+
+def _qualified(library: Any, operator: Any) -> str:
+    name = operator if isinstance(operator, str) else operator.name()
+    return f"{library.ns}::{name.rpartition('::')[2]}"
+
+
+def _kernel(library: Any, key: tuple[str, ...], fn: Any, caller: dict[str, Any]) -> Any:
+    # PyTorch knows this one by identity; what is no function it may look into.
+    is_plain = isinstance(fn, FunctionType) and fn is not sys.modules["torch.library"].fallthrough_kernel
+    return kernel_of(library, key, fn, caller) if is_plain else fn
+
+
+def _calling_back(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let what a packed module registers be held by the module."""
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        scope = sys._getframe(1).f_globals  # noqa: SLF001  the only way to ask who calls
+        if _PACKED_MODULE.match(scope.get("__name__", "")) is None or not all(
+            callable(function) for function in (*args[:1], *kwargs.values())
+        ):
+            return original(*args, **kwargs)
+        original(
+            *(callback_of(function, scope) for function in args),
+            **{name: callback_of(function, scope) for name, function in kwargs.items()},
+        )
+        return None
+
+    return wrapper
+
+
+def _calling_at_exit(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a call that a packed module wants at exit be held by the module."""
+
+    @functools.wraps(original)
+    def wrapper(function: Any, *args: Any, **kwargs: Any) -> Any:
+        scope = sys._getframe(1).f_globals  # noqa: SLF001
+        if _PACKED_MODULE.match(scope.get("__name__", "")) is None or not callable(function):
+            return original(function, *args, **kwargs)
+        original(ExitFunction(function, args, kwargs).register(scope))
+        return function
 
     return wrapper
 
@@ -170,44 +256,74 @@ def _fragment_if_taken(original: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
+def _fragment_of_custom_operator(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a second copy of a custom operator leave the first one, which the first copy goes on using.
+
+    `torch.library.custom_op` destroys it otherwise: whoever calls what is left of it ends the process.
+    """
+
+    @functools.wraps(original)
+    def wrapper(namespace: str, name: str) -> Any:
+        torch = sys.modules["torch"]
+        first = sys.modules["torch._library.custom_ops"].OPDEF_TO_LIB.get(f"{namespace}::{name}")
+        if first is None or first.m is None or not _may_be_second():
+            return original(namespace, name)
+        return torch.library.Library(namespace, "FRAGMENT")
+
+    return wrapper
+
+
 def registers(code: CodeType) -> bool:
     """Tell whether *code*, of a module, mentions what could register something in PyTorch's tables."""
-    return not _REGISTERING.isdisjoint(code.co_names) or any(
-        registers(constant) for constant in code.co_consts if isinstance(constant, CodeType)
+    return mentions(code, _REGISTERING)
+
+
+def calls_back(code: CodeType) -> bool:
+    """Tell whether *code*, of a module, mentions what could register something in those of Python."""
+    return mentions(code, _CALLING_BACK)
+
+
+def mentions(code: CodeType, names: frozenset[str]) -> bool:
+    """Tell whether *code*, or code within it, mentions one of these names."""
+    return not names.isdisjoint(code.co_names) or any(
+        mentions(constant, names) for constant in code.co_consts if isinstance(constant, CodeType)
     )
 
 
-def _targets() -> Iterator[tuple[Any, str]]:
+def _targets() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
+    yield atexit, "register", _calling_at_exit
+    yield codecs, "register", _calling_back
+    if hasattr(os, "register_at_fork"):
+        yield os, "register_at_fork", _calling_back
+    yield sys, "addaudithook", _calling_back
     torch = sys.modules.get("torch")
     if torch is None:
         return
     library = torch.library.Library
-    for name in ("__init__", *_LIBRARY):
+    yield library, "__init__", _fragment_if_taken
+    special = {"impl": _watched, "define": _defining, "_register_fake": _faking}
+    for name in _LIBRARY:
         if hasattr(library, name):
-            yield library, name
+            yield library, name, special.get(name, _tolerant)
     pytree = sys.modules.get("torch.utils._pytree")
     if pytree is not None:
         for name in _PYTREE:
             if hasattr(pytree, name):
-                yield pytree, name
-    yield torch.library, "register_autograd"
+                yield pytree, name, _tolerant
+    yield torch.library, "register_autograd", _tolerant
+    custom_ops = sys.modules.get("torch._library.custom_ops")
+    if hasattr(custom_ops, "get_library_allowing_overwrite"):
+        yield custom_ops, "get_library_allowing_overwrite", _fragment_of_custom_operator
     pipes = sys.modules.get("torch.utils.data.datapipes.datapipe")
     for kind in ("IterDataPipe", "MapDataPipe"):
         if hasattr(pipes, kind):
-            yield getattr(pipes, kind), _PIPES
-
-
-_WRAPPERS: dict[str, Callable[[Any], Any]] = {
-    "__init__": _fragment_if_taken,
-    "impl": _watched,
-}
+            yield getattr(pipes, kind), _PIPES, _tolerant
 
 
 def _wrap() -> None:
     _before.update(sys.modules)
-    for owner, name in _targets():
+    for owner, name, wrap in _targets():
         original = vars(owner)[name]
-        wrap: Callable[[Any], Any] = _WRAPPERS.get(name, _tolerant)
         wrapper = wrap(getattr(owner, name))
         _wrapped.append((owner, name, original, wrapper))
         setattr(owner, name, staticmethod(wrapper) if isinstance(original, classmethod) else wrapper)

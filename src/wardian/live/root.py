@@ -29,7 +29,7 @@ from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import PREFIX, AliasLoader, CaseLoader, FolderFinder, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.integrity import StorageChecks
-from wardian.live.leftovers import take_out_leftovers
+from wardian.live.leftovers import plant, take_out_leftovers
 from wardian.live.libraries import is_missing, link_for
 from wardian.live.mocks import MockLoader
 from wardian.live.sharing import SHARED_SUFFIX
@@ -618,6 +618,7 @@ def release(root: Root) -> None:
             vars(parent).pop(name[len(PREFIX) :], None)
         own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, root)]
         mark_closed(own, _used[short], shared=is_shared(short))
+        plant(root.name, own)
         own.clear()
         modules.clear()
         withdraw(short)
