@@ -37,6 +37,10 @@ class StorageChecks:
         # One thread checks, with all cores; the others wait and find it done.
         self._lock = threading.Lock()
 
+    def go_on_after_fork(self) -> None:
+        """Release the lock that a thread of the parent process holds."""
+        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+
     def check_all(self) -> None:
         """Check every storage.
 

@@ -21,7 +21,7 @@ from typing import Any
 from wardian.live.lifetimes import libraries, modules_of
 from wardian.live.tables import OPERATORS, TABLES, Table, forget_hooks
 
-__all__ = ["plant", "take_out_leftovers"]
+__all__ = ["Life", "plant", "take_out_leftovers"]
 
 _MARK = "__wardian_leftovers__"
 _LIFE = "__wardian_life__"

@@ -28,7 +28,7 @@ from typing import Any
 from wardian.errors import WardianWarning
 from wardian.live.lifetimes import ExitFunction, callback_of, hold_definers, kernel_of
 
-__all__ = ["calls_back", "mentions", "registers", "sharing", "tolerate_second_copies"]
+__all__ = ["calls_back", "go_on_after_fork", "mentions", "registers", "sharing", "tolerate_second_copies"]
 
 _lock = threading.RLock()
 _thread = threading.local()
@@ -370,6 +370,7 @@ def tolerate_second_copies(*, wanted: bool) -> Iterator[None]:
     global _depth  # noqa: PLW0603  the functions that are replaced are global, too
     with _lock:
         _depth += 1
+        _thread.depth = getattr(_thread, "depth", 0) + 1
         if wanted and not _wrapped:
             _wrap()
     try:
@@ -377,5 +378,15 @@ def tolerate_second_copies(*, wanted: bool) -> Iterator[None]:
     finally:
         with _lock:
             _depth -= 1
+            _thread.depth -= 1
             if _depth == 0 and _wrapped:
                 _unwrap()
+
+
+def go_on_after_fork() -> None:
+    """Forget, in a forked process, what the other threads of its parent were at."""
+    global _depth  # noqa: PLW0603
+    _lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001  as `logging` and `threading` do
+    _depth = getattr(_thread, "depth", 0)
+    if _depth == 0 and _wrapped:
+        _unwrap()

@@ -32,6 +32,7 @@ from wardian.live.integrity import StorageChecks
 from wardian.live.leftovers import plant, take_out_leftovers
 from wardian.live.libraries import is_missing, link_for
 from wardian.live.mocks import MockLoader
+from wardian.live.registries import go_on_after_fork
 from wardian.live.sharing import SHARED_SUFFIX
 from wardian.live.stand_ins import StandIn, find_stand_ins, missing
 from wardian.manifest import Extern, Manifest
@@ -294,6 +295,11 @@ class Root:
             source = self.archive.read(module.record)
             lines = self._unguarded[module.record] = find_unguarded_imports(source, module.record)
         return importer.f_lineno in lines
+
+    def go_on_after_fork(self) -> None:
+        """Release the locks that threads of the parent process hold."""
+        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        self.storages.go_on_after_fork()
 
     def declare_operators(self) -> None:
         """Declare the operators of libraries that cannot be loaded here, once."""
@@ -580,8 +586,18 @@ _used: dict[str, str] = {}
 another's."""
 
 
+def _go_on_after_fork() -> None:
+    # The threads that hold a lock are not there (CPython's Lib/logging/__init__.py does the same).
+    _roots_lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+    for root in list(_roots.values()):
+        root.go_on_after_fork()
+    go_on_after_fork()
+
+
 def _register(root: Root) -> Root:
     short = root.name[len(PREFIX) :]
+    if not _used and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_go_on_after_fork)
     if find_folder not in sys.path_hooks:
         sys.path_hooks.insert(0, find_folder)
     _roots[short] = root

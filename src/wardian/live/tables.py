@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from wardian.live.lifetimes import libraries, modules_of
 
-__all__ = ["HOOKING", "OPERATORS", "TABLES", "Table", "forget_hooks", "note_hooks"]
+__all__ = ["HOOKING", "HOOKS", "Hook", "OPERATORS", "TABLES", "Table", "forget_hooks", "note_hooks"]
 
 
 class Table(Protocol):
