@@ -103,6 +103,8 @@ class PackedOrigin:
     """What is missing here and may be: distribution, version, modules and names of each."""
     mixed: frozenset[str] = frozenset()
     """Top-level names of which the object has parts from the environment, too."""
+    sharing: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
+    """Top-level names that several distributions share, as `facts.Trace` has them."""
     asked: tuple[str, ...] = ()
     """Distributions of which it has no more than the version, because code asks for that: `name==version`."""
     beside: tuple[tuple[str, str], ...] = ()

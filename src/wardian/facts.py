@@ -107,3 +107,6 @@ class Trace:
     lacking: tuple[tuple[str | None, str | None, tuple[str, ...], tuple[str, ...]], ...] = ()
     """What open cases that parts of the object were loaded from may do without, and what is not here:
     distribution, version, modules and names of each."""
+    sharing: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
+    """Top-level names in these cases that several distributions share, and whose they are; None stands for
+    first-party code. No case tells which of the files are whose: they count as those of the first."""

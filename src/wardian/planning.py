@@ -273,6 +273,10 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
                 packed[facts.distribution].add(top_level(name))
         if facts.distribution is None:
             first_party_roots.add(top_level(name))
+    for top, owners in trace.sharing:
+        if any(top in roots for roots in packed.values()):
+            for owner in owners:
+                (first_party_roots if owner is None else packed.setdefault(owner, set())).add(top)
     outside = {top_level(name) for name, facts in trace.modules.items() if facts.distribution is None}
     outside -= first_party_roots
     for record, path, size in trace.first_party_files:

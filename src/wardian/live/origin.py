@@ -25,13 +25,16 @@ def packed_origin(root: Root) -> PackedOrigin:
     Raises:
         OSError: if the files cannot be written.
     """
-    owners: dict[str, str | None] = {}
+    all_owners: dict[str, list[str | None]] = {}
     versions: dict[str, str] = {}
-    for packed in root.manifest.distributions:
+    # First-party code last: what is said of a distribution holds for the files of a name that it shares.
+    for packed in sorted(root.manifest.distributions, key=lambda packed: packed.version is None):
         name = str(canonicalize_name(packed.name)) if packed.version is not None else None
-        owners |= dict.fromkeys(packed.roots, name)
+        for top in packed.roots:
+            all_owners.setdefault(top, []).append(name)
         if name is not None and packed.version is not None:
             versions[name] = packed.version
+    owners = {top: names[0] for top, names in all_owners.items()}
     data = {*root.manifest.materialised} - root.roots
     for top in (*owners, *sorted(data), *([".wardian"] if root.manifest.bytecode_only else ())):
         root.files.materialise(top)
@@ -79,6 +82,7 @@ def packed_origin(root: Root) -> PackedOrigin:
             (extern.distribution, extern.version, extern.modules, extern.names)
             for extern, _ in root.lacking.values()
         ),
+        sharing=tuple((top, tuple(names)) for top, names in sorted(all_owners.items()) if len(names) > 1),
         asked=tuple(asked),
         beside=tuple(
             (record, root.files.path_of(record))

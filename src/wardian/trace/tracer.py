@@ -421,7 +421,9 @@ def _assemble(
             tracer.edges.append(Import(importer, imported, seen.line, ImportContext.OBSERVED, file))
     absent = {name for origin in tracer.origins for name in origin.absent if tracer.origin_of(name) is None}
     read = frozenset(tracer.evidence.files)
+    sharing = {pair for origin in tracer.origins for pair in origin.sharing}
     reached = {facts.distribution for facts in tracer.modules.values() if facts.distribution is not None}
+    reached |= {name for _, names in sharing if names[0] in reached for name in names if name is not None}
     distributions = {name: _distribution_facts(tracer, name, read) for name in sorted(reached)}
     return Trace(
         entry=entry,
@@ -446,6 +448,7 @@ def _assemble(
         torch=tracer.distributions[TORCH].version,
         materialised=frozenset(top for origin in tracer.origins for top in origin.materialised),
         captured={name: module.source for name, module in tracer.captured.items()},
+        sharing=tuple(sorted(sharing, key=str)),
         lacking=tuple(sorted({found for origin in tracer.origins for found in origin.lacking}, key=str)),
     )
 
