@@ -100,17 +100,19 @@ _importable: dict[str, tuple[Any, bool]] = {}
 
 
 def is_copy(module: types.ModuleType) -> bool:
-    """Tell whether an import finds what *module* is a copy or a part of, if not *module*: no code of a user.
+    """Tell whether an import finds what *module* is a copy or a part of, if not *module*.
 
-    Compiled modules make modules below them, and test tools replace those of the standard library.
+    Compiled modules make modules below them, packed code has its own version of some, and whatever was
+    imported anew was there before.
     """
     name, file = module.__name__, getattr(module, "__file__", None)
-    of_python = is_stdlib(ModuleName(name)) and name not in _SCRIPT
+    known = sys.modules.get(name)
+    if name in _SCRIPT or known is module:
+        return False
     if file is None:
-        return of_python or is_importable(name.rpartition(".")[0])
-    if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
-        return True
-    return of_python and file == getattr(sys.modules.get(name), "__file__", None)
+        return is_stdlib(ModuleName(name)) or is_importable(name.rpartition(".")[0])
+    compiled: bool = file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
+    return compiled or file == getattr(known, "__file__", None)
 
 
 def importable(obj: Any) -> tuple[str, str] | None:

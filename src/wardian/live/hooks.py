@@ -74,13 +74,9 @@ def make_builtins(root: Root) -> dict[str, Any]:
     return {**builtins.__dict__, "__import__": __import__}
 
 
-class _Shim(types.ModuleType):
-    """A root's own version of a module. Its class tells it from a module that packed code makes."""
-
-
 def _delegate(name: str, original: types.ModuleType, **own: Any) -> types.ModuleType:
     """Return a module that has *own* and else the attributes of *original*."""
-    module = _Shim(name, original.__doc__)
+    module = types.ModuleType(name, original.__doc__)
     module.__dict__["__getattr__"] = lambda attribute: getattr(original, attribute)
     module.__dict__["__dir__"] = lambda: dir(original)
     module.__dict__["__path__"] = []
