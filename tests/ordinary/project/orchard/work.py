@@ -1,6 +1,7 @@
 """What child processes run."""
 
 import os
+import sys
 
 import torch
 from torch.utils.data import Dataset, IterableDataset
@@ -105,6 +106,18 @@ def train(rank, size, everyone, folder, model, kind):
     finally:
         dist.destroy_process_group()
     everyone.wait()
+    leave()
+
+
+def leave():
+    """End the process at once.
+
+    A thread of Gloo that still holds a tensor would ask for the lock of an interpreter that is being taken
+    down, which ends the process by SIGABRT: https://github.com/pytorch/pytorch/pull/179291
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def total_of(model):
@@ -128,6 +141,7 @@ def remote(rank, everyone, folder):
     assert rpc.rpc_sync(f"worker{1 - rank}", call, (rank,)) == Press(str(rank))
     rpc.shutdown()
     everyone.wait()
+    leave()
 
 
 def share(tensor, queue):
