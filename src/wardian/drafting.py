@@ -24,7 +24,6 @@ from wardian.names import (
     GlobalRef,
     ModuleName,
     RecordName,
-    is_module_name,
     original_name,
     top_level,
 )
@@ -136,7 +135,7 @@ class Drafting:
             evidence=None if observation is None else observation.evidence,
             captured={**self.capture.modules(), **self._reductions.modules},
             origins=self._origins.resolve(),
-            texts=sorted(_dotted_names(self._pickled.data)),
+            texts=_dotted_names(self._pickled.data),
         )
 
     def doubts(self) -> list[str]:
@@ -381,5 +380,4 @@ class Drafting:
 def _dotted_names(data: bytes) -> set[str]:
     """Return the texts in a pickle that look like the names of modules, or of what is in them."""
     texts = {text[: length[0]] for length, text in _TEXT.findall(data) if length[0] <= len(text)}
-    names = {text.decode("ascii").replace(":", ".") for text in texts}
-    return {name for name in names if is_module_name(name)}
+    return {text.decode("ascii").replace(":", ".") for text in texts}

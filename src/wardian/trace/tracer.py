@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import re
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -271,17 +272,19 @@ class _Tracer:
             if found.distribution is None
         ]
 
-    def add_mentioned(self, entry: str, texts: Iterable[str]) -> set[ModuleName]:
+    def add_mentioned(self, entry: str, texts: Collection[str]) -> set[ModuleName]:
         """Add first-party modules that texts of the object name: `{"_target_": "shop.heads.Linear"}`."""
         added: set[ModuleName] = set()
-        own: dict[ModuleName, bool] = {}
-        for text in texts:
-            top = top_level(ModuleName(text))
-            if top not in own:
-                elsewhere = is_always_there(top) or bool(self.distributions.providing(top))
-                own[top] = not elsewhere and self._find(top).kind is not ModuleKind.MISSING
-            if not own[top]:
-                continue
+        # Names of weights look the same, `layer1.weight`, and there may be very many.
+        tops = {text.partition(".")[0] for text in texts} & self._names_to_import()
+        own = {
+            top
+            for top in map(ModuleName, tops)
+            if not (is_always_there(top) or self.distributions.providing(top))
+            and self._find(top).kind is not ModuleKind.MISSING
+        }
+        named = (text for text in texts if text.partition(".")[0] in own)
+        for text in sorted(filter(is_module_name, named)):
             for name in (ModuleName(text), *reversed([*ancestors(ModuleName(text))])):
                 found = self.modules.get(name) or self._find(name)
                 if found.kind is ModuleKind.MISSING:
@@ -293,6 +296,15 @@ class _Tracer:
                     added.add(name)
                 break
         return added
+
+    def _names_to_import(self) -> set[str]:
+        """Return what top-level names an import may find, and others: what lies on `sys.path`."""
+        names = {name.partition(".")[0] for name in list(sys.modules)}
+        names = names.union(*(origin.roots for origin in self.origins))
+        for entry in sys.path:
+            with contextlib.suppress(OSError):  # it is not there, or no folder
+                names |= {file.partition(".")[0] for file in os.listdir(entry or os.curdir)}
+        return names
 
     def add_first_party(self, edge: Import) -> ModuleFacts | None:
         known = self.modules.get(edge.imported)
@@ -321,7 +333,7 @@ def make_trace(
     evidence: Evidence | None,
     captured: Mapping[ModuleName, CapturedModule] | None = None,
     origins: Sequence[PackedOrigin] = (),
-    texts: Iterable[str] = (),
+    texts: Collection[str] = (),
 ) -> Trace:
     """Find what an object needs.
 
