@@ -278,7 +278,7 @@ def test_all_cases_of_a_function_by_type_are_taken(first: bool) -> None:
 
 def test_a_member_of_an_enumeration_whose_value_is_equal_to_no_other() -> None:
     made = execute(
-        "import enum, functools\nclass Act(enum.Enum):\n    TWICE = functools.partial(lambda x: 2 * x)\n    ONCE = 1\n"
+        "import enum, functools\nclass Act(enum.Enum):\n    TWICE = enum.member(functools.partial(lambda x: 2 * x))\n    ONCE = 1\n"
         "    @classmethod\n    def _missing_(cls, value):\n        return cls.ONCE\npair = [Act.TWICE, Act.ONCE]"
     )
     twice, once = transplant(made["pair"])
