@@ -3637,28 +3637,27 @@ def loralib_():
     ).eval(), (torch.randn(2, 6),)
 
 
-@model_of("pytorch_optimizer")
-def pytorch_optimizer_():
-    from pytorch_optimizer import AdaBelief
-
+def _after_a_step(optimizer, rate):
     model = nn.Linear(4, 2)
-    model.optimizer = AdaBelief(model.parameters(), lr=1e-3)
+    model.optimizer = optimizer(model.parameters(), lr=rate)
     model(torch.randn(2, 4)).sum().backward()
     model.optimizer.step()
     model.optimizer.zero_grad()
     return model.eval(), (torch.randn(2, 4),)
+
+
+@model_of("pytorch_optimizer")
+def pytorch_optimizer_():
+    from pytorch_optimizer import AdaBelief
+
+    return _after_a_step(AdaBelief, 1e-3)
 
 
 @model_of("lion_pytorch")
 def lion_():
     from lion_pytorch import Lion
 
-    model = nn.Linear(4, 2)
-    model.optimizer = Lion(model.parameters(), lr=1e-4)
-    model(torch.randn(2, 4)).sum().backward()
-    model.optimizer.step()
-    model.optimizer.zero_grad()
-    return model.eval(), (torch.randn(2, 4),)
+    return _after_a_step(Lion, 1e-4)
 
 
 @model_of("x_clip", "einops")

@@ -231,7 +231,7 @@ def public_name(obj: Any) -> tuple[str, str] | None:
         return None
     owner = getattr(obj, "__objclass__", None)
     if isinstance(owner, type) and vars(owner).get(name) is obj:
-        if _is_at("torch", f"Tensor.{name}", obj):
+        if is_at("torch", f"Tensor.{name}", obj):
             return "torch", f"Tensor.{name}"
         found = public_name_of_class(owner)
         return None if found is None else (found[0], f"{found[1]}.{name}")
@@ -239,16 +239,9 @@ def public_name(obj: Any) -> tuple[str, str] | None:
     own = [module] if isinstance(module, str) else []
     private = any(part.startswith("_") for part in (module or "").split("."))
     for place in (*_PUBLIC,) if private else (*own, *_PUBLIC):
-        if _is_at(place, name, obj):
+        if is_at(place, name, obj):
             return place, name
-    return _search(obj, name) or next(((m, name) for m in own if _is_at(m, name, obj)), None)
-
-
-def _is_at(module: str, path: str, obj: Any) -> bool:
-    try:
-        return look_up(module, path) is obj
-    except AttributeError:
-        return False
+    return _search(obj, name) or next(((m, name) for m in own if is_at(m, name, obj)), None)
 
 
 def public_name_of_class(cls: type) -> tuple[str, str] | None:

@@ -123,9 +123,12 @@ def answer_for(capture: Capture, obj: Any) -> Any:
     if isinstance(obj, enum.Enum):
         return _member(capture, obj)
     ordered = _sets_attributes(kind)
-    if not ordered and not _has_state_of_its_own(kind):
+    if _has_state_of_its_own(kind):
+        reduced = _with_own_state(capture, obj)
+    elif ordered:
+        reduced = obj.__reduce_ex__(4)
+    else:
         return NotImplemented
-    reduced = _with_own_state(capture, obj) if _has_state_of_its_own(kind) else obj.__reduce_ex__(4)
     return _in_order(capture, obj, reduced) if ordered else reduced
 
 

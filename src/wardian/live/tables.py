@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
 from wardian.live.lifetimes import libraries, modules_of
+from wardian.names import LIVE_PREFIX
 
 __all__ = ["HOOKING", "HOOKS", "Hook", "OPERATORS", "TABLES", "Table", "forget_hooks", "note_hooks"]
 
@@ -43,12 +44,19 @@ def _look_up(module: str, path: str) -> Any:
     return found
 
 
-class _Dictionary:
+class _Named:
+    """A table by where it is found."""
+
     def __init__(self, module: str, path: str) -> None:
         self._place = module, path
 
+    def _table(self) -> Any:
+        return _look_up(*self._place)
+
+
+class _Dictionary(_Named):
     def entries(self) -> Iterator[tuple[Any, Any]]:
-        table = _look_up(*self._place)
+        table = self._table()
         if isinstance(table, dict):
             for key, value in list(table.items()):
                 yield (table, key), (key, value)
@@ -62,12 +70,9 @@ class _Dictionary:
         table.setdefault(key, value[1])
 
 
-class _List:
-    def __init__(self, module: str, path: str) -> None:
-        self._place = module, path
-
+class _List(_Named):
     def lists(self) -> Iterator[list[Any]]:
-        found = _look_up(*self._place)
+        found = self._table()
         if isinstance(found, list):
             yield found
 
@@ -88,12 +93,9 @@ class _List:
         found.insert(index, value)
 
 
-class _Set:
-    def __init__(self, module: str, path: str) -> None:
-        self._place = module, path
-
+class _Set(_Named):
     def entries(self) -> Iterator[tuple[Any, Any]]:
-        table = _look_up(*self._place)
+        table = self._table()
         if isinstance(table, set):
             for value in list(table):
                 yield table, value
@@ -117,7 +119,7 @@ class _Generic:
 
     def entries(self) -> Iterator[tuple[Any, Any]]:
         for name, module in list(sys.modules.items()):
-            is_packed = name.startswith("wardian.live.")
+            is_packed = name.startswith(LIVE_PREFIX)
             if name not in self._seen and not is_packed and isinstance(module, types.ModuleType):
                 self._seen.add(name)
                 self._functions += _generic_functions(object.__getattribute__(module, "__dict__"), name)
@@ -153,7 +155,7 @@ class _Loggers:
 
     def entries(self) -> Iterator[tuple[Any, Any]]:
         for name, logger in list(logging.root.manager.loggerDict.items()):
-            if name.startswith("wardian.live.") and isinstance(logger, logging.Logger):
+            if name.startswith(LIVE_PREFIX) and isinstance(logger, logging.Logger):
                 yield name, logger
 
     def take_out(self, handle: Any, value: Any) -> None:
@@ -314,7 +316,7 @@ class _Signal(Hook):
 def _packed_parts(value: Any) -> tuple[Any, ...]:
     """Return the packed function or class that *value* is, or is of, if it is any."""
     for found in (value, getattr(value, "__func__", None), type(value)):
-        if str(getattr(found, "__module__", "")).startswith("wardian.live."):
+        if str(getattr(found, "__module__", "")).startswith(LIVE_PREFIX):
             return (found,)
     return ()
 

@@ -198,7 +198,7 @@ def _copy(
             if top < 0:
                 if top == LOST:
                     raise Unsortable(starts[bisect_right(first_entries, index) - 1])
-                top = _shared(output, memo, index)
+                top = output.share(memo, index)
             occurs_at(len(tape))
             append(top)
             counts[top] += 1
@@ -258,7 +258,7 @@ def _copy(
                 top = memo[index]
                 if top == LOST:
                     raise Unsortable(starts[bisect_right(first_entries, index) - 1])
-                top = top if top >= 0 else _shared(output, memo, index)
+                top = top if top >= 0 else output.share(memo, index)
             copied = position
             output.occur(top)
         elif op == GLOBAL:
@@ -294,15 +294,12 @@ def _copy(
             top = -1
 
 
-def _shared(output: Tape, memo: list[int], index: int) -> int:
-    """Return the object of a memo entry that is fetched first; it occurs where it was put, too."""
-    place = ~memo[index]
-    made = memo[index] = output.new()
-    output.counts[made] = 1
-    output.places[made] = place
-    output.tape[place] = made
-    output.occurrences.append(place)
-    return made
+def _next_token(data: bytes, position: int) -> tuple[int, int, int]:
+    """Return the opcode that is next, its position and where it ends. Frames are left out."""
+    while position < len(data) and data[position] == FRAME:
+        position = frame_end(data, position)
+    end = token_end(data, position)
+    return data[position], position, end
 
 
 def _read_same_object(data: bytes, position: int, output: Tape, memo: list[int]) -> tuple[int, int]:
@@ -312,26 +309,21 @@ def _read_same_object(data: bytes, position: int, output: Tape, memo: list[int])
         The memo entry of the object, and where to go on.
     """
     index, last = -1, output.same
+    end = position
     while True:
-        end = frame_end(data, position) if data[position : position + 1] == b"\x95" else 0
-        if end:
-            position = end
-            continue
-        end = token_end(data, position)
-        op = data[position]
+        op, place, end = _next_token(data, end)
         if op == MEMOIZE or op in PUTS:
             memo.append(last)  # of the name; that of the arguments is never fetched
         elif op in FETCHES and index < 0:
-            index = fetch_index(data, position)
+            index = fetch_index(data, place)
             if index >= len(memo):
-                fail(position, f"memo entry {index} does not exist")
+                fail(place, f"memo entry {index} does not exist")
         elif op == 0x85 and index >= 0:
             last = LOST
         elif op == ord("R") and last == LOST:
             return index, end
         else:
-            fail(position, "same_object without an object that is known")
-        position = end
+            fail(place, "same_object without an object that is known")
 
 
 def _read_named_global(data: bytes, position: int, output: Tape, memo: list[int]) -> tuple[int, int]:
@@ -342,29 +334,24 @@ def _read_named_global(data: bytes, position: int, output: Tape, memo: list[int]
     """
     names: list[int] = []
     last = output.marker
+    end = position
     while True:
-        end = frame_end(data, position) if data[position : position + 1] == b"\x95" else 0
-        if end:
-            position = end
-            continue
-        end = token_end(data, position)
-        op = data[position]
+        op, place, end = _next_token(data, end)
         if op == MEMOIZE or op in PUTS:
             # What is put after TUPLE2 is the tuple of the arguments, which nothing else refers to.
             memo.append(last)
         elif op in STRINGS:
-            last = output.string(data[position + 1 + COUNTED[op] : end])
+            last = output.string(data[place + 1 + COUNTED[op] : end])
             names.append(last)
         elif op in FETCHES:
-            index = fetch_index(data, position)
+            index = fetch_index(data, place)
             last = memo[index] if index < len(memo) else -1
             if last < 0 or not output.literals[last]:
-                fail(position, "named_global without two strings")
+                fail(place, "named_global without two strings")
             names.append(last)
         elif op == 0x86 and len(names) == 2:
             last = LOST
         elif op == ord("R") and last == LOST:
             return output.global_(names[0], names[1], final=True), end
         else:
-            fail(position, "named_global without two strings")
-        position = end
+            fail(place, "named_global without two strings")

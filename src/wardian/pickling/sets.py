@@ -183,7 +183,7 @@ class Region:
                 self._memo.append(cast("int", entry))
 
     def _fetch(self, index: int, position: int, entries: list[_Value]) -> _Value:
-        memo, output = self._memo, self._output
+        memo = self._memo
         if index >= len(memo):
             if index - len(memo) >= len(entries):
                 fail(position, f"memo entry {index} does not exist")
@@ -192,12 +192,7 @@ class Region:
         if thing == LOST:
             raise Unsortable(self._start)
         if thing < 0:
-            place = ~thing
-            thing = memo[index] = output.new()
-            output.counts[thing] = 1
-            output.places[thing] = place
-            output.tape[place] = thing
-            output.occurrences.append(place)
+            return self._output.share(memo, index)
         return thing
 
     def _read(self) -> tuple[_Node, list[_Value]]:

@@ -119,6 +119,21 @@ class Tape:
                 self.same = found
         return found
 
+    def share(self, memo: list[int], index: int) -> int:
+        """Make an object of a memo entry that is fetched for the first time.
+
+        Args:
+            memo: Objects, and, of what was only put so far, ~place on the tape.
+            index: The entry. Where it was put, the object occurs now, too.
+        """
+        place = ~memo[index]
+        made = memo[index] = self.new()
+        self.counts[made] = 1
+        self.places[made] = place
+        self.tape[place] = made
+        self.occurrences.append(place)
+        return made
+
     def define(self) -> int:
         """Make an object of what the tape has built last."""
         made = self.new()
