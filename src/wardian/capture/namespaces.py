@@ -9,7 +9,6 @@ import contextvars
 import dataclasses
 import functools
 import inspect
-import linecache
 import math
 import os
 import re
@@ -29,20 +28,27 @@ from wardian.capture.homes import (
     is_importable,
     look_up,
 )
-from wardian.capture.registrations import Registration, find_call, find_registration, find_settings
-from wardian.capture.texts import Edit, Text, first_line, is_source_of, read_texts, span_of, verbatim
+from wardian.capture.registrations import find_call
+from wardian.capture.statements import (
+    Binding,
+    Statements,
+    annotation_names,
+    assigned,
+    bound_names,
+    decorators_of,
+    functions_in,
+    holds,
+    is_generated,
+    is_harmless,
+    is_lambda,
+    statements,
+)
+from wardian.capture.texts import Edit, Text, first_line, is_source_of, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
 from wardian.environment import is_stdlib
 from wardian.names import LIVE_PREFIX, ModuleName, original_name, top_level
 
-__all__ = ["Binding", "Namespace", "Piece", "is_generated"]
-
-_CELL = re.compile(r"<|.*[/\\]ipykernel_\d+[/\\]")
-"""Names that IPython, the REPL, doctest and others give to what stands for a file in `linecache`."""
-
-_GENERATED = re.compile(
-    r"<(frozen|eval_with_key|attrs generated|string|__array_function__|lambdifygenerated)"
-)
+__all__ = ["Namespace", "Piece"]
 
 _OPERATORS = re.compile(r"""\bops\.(\w+)|["'](\w+)::""")
 """How code names operators: `torch.ops.shop.scale`, "shop::scale"."""
@@ -61,16 +67,6 @@ _SKIPPED = frozenset(
 _TITLE = "What a packed object uses of "
 _SYNTHESISED = re.compile("captured_")
 """How the names begin that synthesised modules have beside those of the user."""
-
-
-@dataclass(frozen=True, eq=False)
-class Binding:
-    """A statement at module level that binds a name."""
-
-    text: Text
-    node: ast.stmt
-    order: tuple[int, int, int]
-    """Number of the text, line, column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +135,7 @@ class Namespace:
     """What is set when an object is loaded: by (path, attribute) the owner, the attribute and its value."""
 
     def __post_init__(self) -> None:
-        self._texts: dict[str, Text] = {}
-        self._bindings: dict[str, list[Binding]] = {}
-        self._read: set[str] = set()
-        self._registrations: list[tuple[Binding, Registration]] = []
+        self.statements = Statements(self.variables)
         self._operators: set[str] = set()
         self.looks_up = False
         """Whether something in it looks globals up by names that are values."""
@@ -182,61 +175,6 @@ class Namespace:
     def is_named(self) -> bool:
         """Tell whether something may be taken already."""
         return "module" in vars(self)
-
-    # What its statements are
-
-    def bindings(self, name: str) -> list[Binding]:
-        """Return the statements that bind *name*, in the order of execution."""
-        self._read_texts()
-        return self._bindings.get(name, [])
-
-    def _files(self) -> Iterator[str]:
-        file = self.variables.get("__file__")
-        for key in list(linecache.cache):
-            if self.name == "__main__" and _CELL.match(key) and not _GENERATED.match(key):
-                yield key
-        if isinstance(file, str):
-            yield file
-        for value in list(self.variables.values()):
-            for function in _functions_in(value):
-                if function.__globals__ is self.variables:
-                    yield function.__code__.co_filename
-
-    def _read_texts(self) -> None:
-        # Cells can be added while the same namespace is packed again and again.
-        for file in self._files():
-            if file in self._read:
-                continue
-            self._read.add(file)
-            if any(os.path.basename(known) == os.path.basename(file) for known in self._read - {file}) and (
-                not os.path.exists(file) and not _CELL.match(file)
-            ):
-                continue  # the script again, by the relative path it was started with
-            for text in read_texts(file):
-                self._index(text)
-                break
-
-    def _index(self, text: Text) -> None:
-        number = len(self._texts)
-        self._texts[text.file] = text
-        for node in _statements(text.tree.body):
-            binding = Binding(text, node, (number, node.lineno, node.col_offset))
-            for name in _bound_names(node):
-                self._bindings.setdefault(name, []).append(binding)
-        for node in _statements(text.tree.body, into_loops=False):
-            if (found := find_registration(node, self.variables)) is not None:
-                self._registrations.append(
-                    (Binding(text, node, (number, node.lineno, node.col_offset)), found)
-                )
-
-    def settings(self) -> Iterator[tuple[types.ModuleType | type, str]]:
-        """Yield what its statements set: a module or class, and the name in it."""
-        self._read_texts()
-        for text in self._texts.values():
-            for node in _statements(text.tree.body):
-                for owner, name in find_settings(node, self.variables):
-                    if owner is not sys.modules.get(self.name):
-                        yield owner, name
 
     def modules_used(self) -> Iterator[str]:
         """Yield the names of the modules of which something is taken."""
@@ -301,7 +239,7 @@ class Namespace:
         """Take the statements that define or change operators of *namespace*, of `torch.ops`."""
         if namespace not in self._operators:
             self._operators.add(namespace)
-            self._read_texts()
+            self.statements.read()
             self._require_registrations()
 
     def require_calls(self, registered: Iterable[Any], *, of_any_name: bool = True) -> list[str]:
@@ -319,23 +257,22 @@ class Namespace:
         names = frozenset(name for name, value in self.variables.items() if id(value) in wanted)
         if not names:
             return []
-        self._read_texts()
         taken: set[str] = set()
-        for number, text in enumerate(self._texts.values()):
-            for node in _statements(text.tree.body, into_loops=False):
-                function = find_call(node, names, self.variables)
-                module = None if function is None else function.__module__
-                if function is None or not (
-                    of_any_name or (_REGISTERS.search(function.__name__) and self._uses_no_values(node))
-                ):
-                    continue
-                if module is None or module == self.name or not is_importable(module):
-                    continue
-                own = original_name(module)
-                if top_level(own) not in _OF_NOBODY and not is_stdlib(own):
-                    self._require_statement(Binding(text, node, (number, node.lineno, node.col_offset)))
-                    used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-                    taken |= names & used & self.definitions.keys()
+        for binding in self.statements.apart():
+            node = binding.node
+            function = find_call(node, names, self.variables)
+            module = None if function is None else function.__module__
+            if function is None or not (
+                of_any_name or (_REGISTERS.search(function.__name__) and self._uses_no_values(node))
+            ):
+                continue
+            if module is None or module == self.name or not is_importable(module):
+                continue
+            own = original_name(module)
+            if top_level(own) not in _OF_NOBODY and not is_stdlib(own):
+                self._require_statement(binding)
+                used = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+                taken |= names & used & self.definitions.keys()
         return sorted(taken)
 
     def _uses_no_values(self, node: ast.stmt) -> bool:
@@ -346,29 +283,31 @@ class Namespace:
         value = self.variables.get(name)
         if isinstance(value, types.ModuleType | type | types.FunctionType) or _literal(value) is not None:
             return True
-        made = (self.bindings(name) or self.bindings("*"))[-1:]
+        made = (self.statements.bindings(name) or self.statements.bindings("*"))[-1:]
         return bool(made) and isinstance(made[0].node, ast.ImportFrom)
 
     def _require_registrations(self) -> None:
         """Take the statements that register something about what is taken."""
-        if not self._registrations:
+        if not self.statements.registrations:
             return
         pieces = [piece for definition in self.definitions.values() for piece in definition.pieces]
         text = "\n".join(piece.source for piece in (*pieces, *self.factories.values()))
         used = self._operators | {name for pair in _OPERATORS.findall(text) for name in pair}
         wanted = [
             (binding, about)
-            for binding, about in self._registrations
+            for binding, about in self.statements.registrations
             if not about.names.isdisjoint(self.definitions) or not about.operators.isdisjoint(used)
         ]
         if wanted:
-            self._registrations = [pair for pair in self._registrations if pair not in wanted]
+            self.statements.registrations = [
+                pair for pair in self.statements.registrations if pair not in wanted
+            ]
             for binding, _ in wanted:
                 self._require_statement(binding)
 
     def _require_statement(self, binding: Binding) -> None:
         """Take a statement for what it does."""
-        for name in _bound_names(binding.node):
+        for name in bound_names(binding.node):
             value = self.variables.get(name)
             taken = self.binding_of(name, value)
             if taken is not None and taken.node is binding.node:
@@ -403,7 +342,7 @@ class Namespace:
         binding = self._assignment(name)
         if name in self.definitions:
             return
-        if binding is not None and _is_harmless(binding.node):
+        if binding is not None and is_harmless(binding.node):
             self.require_definition(name, binding)
         else:
             self.rejected[name] = why
@@ -436,7 +375,9 @@ class Namespace:
         return found | called
 
     def _assignment(self, name: str) -> Binding | None:
-        bindings = [b for b in self.bindings(name) if isinstance(b.node, ast.Assign | ast.AnnAssign)]
+        bindings = [
+            b for b in self.statements.bindings(name) if isinstance(b.node, ast.Assign | ast.AnnAssign)
+        ]
         return bindings[-1] if bindings and bindings[-1].node.value is not None else None  # type: ignore[attr-defined]
 
     def _define(self, name: str, value: Any) -> _Definition | None:
@@ -463,17 +404,17 @@ class Namespace:
 
     def binding_of(self, name: str, value: Any) -> Binding | None:
         """Return the statement that defined *value*, a function or class, as *name*."""
-        bindings = self.bindings(name)
+        bindings = self.statements.bindings(name)
         defs = [
             b for b in bindings if isinstance(b.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         ]
         codes = [
             f.__code__
-            for f in _functions_in(value)
+            for f in functions_in(value)
             if f.__globals__ is self.variables and not is_generated(f.__code__)
         ]
         places = {(code.co_filename, code.co_firstlineno) for code in codes}
-        fitting = [b for b in defs if _holds(b, places)]
+        fitting = [b for b in defs if holds(b, places)]
         if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
             if not isinstance(value, type | types.FunctionType):
                 fitting += [
@@ -502,7 +443,7 @@ class Namespace:
         return True
 
     def _lambda_binding(self, bindings: list[Binding], value: Any) -> Binding | None:
-        if not bindings or not _is_lambda(bindings[-1].node) or not isinstance(value, types.FunctionType):
+        if not bindings or not is_lambda(bindings[-1].node) or not isinstance(value, types.FunctionType):
             return None
         same = value.__code__.co_firstlineno == bindings[-1].node.value.lineno  # type: ignore[attr-defined]
         known = same and is_source_of(bindings[-1].text, value.__code__)
@@ -520,7 +461,7 @@ class Namespace:
         lines = []
         order = (0, 0, 0)
         place = ("", 0)
-        for binding in self.bindings(name):
+        for binding in self.statements.bindings(name):
             if not isinstance(binding.node, ast.Import):
                 continue
             for alias in binding.node.names:
@@ -542,7 +483,7 @@ class Namespace:
         return _Definition(0, order, pieces, _NOTHING)
 
     def _import_from(self, name: str, value: Any) -> _Definition | None:
-        for binding in (*reversed(self.bindings(name)), *reversed(self.bindings("*"))):
+        for binding in (*reversed(self.statements.bindings(name)), *reversed(self.statements.bindings("*"))):
             node = binding.node
             if not isinstance(node, ast.ImportFrom):
                 continue
@@ -581,7 +522,7 @@ class Namespace:
         return _Definition(0, binding.order, (piece,), _NOTHING)
 
     def _constant(self, name: str, value: Any, literal: str) -> _Definition:
-        for binding in reversed(self.bindings(name)):
+        for binding in reversed(self.statements.bindings(name)):
             node = binding.node
             if (
                 isinstance(node, ast.Assign)
@@ -596,7 +537,7 @@ class Namespace:
                     piece = Piece(verbatim(binding.text, node, []), binding.text.file, first_line(node))
                     return _Definition(1, binding.order, (piece,), _NOTHING)
                 break
-        bindings = self.bindings(name)
+        bindings = self.statements.bindings(name)
         place = (bindings[-1].text.file, bindings[-1].node.lineno) if bindings else ("", 0)
         order = bindings[-1].order if bindings else (0, 0, 0)
         return _Definition(1, order, (Piece(f"{name} = {literal}\n", *place),), _NOTHING)
@@ -617,7 +558,7 @@ class Namespace:
                 imports.append(Piece(imported, "", 0))
         source = verbatim(text, node, edits)
         usage = find_usage(source)
-        annotations = frozenset(_annotation_names(node)) & frozenset(
+        annotations = frozenset(annotation_names(node)) & frozenset(
             name for name, value in self.variables.items() if _is_cheap(value)
         )
         usage = Usage(usage.at_once, usage.later | annotations)
@@ -638,12 +579,12 @@ class Namespace:
 
         They have the same name and decorator: `@dispatch(int)`, `@dispatch(str)`.
         """
-        decorators = _decorators_of(binding.node)
+        decorators = decorators_of(binding.node)
         return [
             other
-            for other in self.bindings(name)
+            for other in self.statements.bindings(name)
             if decorators and other.text is binding.text and other.order < binding.order
-            if _decorators_of(other.node) == decorators
+            if decorators_of(other.node) == decorators
         ][-1:]
 
     def _computed_bases(
@@ -711,7 +652,7 @@ class Namespace:
                     f"{path}.{inner.name}", vars(cls).get(inner.name), text, inner
                 )
                 continue
-            name, expression = _assigned(inner)
+            name, expression = assigned(inner)
             if expression is None or name not in vars(cls) or not settable:
                 continue
             way = self._way_of(text, expression, vars(cls)[name])
@@ -750,7 +691,7 @@ class Namespace:
 
     def _set_afterwards(self, cls: type, text: Text, node: ast.ClassDef) -> Iterator[str]:
         """Yield the attributes that a class got after its statement: `Net.forward = faster`."""
-        bound = {name for inner in _statements(node.body) for name in _bound_names(inner)}
+        bound = {name for inner in statements(node.body) for name in bound_names(inner)}
         span = range(first_line(node), (node.end_lineno or 0) + 1)
         for name, value in list(vars(cls).items()):
             if isinstance(value, types.FunctionType):
@@ -827,12 +768,12 @@ class Namespace:
 
     def future(self) -> list[str]:
         """Return the features its statements were compiled with."""
-        self._read_texts()
+        self.statements.read()
         used = {piece.file for d in self.definitions.values() for piece in d.pieces}
         used |= {piece.file for piece in self.factories.values()}
         names = set()
-        for file in used & self._texts.keys():
-            for node in self._texts[file].tree.body:
+        for file in used & self.statements.texts.keys():
+            for node in self.statements.texts[file].tree.body:
                 if isinstance(node, ast.ImportFrom) and node.module == "__future__":
                     names |= {alias.name for alias in node.names}
         return sorted(names)
@@ -844,7 +785,7 @@ class Namespace:
             return True
         binding = self.binding_of(top, self.variables[top])
         place = (obj.__code__.co_filename, obj.__code__.co_firstlineno)
-        return binding is None or _holds(binding, {place})
+        return binding is None or holds(binding, {place})
 
     def owns(self, obj: Any) -> bool:
         """Tell whether *obj* is a class or function that the script has defined, or wraps one."""
@@ -879,54 +820,6 @@ class Namespace:
         return path or find_path_in(self.variables, obj)
 
 
-def _statements(body: list[ast.stmt], *, into_loops: bool = True) -> Iterator[ast.stmt]:
-    """Yield the statements at module level, those in blocks included.
-
-    Args:
-        body: Statements.
-        into_loops: Whether loops are such blocks; a statement in one cannot be taken without it.
-    """
-    for node in body:
-        yield node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        if isinstance(node, ast.For | ast.AsyncFor | ast.While) and not into_loops:
-            continue
-        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
-            for inner in getattr(node, block, ()):
-                nested = [inner] if isinstance(inner, ast.stmt) else inner.body
-                yield from _statements(nested, into_loops=into_loops)
-
-
-def _bound_names(node: ast.stmt) -> Iterator[str]:
-    match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.Import(names=names):
-            yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
-        case ast.ImportFrom(names=names):
-            yield from (alias.asname or alias.name for alias in names)
-        case ast.Assign(targets=targets):
-            for target in targets:
-                yield from _stored_names(target)
-        case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
-            yield name
-        case ast.For(target=target) | ast.AsyncFor(target=target):
-            yield from _stored_names(target)
-        case _ if type(node).__name__ == "TypeAlias":
-            yield node.name.id  # type: ignore[attr-defined]
-
-
-def _assigned(node: ast.stmt) -> tuple[str, ast.expr | None]:
-    """Return the one name that a statement gives a value, and the expression."""
-    target = None
-    if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target = node.targets[0]
-    elif isinstance(node, ast.AnnAssign):
-        target = node.target
-    return (target.id, node.value) if isinstance(target, ast.Name) else ("", None)  # type: ignore[attr-defined]
-
-
 def _written(expression: ast.expr) -> Any:
     """Return the value of an expression that is a literal."""
     try:
@@ -953,82 +846,8 @@ def _is_made_by_python(value: Any) -> bool:
     return described or isinstance(value, functools.partial | dataclasses.Field)
 
 
-def _stored_names(target: ast.expr) -> Iterator[str]:
-    # Not `model` of `model.scale = 2`.
-    yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-
-
-def is_generated(code: types.CodeType) -> bool:
-    """Tell whether a library made the source of *code* in the run, as namedtuple does."""
-    return _GENERATED.match(code.co_filename) is not None
-
-
-def _functions_in(value: Any) -> Iterator[types.FunctionType]:
-    """Yield the functions that show where *value* was defined."""
-    if isinstance(value, types.FunctionType):
-        yield value
-        inner = inspect.unwrap(value)
-        if inner is not value and isinstance(inner, types.FunctionType):
-            yield inner
-    elif isinstance(value, type):
-        for member in list(vars(value).values()):
-            for function in (
-                member,
-                getattr(member, "__func__", None),
-                getattr(member, "fget", None),
-                getattr(member, "__wrapped__", None),
-            ):
-                if isinstance(function, types.FunctionType) and function.__qualname__.startswith(
-                    f"{value.__qualname__}."
-                ):
-                    yield function
-    elif isinstance(inner := getattr(value, "__wrapped__", None), types.FunctionType):
-        yield inner
-
-
-def _holds(binding: Binding, places: set[tuple[str, int]]) -> bool:
-    node = binding.node
-    same = os.path.basename(binding.text.file)
-    return any(
-        os.path.basename(file) == same and first_line(node) <= line <= (node.end_lineno or 0)
-        for file, line in places
-    )
-
-
-def _decorators_of(node: ast.stmt) -> list[str]:
-    """Return what decorates a function, without the arguments."""
-    if not isinstance(node, ast.FunctionDef):
-        return []
-    return [ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]
-
-
-def _is_lambda(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda) and len(node.targets) == 1
-
-
-def _is_harmless(node: ast.stmt) -> bool:
-    """Tell whether a statement only makes an object, `lock = Lock()`, or names one, `FLAGS = flags.FLAGS`."""
-    value = getattr(node, "value", None)
-    owner = value
-    while isinstance(owner, ast.Attribute):
-        owner = owner.value
-    if owner is not value and isinstance(owner, ast.Name):
-        return True
-    return isinstance(value, ast.Call) and not any(
-        isinstance(inner, ast.Name) for a in (*value.args, *value.keywords) for inner in ast.walk(a)
-    )
-
-
 def _is_cheap(value: Any) -> bool:
     return isinstance(value, type | types.ModuleType) or type(value).__module__ in ("typing", "types")
-
-
-def _annotation_names(node: ast.AST) -> Iterator[str]:
-    for inner in ast.walk(node):
-        for field_name in ("annotation", "returns"):
-            annotation = getattr(inner, field_name, None)
-            if isinstance(annotation, ast.expr):
-                yield from (n.id for n in ast.walk(annotation) if isinstance(n, ast.Name))
 
 
 def _literal(value: Any) -> str | None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from wardian.capture.homes import is_globals, is_importable
-from wardian.capture.namespaces import Namespace, is_generated
+from wardian.capture.namespaces import Namespace
+from wardian.capture.statements import is_generated
 
 __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
 

@@ -305,7 +305,7 @@ class Capture:
         known = len(self._changes) + sum(len(script.repairs) for script in scripts)
         # What a script has in its own globals it did not change.
         modules = [module for module in modules if not _is_of_script(module.__name__)]
-        settings = (*before, *(found for script in scripts for found in script.settings()))
+        settings = (*before, *(found for script in scripts for found in script.statements.settings()))
         for where, change in find_changes(modules, settings, scripts, self._is_synthesised):
             self._note_change(where, change)
         modules.sort(key=lambda module: original_name(module.__name__))  # whichever was imported first
