@@ -15,7 +15,8 @@ from wardian.environment import Distributions, ModuleKind, PackedOrigin, find_mo
 from wardian.errors import PlanError, Problem
 from wardian.live.closed import ClosedModuleName, how_to_load
 from wardian.live.origin import packed_origin
-from wardian.live.root import Root, closed_path, get_root, is_shared
+from wardian.live.root import Root
+from wardian.live.roots import closed_path, get_root, is_shared
 from wardian.names import LIVE_PREFIX, ModuleName, original_name, top_level
 from wardian.pickling.pickler import RefusedError
 

@@ -47,7 +47,7 @@ def import_slowly():
         case.import_module("yew.ops")
 
 def close_slowly():
-    from wardian.live.root import _roots_lock
+    from wardian.live.roots import _roots_lock
     with _roots_lock:  # as a thread has it that opens or closes a case
         wait()
 

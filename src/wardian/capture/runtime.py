@@ -341,12 +341,11 @@ def set_state_in_order(made: Any, state: dict[str, Any]) -> None:
     A constructor, or its `__setstate__`, sets some of them first.
     """
     names = list(state)  # the object may keep the dictionary
-    own = vars(made)
     if hasattr(made, "__setstate__"):
         made.__setstate__(state)
-        own = vars(made)
     else:
-        own.update(state)
+        vars(made).update(state)
+    own = vars(made)
     before = [name for name in names if name in own]
     if before != list(own)[: len(before)]:
         ordered = {name: own[name] for name in (*before, *own)}

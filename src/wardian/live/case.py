@@ -26,8 +26,8 @@ from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.integrity import StorageChecks
 from wardian.live.loading import Loading
-from wardian.live.root import (
-    Root,
+from wardian.live.root import Root
+from wardian.live.roots import (
     acquire,
     acquire_private,
     closed_path,

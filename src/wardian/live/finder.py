@@ -179,6 +179,9 @@ class FolderFinder:
 class RootLoader(importlib.abc.Loader):
     """Make the root package of a case."""
 
+    def __init__(self, root: Root) -> None:
+        self.root = root
+
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
         """Return None: an ordinary module will do."""
         return

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from wardian.errors import WardianError
-from wardian.live.root import get_root
+from wardian.live.roots import get_root
 from wardian.names import LIVE_PREFIX, original_name
 from wardian.pickling.pickler import module_of
 

@@ -19,7 +19,7 @@ from wardian.errors import CorruptCaseError, NotACaseError, WardianError
 from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.live.loading import Loading
-from wardian.live.root import acquire_private, release
+from wardian.live.roots import acquire_private, release
 from wardian.manifest import Manifest
 from wardian.names import RecordName, record_name
 from wardian.package._mangling import PackageMangler

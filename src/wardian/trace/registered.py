@@ -14,7 +14,7 @@ from typing import Any
 
 from wardian.capture.homes import is_captured, is_globals
 from wardian.environment import Distributions, is_stdlib, known_attribute
-from wardian.live.root import get_root
+from wardian.live.roots import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
 
 __all__ = ["find_registered", "modules_beside", "users_modules"]

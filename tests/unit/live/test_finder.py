@@ -13,7 +13,7 @@ import pytest
 
 import wardian
 from tests.support import write_case
-from wardian.live.root import root_name
+from wardian.live.roots import root_name
 
 FERN = """
 --- fern/__init__.py
