@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+import types
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ __all__ = [
     "mapped_libraries",
     "on_disk",
     "unpacked",
+    "variables_of",
 ]
 
 METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
@@ -155,6 +157,21 @@ def known_attribute(module: Any, name: str) -> Any:
         return object.__getattribute__(module, name)
     except AttributeError:
         return None
+
+
+def variables_of(module: object) -> dict[str, Any]:
+    """Return the variables of what is in `sys.modules`, empty if it has none, and run nothing of it.
+
+    Anything may be there: a package that waits for its first use, an object of C code without a dictionary
+    that says it is a module (cffi's libraries), a proxy whose class computes `__dict__`. So the descriptor
+    of the interpreter is asked, never an attribute.
+    """
+    for cls in type.__getattribute__(type(module), "__mro__"):
+        found = type.__getattribute__(cls, "__dict__").get("__dict__")
+        if isinstance(found, types.MemberDescriptorType | types.GetSetDescriptorType):
+            variables = found.__get__(module)
+            return variables if isinstance(variables, dict) else {}
+    return {}
 
 
 def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wardian.capture.homes import is_captured
-from wardian.environment import Distributions, ModuleKind, PackedOrigin, find_module
+from wardian.environment import Distributions, ModuleKind, PackedOrigin, find_module, variables_of
 from wardian.errors import PlanError, Problem
 from wardian.live.closed import ClosedModuleName, how_to_load
 from wardian.live.origin import packed_origin
@@ -47,7 +47,7 @@ def _full_name(obj: type | types.FunctionType) -> str:
 
 def _modules_said_by(obj: Any) -> Iterator[Any]:
     if isinstance(obj, types.ModuleType):
-        yield object.__getattribute__(obj, "__dict__").get("__name__")  # a package that waits goes on waiting
+        yield variables_of(obj).get("__name__")  # a package that waits goes on waiting
     else:
         yield obj.__module__
     if isinstance(obj, types.FunctionType):

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import importable, write_tree
-from wardian.environment import Distributions, ModuleKind, find_module, is_importable, is_stdlib
+from wardian.environment import (
+    Distributions,
+    ModuleKind,
+    find_module,
+    is_importable,
+    is_stdlib,
+    variables_of,
+)
 from wardian.names import ModuleName
 
 SITE = """
@@ -147,3 +156,30 @@ def test_what_stands_behind_a_name_is_told_for_compiled_modules() -> None:
 )
 def test_the_standard_library_is_known(name: str, expected: bool) -> None:
     assert is_stdlib(ModuleName(name)) is expected
+
+
+class _Bare:
+    """As cffi's `lib` objects: it says that it is a module, and has no variables."""
+
+    __slots__ = ()
+    __class__ = property(lambda self: types.ModuleType)
+
+
+class _Computed(_Bare):
+    __slots__ = ()
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise AssertionError("the variables of a proxy were asked for")
+
+
+class _Waiting(types.ModuleType):
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"{name} of a package that waits was asked for")
+
+
+def test_variables_are_told_without_running_anything() -> None:
+    assert variables_of(_Waiting("oak"))["__name__"] == "oak"
+    assert variables_of(sys) is vars(sys)
+    for nothing in (_Bare(), _Computed(), object(), None):
+        assert variables_of(nothing) == {}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wardian.capture.texts import read_texts, was_changed
-from wardian.environment import Distributions, is_stdlib, known_attribute
+from wardian.environment import Distributions, is_stdlib, known_attribute, variables_of
 from wardian.names import ModuleName
 
 __all__ = ["ChangedModule", "find_changed_modules"]
@@ -62,9 +62,9 @@ def find_changed_modules() -> Iterator[ChangedModule]:
 
 
 def _functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:
-    for value in list(vars(module).values()):
+    for value in list(variables_of(module).values()):
         members = list(vars(value).values()) if isinstance(value, type) else [value]
         for member in members:
             function = getattr(member, "__func__", getattr(member, "fget", member))
-            if isinstance(function, types.FunctionType) and function.__globals__ is vars(module):
+            if isinstance(function, types.FunctionType) and function.__globals__ is variables_of(module):
                 yield function

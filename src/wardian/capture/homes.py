@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wardian import environment
-from wardian.environment import Distributions, ModuleKind, find_module, is_stdlib, known_attribute
+from wardian.environment import (
+    Distributions,
+    ModuleKind,
+    find_module,
+    is_stdlib,
+    known_attribute,
+    variables_of,
+)
 from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name
 
 __all__ = [
@@ -126,7 +133,7 @@ def importable(obj: Any) -> tuple[str, str] | None:
             return own, qualname
     except AttributeError:
         pass
-    path = find_path_in(vars(sys.modules[module]), obj)
+    path = find_path_in(variables_of(sys.modules[module]), obj)
     return None if path is None else (own, path)
 
 
@@ -250,10 +257,10 @@ def public_name_of_class(cls: type) -> tuple[str, str] | None:
     if found is not None:
         return found
     for name in _PUBLIC:
-        if name in sys.modules and vars(sys.modules[name]).get(cls.__name__) is cls:
+        if name in sys.modules and variables_of(sys.modules[name]).get(cls.__name__) is cls:
             return name, cls.__name__
     for name in ("types", "functools", "collections"):
-        for key, value in vars(sys.modules[name]).items():
+        for key, value in variables_of(sys.modules[name]).items():
             if value is cls and not key.startswith("_"):
                 return name, key
     return None
@@ -266,7 +273,7 @@ def _search(obj: Any, name: str) -> tuple[str, str] | None:
         for module_name, module in list(sys.modules.items())
         if isinstance(module, types.ModuleType) and not module_name.startswith(LIVE_PREFIX)
         for key in (name, name.removeprefix(module_name.rpartition(".")[2] + "_"))
-        if vars(module).get(key) is obj and is_importable(module_name)
+        if variables_of(module).get(key) is obj and is_importable(module_name)
     ]
     # Public before private, short before long, and then by name: the same in every process.
     return min(candidates, key=lambda c: ("._" in f".{c[0]}", c[0].count("."), c), default=None)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from wardian.capture.classes import Described
 from wardian.capture.homes import CAPTURED, importable, is_at, is_importable, look_up, public_name
+from wardian.environment import variables_of
 from wardian.names import LOGGING_LIBRARIES, original_name
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ def _context_variable(capture: Capture, variable: contextvars.ContextVar[Any]) -
         return found
     for name, module in list(sys.modules.items()):
         if isinstance(module, types.ModuleType):
-            variables: dict[str, Any] = object.__getattribute__(module, "__dict__")
+            variables = variables_of(module)
             path = next((key for key, value in list(variables.items()) if value is variable), None)
             if path is not None and is_importable(name):
                 return capture.named(capture.rename(name), path)

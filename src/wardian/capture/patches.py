@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from wardian.capture.homes import is_globals, is_importable
 from wardian.capture.namespaces import Namespace
 from wardian.capture.statements import is_generated
+from wardian.environment import variables_of
 
 __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
 
@@ -80,7 +81,7 @@ def find_changes(
         where = f"{owner.__module__}.{owner.__qualname__}" if is_class else owner.__name__
         yield where, Change(owner, name, value)
     for module in inside.values():
-        for name, value in list(object.__getattribute__(module, "__dict__").items()):
+        for name, value in list(variables_of(module).items()):
             if isinstance(value, type) and value.__module__ == module.__name__:
                 yield from find_patches(value, is_synthesised)
             is_function = isinstance(value, types.FunctionType)
@@ -116,7 +117,7 @@ def find_held(
 
 def _containers_of(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
     """Yield the dictionaries, lists and sets in a module's globals, classes and objects of its classes."""
-    for name, value in list(object.__getattribute__(module, "__dict__").items()):
+    for name, value in list(variables_of(module).items()):
         if name.startswith("__"):
             continue
         yield from ((name, value),) if type(value) in (dict, list, set) else ()

@@ -35,6 +35,7 @@ from wardian.capture.synthesis import SET, CapturedModule, Home, module_of_home,
 from wardian.capture.tables import TableEntry, find_entries
 from wardian.capture.texts import find_function, first_line
 from wardian.capture.usage import find_usage
+from wardian.environment import variables_of
 from wardian.names import LIVE_PREFIX, ModuleName, original_name
 from wardian.rewrite import dump_code
 
@@ -140,7 +141,7 @@ class Capture:
 
     def in_script(self, obj: Any) -> Global | None:
         """Return the synthesised name of a global of the script that runs, None if it has none."""
-        return self.in_globals(vars(sys.modules["__main__"]), obj)
+        return self.in_globals(variables_of(sys.modules["__main__"]), obj)
 
     def in_module(self, name: str | None, obj: Any) -> Global | None:
         """Return the synthesised name of a global of the module of this name, None if it has none."""
@@ -155,7 +156,7 @@ class Capture:
         """
         if type(module) is not types.ModuleType or is_copy(module):
             return None
-        namespace = self._namespace(vars(module))
+        namespace = self._namespace(variables_of(module))
         if namespace is None:
             return None
         namespace.require_all()
@@ -210,7 +211,7 @@ class Capture:
 
     def script(self) -> Namespace | None:
         """Return the namespace of the script or notebook that runs; None if it is an importable module."""
-        return self._namespace(vars(sys.modules["__main__"]))
+        return self._namespace(variables_of(sys.modules["__main__"]))
 
     def modules_used(self) -> set[str]:
         """Return the names of the modules that what is taken of scripts uses."""
@@ -257,7 +258,7 @@ class Capture:
                 # Those of what was loaded.
                 package = module.removesuffix(original_name(module)) + CAPTURED
                 scripts += [
-                    self._namespace(vars(sys.modules[name]))
+                    self._namespace(variables_of(sys.modules[name]))
                     for name in list(sys.modules)
                     if name == module or name.startswith(package)
                 ]
@@ -323,7 +324,7 @@ class Capture:
             for name, module in list(sys.modules.items())
             if _is_of_script(name) and name.count(".") > 3
         ]
-        yield from filter(None, (self._namespace(vars(module)) for module in modules))
+        yield from filter(None, (self._namespace(variables_of(module)) for module in modules))
 
     def _fits(self, name: str, value: Any) -> bool:
         """Tell whether a member can be given to a class; annotations that cannot be pickled are left out."""
@@ -385,8 +386,8 @@ class Capture:
         if name is not None and name != "builtins":
             if is_importable(name):
                 return None
-            if name in sys.modules:
-                return self._namespace(vars(sys.modules[name]))
+            if variables := variables_of(sys.modules.get(name)):
+                return self._namespace(variables)
         for known in self._namespaces.values():
             if known.name == name:
                 return known
@@ -399,7 +400,7 @@ class Capture:
     def _namespace(self, variables: dict[str, Any]) -> Namespace | None:
         """Return the namespace of these globals; None if they are those of an importable module."""
         name = variables.get("__name__")
-        if isinstance(name, str) and is_importable(name) and vars(sys.modules[name]) is variables:
+        if isinstance(name, str) and is_importable(name) and variables_of(sys.modules[name]) is variables:
             return None
         known = self._namespaces.get(id(variables))
         if known is None:

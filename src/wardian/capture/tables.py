@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from wardian.capture.homes import is_importable
-from wardian.environment import is_stdlib
+from wardian.environment import is_stdlib, variables_of
 from wardian.names import ModuleName, top_level
 
 __all__ = ["TableEntry", "find_entries"]
@@ -41,7 +41,7 @@ def find_entries(classes: Iterable[type]) -> Iterator[TableEntry]:
                 or not is_importable(home)
             ):
                 continue
-            for name, table in list(vars(sys.modules[home]).items()):
+            for name, table in list(variables_of(sys.modules[home]).items()):
                 if not isinstance(table, dict) or name.startswith("__") or not table:
                     continue
                 for by_text, key in ((True, str(cls)), (False, cls)):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
+from wardian.environment import variables_of
+
 __all__ = ["ClosedModuleName", "how_to_load", "mark_closed", "open_again"]
 
 
@@ -57,7 +59,7 @@ def mark_closed(modules: Iterable[ModuleType], path: str, *, shared: bool) -> No
     call = how_to_load(path, shared=shared)
     for module in modules:
         # A package that waits would run when asked in the usual way.
-        names = object.__getattribute__(module, "__dict__")
+        names = variables_of(module)
         own = str(names.get("__name__", ""))
         closed = ClosedModuleName(own)
         closed.path, closed.call = path, call

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from wardian.environment import variables_of
 from wardian.live.lifetimes import libraries, modules_of
 from wardian.live.tables import OPERATORS, TABLES, Table, forget_hooks
 
@@ -49,7 +50,7 @@ def plant(root: str, modules: Iterable[types.ModuleType]) -> None:
     """
     life = Life()
     for module in modules:
-        object.__getattribute__(module, "__dict__")[_LIFE] = life
+        variables_of(module)[_LIFE] = life
     _lives[root] = [*_living(root), weakref.ref(life)]
 
 

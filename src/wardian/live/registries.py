@@ -25,6 +25,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
+from wardian.environment import variables_of
 from wardian.errors import WardianWarning
 from wardian.live.lifetimes import ExitFunction, callback_of, hold_definers, kernel_of
 
@@ -341,7 +342,7 @@ def _unwrap() -> None:
         # A module that runs was there when it began to.
         if (name in _before and not _PACKED_MODULE.match(name)) or not isinstance(module, ModuleType):
             continue
-        names = object.__getattribute__(module, "__dict__")
+        names = variables_of(module)
         for key, value in list(names.items()):
             if type(value) is FunctionType and value in originals:
                 names[key] = originals[value]

@@ -20,6 +20,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.environment import variables_of
 from wardian.errors import MissingExternError, ModuleNotInCaseError
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import AliasLoader, CaseLoader, FolderLoader, RootLoader
@@ -278,7 +279,7 @@ class Root:
         """Let `linecache` find the lines of the modules that were imported, as it does of those in files."""
         for name, module in list(sys.modules.items()):
             if name.startswith(self.name + ".") and isinstance(module, types.ModuleType):
-                scope = object.__getattribute__(module, "__dict__")  # a deferred package goes on waiting
+                scope = variables_of(module)  # a deferred package goes on waiting
                 if isinstance(scope.get("__file__"), str):
                     linecache.lazycache(scope["__file__"], scope)
 

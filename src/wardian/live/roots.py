@@ -12,6 +12,7 @@ import types
 from typing import Any
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.environment import variables_of
 from wardian.live.announcements import announce, withdraw
 from wardian.live.closed import mark_closed
 from wardian.live.finder import PREFIX, FolderFinder
@@ -179,7 +180,7 @@ def _register(root: Root) -> Root:
 
 def _is_of(module: types.ModuleType, root: Root) -> bool:
     """Tell whether a module that has a name below *root* is no module of the environment."""
-    name = object.__getattribute__(module, "__dict__").get("__name__")
+    name = variables_of(module).get("__name__")
     return isinstance(name, str) and name.startswith(f"{root.name}.")
 
 

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
+from wardian.environment import variables_of
 from wardian.live.lifetimes import libraries, modules_of
 from wardian.names import LIVE_PREFIX
 
@@ -122,7 +123,7 @@ class _Generic:
             is_packed = name.startswith(LIVE_PREFIX)
             if name not in self._seen and not is_packed and isinstance(module, types.ModuleType):
                 self._seen.add(name)
-                self._functions += _generic_functions(object.__getattribute__(module, "__dict__"), name)
+                self._functions += _generic_functions(variables_of(module), name)
         for function in self._functions:
             (registry,) = gc.get_referents(function.registry)
             for key, value in list(registry.items()):

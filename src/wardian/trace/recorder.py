@@ -18,7 +18,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from wardian.environment import Distributions, is_stdlib, known_attribute
+from wardian.environment import Distributions, is_stdlib, known_attribute, variables_of
 from wardian.facts import Evidence, ObservedImport
 from wardian.names import LOGGING_LIBRARIES, ModuleName, top_level
 
@@ -235,7 +235,7 @@ def _used_by(modules: Iterable[ModuleType]) -> set[str]:
     """
     used: set[str] = set()
     for module in modules:
-        known = object.__getattribute__(module, "__dict__")
+        known = variables_of(module)
         own = str(known.get("__name__")).partition(".")[0]
         values = [value for value in list(known.values()) if not isinstance(value, Enum)]
         used |= {top for value in values if (top := _top_of_type(value)) != own}

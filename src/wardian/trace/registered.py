@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from wardian.capture.homes import is_captured, is_globals
-from wardian.environment import Distributions, is_stdlib, known_attribute
+from wardian.environment import Distributions, is_stdlib, known_attribute, variables_of
 from wardian.live.roots import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
 
@@ -72,7 +72,7 @@ def _home_of(name: str) -> str | None:
         return root.name if root is not None and parts[3] in root.first_party else None
     module = sys.modules.get(name)
     # multiprocessing calls the script `__mp_main__`, too.
-    if not isinstance(module, types.ModuleType) or module.__name__ == "__main__":
+    if not isinstance(module, types.ModuleType) or variables_of(module).get("__name__") == "__main__":
         return None
     file = known_attribute(module, "__file__")
     if not isinstance(file, str) or not os.path.isfile(file):
@@ -111,7 +111,7 @@ def find_registered(loaded: Iterable[str], unseen: Mapping[str, types.ModuleType
         if name.partition(".")[0] == "torch":
             continue
         # `vars` would run a package that waits for its first use.
-        variables = object.__getattribute__(module, "__dict__")
+        variables = variables_of(module)
         for value in list(variables.values()):
             holders = [value]
             if _is_own_class(value, name):  # `__orig_bases__` is no registry
