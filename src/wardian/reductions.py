@@ -7,7 +7,8 @@ object writes what it needs with the exporter, and names a function that makes i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wardian.capture.session import Capture, Global
@@ -47,7 +48,8 @@ class Reductions:
         """Return the persistent id of an object with `__reduce_package__` (docs/format.md, 4.3)."""
         known = self._reduced.get(id(obj))
         if known is None:
-            reduced = obj.__reduce_package__(self)
+            with self.importer.generating(obj):
+                reduced = obj.__reduce_package__(self)
             cut = {**_cut_notes(reduced), **_cut_cycles(obj, reduced)}
             reduced = tuple(map(self.importer.in_case, reduced))
             known = self._reduced[id(obj)] = (("reduce_package", len(self._reduced), *reduced), obj, cut)
@@ -121,7 +123,7 @@ def _cut_cycles(obj: Any, reduced: tuple[Any, ...]) -> dict[str, Any]:
     return cut
 
 
-_IMPORTED = re.compile(r"^from \S+ import \S+ as (\w+)$", re.MULTILINE)
+_IMPORTED = re.compile(r"^from (\S+) import (\S+) as (\w+)$", re.MULTILINE)
 """An import as PyTorch writes it above the code that it generates."""
 
 
@@ -134,6 +136,39 @@ class _Names:
         """How PyTorch begins the names of what is of a module: here, and in the case."""
         self._aliases: dict[str, str] = {}
         """Names in the code that was generated last."""
+        self._leaves: Collection[Any] = ()
+        """What the nodes of a graph call, while code is generated from it."""
+        self._imported: dict[tuple[str, str], Any] = {}
+        """What that code imports, by module and name."""
+
+    @contextmanager
+    def generating(self, obj: Any) -> Iterator[None]:
+        """Let the code that PyTorch generates of a graph give the same graph when it is traced again.
+
+        That is how a graph module is made when it is loaded. PyTorch writes a call of `operator.iadd` as
+        `x += 1`, of which a trace knows `operator.add` alone; and it goes through functions that the graph
+        calls as a whole. So operators are written as calls, and what is called is wrapped (`torch.fx.wrap`).
+        https://github.com/pytorch/pytorch/blob/v2.8.0/torch/fx/graph.py#L702
+        """
+        import torch.fx.graph
+
+        nodes = obj.graph.nodes if isinstance(obj, torch.fx.GraphModule) else ()
+        self._leaves = [node.target for node in nodes if node.op == "call_function"]
+        self._imported = {}
+        statements = torch.fx.graph.inplace_methods
+        changes = any(
+            getattr(leaf, "__module__", "") == "_operator" and leaf.__name__ in statements
+            for leaf in self._leaves
+        )
+        if not changes:
+            yield
+            return
+        torch.fx.graph.inplace_methods = {}
+        try:
+            yield
+        finally:
+            torch.fx.graph.inplace_methods = statements
+            obj.recompile()  # what is packed is not modified
 
     def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
         """Return the module and the name of *obj*.
@@ -142,6 +177,7 @@ class _Names:
             UnpicklableError: if no import leads to it.
         """
         found = self._find(obj, name)
+        self._imported[found] = obj
         here = getattr(obj, "__module__", None)
         if isinstance(here, str) and here != found[0]:
             self._prefixes[_prefix(here)] = _prefix(found[0])
@@ -165,7 +201,14 @@ class _Names:
         case have its digest in their names: the next case would be another, and the one after it, too.
         """
         self._aliases.clear()
-        for alias in _IMPORTED.findall(source):
+        wrapped = [
+            alias
+            for module, name, alias in _IMPORTED.findall(source)
+            if any(leaf is self._imported.get((module, name), self) for leaf in self._leaves)
+        ]
+        source += "".join(f"\ntorch.fx.wrap({alias!r})" for alias in wrapped)
+        source = f"import torch.fx\n{source}" if wrapped else source
+        for _, _, alias in _IMPORTED.findall(source):
             prefix = max(filter(alias.startswith, self._prefixes), key=len, default="")
             name = f"{self._prefixes.get(prefix, '')}{alias.removeprefix(prefix)}"
             if name not in self._aliases.values() and not re.search(rf"\b{name}\b", source):
