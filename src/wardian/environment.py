@@ -299,6 +299,26 @@ class Distribution:
         return os.path.realpath(str(self._raw.locate_file("")))
 
     @cached_property
+    def _places(self) -> tuple[str, ...]:
+        """What `root` is called with and without symbolic links, and where the files of `.dist-info` lie.
+
+        Nix and Bazel make environments of links to folders, `uv` (`link-mode=symlink`) of links to files, and
+        what they lead to is the folder that a package was unpacked in, metadata and all.
+        """
+        named = os.path.abspath(str(self._raw.locate_file("")))
+        info = getattr(self._raw, "_path", None)
+        links = () if info is None else (str(info), os.path.dirname(os.path.realpath(f"{info}/METADATA")))
+        return tuple({self.root, named, *(os.path.dirname(os.path.realpath(link)) for link in links)})
+
+    def place_of(self, path: str) -> str | None:
+        """Return the path of a file relative to `root`, as POSIX path; None if it lies elsewhere."""
+        for form in _forms(path):
+            for place in self._places:
+                if form.startswith(os.path.join(place, "")):
+                    return form[len(os.path.join(place, "")) :].replace(os.sep, "/")
+        return None
+
+    @cached_property
     def files(self) -> tuple[str, ...]:
         """Files it installed: POSIX paths relative to `root`, sorted; no bytecode, none outside of `root`."""
         record = self._raw.read_text("RECORD")
@@ -420,19 +440,16 @@ class Distributions:
         candidates = self._by_root.get(top_level(module), ())
         if file is None:
             return candidates[0].name if len(candidates) == 1 else None
-        real = _real(file)
-        inside = [d for d in candidates if real.startswith(d.root + os.sep)]
+        inside = [(d, place) for d in candidates if (place := d.place_of(file)) is not None]
         if len(inside) > 1:  # a namespace package shared by several distributions
-            relative = real[len(inside[0].root) + 1 :].replace(os.sep, "/")
-            inside = [d for d in inside if relative in d.file_set] or inside
-        return inside[0].name if inside else None
+            inside = [(d, place) for d, place in inside if place in d.file_set] or inside
+        return inside[0][0].name if inside else None
 
     def owner_of_file(self, path: str) -> str | None:
         """Return the name of the distribution that installed the file *path*, or None."""
-        real = _real(path)
         for distribution in self._by_name.values():
-            if real.startswith(distribution.root + os.sep):
-                relative = real[len(distribution.root) + 1 :].replace(os.sep, "/")
+            relative = distribution.place_of(path)
+            if relative is not None:
                 first, slash, _ = relative.partition("/")
                 near = first in distribution.roots or first.startswith(distribution.name.replace("-", "_"))
                 if (near or not slash) and relative in distribution.file_set:
@@ -461,10 +478,15 @@ class Distributions:
         return list(self._by_root.get(root, ()))
 
 
-def _real(path: str) -> str:
+@lru_cache(maxsize=4096)
+def _forms(path: str) -> tuple[str, ...]:
+    """Return what a file is called without links above it, as it stands, and without any link."""
     # Resolving a path asks the system once for each part; thousands of modules share few folders.
     folder, name = os.path.split(path)
-    return os.path.join(_real_folder(folder), name) if not os.path.islink(path) else os.path.realpath(path)
+    forms = [os.path.join(_real_folder(folder), name), os.path.abspath(path)]
+    if os.path.islink(path):
+        forms.append(os.path.realpath(path))
+    return tuple(dict.fromkeys(forms))
 
 
 @lru_cache(maxsize=4096)

@@ -136,7 +136,7 @@ class _Names:
         """How PyTorch begins the names of what is of a module: here, and in the case."""
         self._aliases: dict[str, str] = {}
         """Names in the code that was generated last."""
-        self._leaves: Collection[Any] = ()
+        self._calls: Collection[Any] = ()
         """What the nodes of a graph call, while code is generated from it."""
         self._imported: dict[tuple[str, str], Any] = {}
         """What that code imports, by module and name."""
@@ -145,30 +145,15 @@ class _Names:
     def generating(self, obj: Any) -> Iterator[None]:
         """Let the code that PyTorch generates of a graph give the same graph when it is traced again.
 
-        That is how a graph module is made when it is loaded. PyTorch writes a call of `operator.iadd` as
-        `x += 1`, of which a trace knows `operator.add` alone; and it goes through functions that the graph
-        calls as a whole. So operators are written as calls, and what is called is wrapped (`torch.fx.wrap`).
-        https://github.com/pytorch/pytorch/blob/v2.8.0/torch/fx/graph.py#L702
+        Operators that change their input are written as calls (`wardian.tensors.graphs`), and what the graph
+        calls is wrapped (`torch.fx.wrap`), since a trace goes through other functions.
         """
-        import torch.fx.graph
+        from wardian.tensors.graphs import calling_operators, find_calls
 
-        nodes = obj.graph.nodes if isinstance(obj, torch.fx.GraphModule) else ()
-        self._leaves = [node.target for node in nodes if node.op == "call_function"]
+        self._calls = find_calls(obj)
         self._imported = {}
-        statements = torch.fx.graph.inplace_methods
-        changes = any(
-            getattr(leaf, "__module__", "") == "_operator" and leaf.__name__ in statements
-            for leaf in self._leaves
-        )
-        if not changes:
+        with calling_operators(obj):
             yield
-            return
-        torch.fx.graph.inplace_methods = {}
-        try:
-            yield
-        finally:
-            torch.fx.graph.inplace_methods = statements
-            obj.recompile()  # what is packed is not modified
 
     def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
         """Return the module and the name of *obj*.
@@ -204,7 +189,7 @@ class _Names:
         wrapped = [
             alias
             for module, name, alias in _IMPORTED.findall(source)
-            if any(leaf is self._imported.get((module, name), self) for leaf in self._leaves)
+            if any(call is self._imported.get((module, name), self) for call in self._calls)
         ]
         source += "".join(f"\ntorch.fx.wrap({alias!r})" for alias in wrapped)
         source = f"import torch.fx\n{source}" if wrapped else source

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,43 @@ def test_a_distribution_without_a_list_of_its_files_has_those_of_the_package_of_
         found = Distributions.current()["seed-lamps"]
         assert found.roots == {"seed_lamps"}
         assert found.files == ("seed_lamps/__init__.py",)
+
+
+def _link_folders(real: Path, linked: Path) -> None:
+    for entry in real.iterdir():
+        (linked / entry.name).symlink_to(entry)
+
+
+def _link_files(real: Path, linked: Path) -> None:
+    for file in (path for path in real.rglob("*") if path.is_file()):
+        place = linked / file.relative_to(real)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(file)
+
+
+def _link_packages(real: Path, linked: Path) -> None:
+    for entry in real.iterdir():
+        if entry.suffix == ".dist-info":
+            shutil.copytree(entry, linked / entry.name)
+        else:
+            (linked / entry.name).symlink_to(entry)
+
+
+@pytest.mark.parametrize("link", [_link_folders, _link_files, _link_packages])
+def test_what_is_linked_into_an_environment_is_installed_there(
+    link: Callable[[Path, Path], None], site: Path, tmp_path: Path
+) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    link(site, linked)
+    with importable(linked):
+        distributions = Distributions.current()
+        assert find_module(ModuleName("seedbank.vault"), distributions).distribution == "seed-bank"
+        assert find_module(ModuleName("seed_tool"), distributions).distribution == "seed-tools"
+        assert find_module(ModuleName("shared.south"), distributions).distribution == "seed-tools"
+        assert distributions.owner_of_file(str(linked / "seedbank/labels.txt")) == "seed-bank"
+        if link is not _link_packages:  # by the name that the system has for a library that is mapped
+            assert distributions.owner_of_file(str(site / "seedbank/labels.txt")) == "seed-bank"
 
 
 def test_what_setuptools_leaves_beside_sources_makes_no_distribution_of_them(tmp_path: Path) -> None:
