@@ -12,6 +12,7 @@ import inspect
 import math
 import os
 import re
+import struct
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -851,18 +852,72 @@ def _is_cheap(value: Any) -> bool:
 
 
 def _literal(value: Any) -> str | None:
-    """Return the source of an immutable value of Python's own types, or None if it is another."""
-    if value is None or value is ... or type(value) in (bool, int, str, bytes):
+    """Return the source of an immutable value of Python's own types, or None if it is another.
+
+    None also for one that its source does not give again, bit for bit: it travels by value.
+    """
+    text = _spelled(value, 0)
+    return text if text is not None and (_is_short(value) or _reads_back(text, value)) else None
+
+
+_DEEPEST = 16
+"""Levels of tuples that are written; Python's parser gives up at 200 or before, and so do tools that read the code."""
+
+_LONGEST = 1 << 16
+"""Characters of a constant that are written. Longer ones, tables and files, are no text for people."""
+
+_DIGITS = 640
+"""Digits of a number that every Python reads: the least that `sys.set_int_max_str_digits` takes."""
+
+
+def _spelled(value: Any, depth: int) -> str | None:
+    """Return how a constant is written; None if it is none, or too long or deep to be read."""
+    kind = type(value)
+    if kind is int:
+        # A digit is more than three bits; https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
+        return repr(value) if value.bit_length() <= 3 * _DIGITS else None
+    if kind in (str, bytes):
+        return repr(value) if len(value) <= _LONGEST else None
+    if value is ...:
+        return "..."
+    if value is None or kind is bool:
         return repr(value)
+    if kind in (float, complex):
+        finite = all(map(math.isfinite, (value.real, value.imag)))
+        # `-0+1j` is a sum, which loses the sign of its zero.
+        plain = finite and (kind is float or _reads_back(repr(value), value))
+        return repr(value) if plain else f"{kind.__name__}({str(value)!r})"
+    if kind not in (tuple, frozenset) or depth == _DEEPEST or len(value) > _LONGEST:
+        return None
+    items = [_spelled(item, depth + 1) for item in value]
+    known = [item for item in items if item is not None]
+    if len(known) < len(items) or sum(map(len, known)) > _LONGEST:
+        return None
+    if kind is tuple:
+        return f"({', '.join(known)}{',' if len(known) == 1 else ''})"
+    return f"frozenset({{{', '.join(sorted(known))}}})" if known else "frozenset()"
+
+
+def _is_short(value: Any) -> bool:
+    """Tell whether nothing can be wrong with the source of a constant: most of them are names and sizes."""
+    return value is None or value is ... or type(value) in (bool, int, str, bytes)
+
+
+def _reads_back(text: str, value: Any) -> bool:
+    """Tell whether the source of a constant gives it again, with type and bits."""
+    try:
+        read = eval(text, {"__builtins__": {}, "float": float, "complex": complex, "frozenset": frozenset})  # noqa: S307  text of `_spelled`
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return False
+    return _bits(read) == _bits(value)
+
+
+def _bits(value: Any) -> Any:
+    """Return what tells a constant from others: `0.0` from `-0.0`, `1` from `True`, one nan from another."""
     if type(value) in (float, complex):
-        parts = (value.real, value.imag)
-        return repr(value) if all(map(math.isfinite, parts)) else f"{type(value).__name__}({str(value)!r})"
-    if type(value) in (tuple, frozenset):
-        items = [_literal(item) for item in value]
-        known = [item for item in items if item is not None]
-        if len(known) < len(items):
-            return None
-        if type(value) is tuple:
-            return f"({', '.join(known)}{',' if len(known) == 1 else ''})"
-        return f"frozenset({{{', '.join(sorted(known))}}})" if known else "frozenset()"
-    return None
+        return type(value).__name__, struct.pack("<dd", value.real, value.imag)
+    if type(value) is tuple:
+        return "tuple", tuple(map(_bits, value))
+    if type(value) is frozenset:
+        return "frozenset", frozenset(map(_bits, value))
+    return type(value).__name__, value
