@@ -17,7 +17,7 @@ from wardian.environment import (
     known_attribute,
     variables_of,
 )
-from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name
+from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name, top_level
 
 __all__ = [
     "CAPTURED",
@@ -31,12 +31,31 @@ __all__ = [
     "is_globals",
     "is_importable",
     "look_up",
+    "portable_module",
     "public_name",
     "public_name_of_class",
 ]
 
 CAPTURED = "captured"
 """The package of synthesised modules."""
+
+_PORTABLE = {
+    "posix": "os",
+    "nt": "os",
+    "posixpath": "os.path",
+    "ntpath": "os.path",
+    "pathlib._local": "pathlib",
+    "asyncio.unix_events": "asyncio",
+    "asyncio.windows_events": "asyncio",
+}
+"""Modules of a platform, or of some versions of Python, and those that have their names on all."""
+
+_ALIASES = (
+    ("selectors", "DefaultSelector"),
+    ("asyncio", "SelectorEventLoop"),
+    ("asyncio", "DefaultEventLoopPolicy"),
+)
+"""Names of what is another class on each platform."""
 
 _SCRIPT = ("__main__", "__mp_main__")
 """Names of the script that runs, which in another process is another."""
@@ -127,7 +146,13 @@ def importable(obj: Any) -> tuple[str, str] | None:
     module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(qualname, str) or not is_importable(module):
         return None
+    if top_level(ModuleName(module)) in ("asyncio", "selectors"):
+        alias = next((place for place in _ALIASES if is_at(*place, obj)), None)
+        if alias is not None:
+            return alias
     own = _own_name(module)
+    if own in _PORTABLE and is_at(portable_module(own), qualname, obj):
+        return portable_module(own), qualname
     try:
         if look_up(module, qualname) is obj:
             return own, qualname
@@ -135,6 +160,19 @@ def importable(obj: Any) -> tuple[str, str] | None:
         pass
     path = find_path_in(variables_of(sys.modules[module]), obj)
     return None if path is None else (own, path)
+
+
+def portable_module(name: str) -> str:
+    """Return the name by which every platform has a module, that of the module itself if none is known.
+
+    What is meant by `os.path` is that of the platform; here it is called `posixpath`.
+
+    >>> import os
+    >>> portable_module(os.path.__name__)
+    'os.path'
+    """
+    portable = _PORTABLE.get(name)
+    return portable if portable is not None and portable in sys.modules else name
 
 
 def _own_name(module: str) -> str:
@@ -245,7 +283,7 @@ def public_name(obj: Any) -> tuple[str, str] | None:
     module = getattr(obj, "__module__", None)
     own = [module] if isinstance(module, str) else []
     private = any(part.startswith("_") for part in (module or "").split("."))
-    for place in (*_PUBLIC,) if private else (*own, *_PUBLIC):
+    for place in (*_PUBLIC,) if private else (*map(portable_module, own), *own, *_PUBLIC):
         if is_at(place, name, obj):
             return place, name
     return _search(obj, name) or next(((m, name) for m in own if is_at(m, name, obj)), None)

@@ -13,12 +13,8 @@ import ctypes
 import dis
 import enum
 import functools
-import io
 import logging
 import os
-import queue
-import socket
-import subprocess
 import sys
 import threading
 import types
@@ -29,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from wardian.capture.classes import Described
 from wardian.capture.homes import CAPTURED, importable, is_at, is_importable, look_up, public_name
+from wardian.capture.processes import answer_of_process
 from wardian.environment import variables_of
 from wardian.names import LOGGING_LIBRARIES, original_name
 
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
     from wardian.capture.session import Capture
 
 __all__ = ["answer_for", "silences"]
-
-_FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
 
 _FUNCTION_LIKE = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
 
@@ -73,20 +68,11 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         return answer(capture, obj)
     if issubclass(kind, threading.local):  # what this thread has of it
         return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
-    if isinstance(obj, _FILES):
-        return _file(capture, obj)
-    if kind.__module__ == "tempfile" and hasattr(obj, "file"):  # its closer removes the file of that name
-        return _file(capture, obj.file)
-    if kind.__module__ == "_csv" and kind.__name__ == "writer":
-        return capture.helper("dropping_rows"), ()
-    if isinstance(obj, subprocess.Popen):
-        return _process(capture, obj)
-    if isinstance(obj, socket.socket):
-        return capture.helper("closed_socket"), ()
+    of_process = answer_of_process(kind)
+    if of_process is not None:
+        return of_process(capture, obj)
     if isinstance(obj, logging.Logger):
         return _logger(capture, obj)
-    if kind.__module__.startswith("multiprocessing."):
-        return _shared(capture, obj)
     if kind.__module__ == "torch.nn.utils.parametrize" and "__getstate__" in vars(kind):
         return _parametrized(capture, obj)
     if kind.__module__.startswith("torch.ao.nn.") and hasattr(kind, "get_qconv"):
@@ -204,25 +190,6 @@ def _in_order(capture: Capture, obj: Any, reduced: Any) -> Any:
     return reduced if parts[5] is not None else (*parts[:5], capture.helper("set_state_in_order"))
 
 
-def _file(capture: Capture, file: Any) -> Any:
-    """Return a file that drops what is written; NotImplemented for one that is read.
-
-    Runs and handlers of logging libraries keep the files that they write, whose folders are not
-    where the case is loaded.
-    """
-    if not file.closed and file.readable():
-        return NotImplemented
-    encoding = file.encoding if isinstance(file, io.TextIOWrapper) else None
-    return capture.helper("dropping"), (getattr(file, "name", None), encoding, file.closed)
-
-
-def _process(capture: Capture, process: subprocess.Popen[Any]) -> Any:
-    """Return a process that has ended: where the case is loaded, its number may be another one's."""
-    ended: dict[str, Any] = {"stdin": None, "stdout": None, "stderr": None, "_child_created": False}
-    ended["returncode"] = 0 if process.returncode is None else process.returncode
-    return copyreg.__newobj__, (type(process),), {**vars(process), **ended}  # type: ignore[attr-defined]
-
-
 def _silent(capture: Capture, obj: Any) -> Any:
     """Return what takes the place of a run or a writer of a logging library: it notes nothing.
 
@@ -249,24 +216,6 @@ def _logger(capture: Capture, logger: logging.Logger) -> Any:
     if logger is logging.root or logging.Logger.manager.loggerDict.get(logger.name) is logger:
         return NotImplemented
     return copyreg.__newobj__, (type(logger),), dict(vars(logger))  # type: ignore[attr-defined]
-
-
-def _shared(capture: Capture, obj: Any) -> Any:
-    """Return what makes a lock, an empty queue or a number for processes that are started later."""
-    kind = type(obj)
-    if kind.__module__ == "multiprocessing.sharedctypes" and hasattr(obj, "get_obj"):
-        value = obj.get_obj()
-        if hasattr(value, "value") and not hasattr(value, "__len__"):
-            return capture.named("multiprocessing", "Value"), (type(value), value.value)
-        return NotImplemented
-    makes_one = kind.__name__ in ("Lock", "RLock", "Event", "Queue", "JoinableQueue", "SimpleQueue")
-    if kind.__module__ not in ("multiprocessing.synchronize", "multiprocessing.queues") or not makes_one:
-        return NotImplemented
-    if kind.__module__ == "multiprocessing.queues" and not obj.empty():
-        return NotImplemented
-    if kind.__name__ == "Event" and obj.is_set():
-        return NotImplemented
-    return capture.named("multiprocessing", kind.__name__), ()
 
 
 def _context_variable(capture: Capture, variable: contextvars.ContextVar[Any]) -> Any:
@@ -300,10 +249,6 @@ def _library(capture: Capture, library: ctypes.CDLL) -> Any:
     if name is not None and os.path.dirname(name):
         raise TypeError(f"a library that ctypes loaded from {name}")
     return capture.named("ctypes", "CDLL"), (name,)
-
-
-def _simple_queue(capture: Capture, found: queue.SimpleQueue[Any]) -> Any:
-    return (capture.named("queue", "SimpleQueue"), ()) if found.empty() else NotImplemented
 
 
 def _parametrized(capture: Capture, module: Any) -> Any:
@@ -547,7 +492,6 @@ _ANSWERS: dict[type, Callable[[Capture, Any], Any]] = {
     type(threading.RLock()): lambda capture, lock: (capture.named("threading", "RLock"), ()),
     typing.ForwardRef: _forward_reference,
     contextvars.ContextVar: _context_variable,
-    queue.SimpleQueue: _simple_queue,
     ctypes.CDLL: _library,
     weakref.ref: _reference,
     weakref.WeakMethod: lambda capture, found: (capture.named("weakref", "WeakMethod"), (found(),)),

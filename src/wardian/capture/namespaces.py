@@ -861,7 +861,7 @@ def _literal(value: Any) -> str | None:
 
 
 _DEEPEST = 16
-"""Levels of tuples that are written; Python's parser gives up at 200 or before, and so do tools that read the code."""
+"""Levels of tuples that are written; the parser of Python gives up at 200, and other tools before."""
 
 _LONGEST = 1 << 16
 """Characters of a constant that are written. Longer ones, tables and files, are no text for people."""
@@ -909,7 +909,8 @@ def _reads_back(text: str, value: Any) -> bool:
         read = eval(text, {"__builtins__": {}, "float": float, "complex": complex, "frozenset": frozenset})  # noqa: S307  text of `_spelled`
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return False
-    return _bits(read) == _bits(value)
+    same: bool = _bits(read) == _bits(value)
+    return same
 
 
 def _bits(value: Any) -> Any:

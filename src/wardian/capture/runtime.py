@@ -32,17 +32,21 @@ __all__ = [
     "dropping",
     "dropping_rows",
     "enum_of",
+    "event_loop",
+    "executor",
     "factory",
     "fill",
     "named_tuple_of",
     "of_class",
     "parametrized",
+    "process_context",
     "register",
     "restore",
     "set_state",
     "set_state_and_slots",
     "set_state_in_order",
     "silent",
+    "thread",
 ]
 
 
@@ -285,6 +289,60 @@ def closed_socket() -> Any:
     made = socket.socket()
     made.close()
     return made
+
+
+def executor(kind: Any, base: Any, settings: dict[str, Any], is_shut_down: bool) -> Any:
+    """Return a new executor.
+
+    Args:
+        kind: Its class.
+        base: The class of `concurrent.futures` that this is, or is derived from.
+        settings: What the constructor of that is given.
+        is_shut_down: Whether it takes no work.
+    """
+    made = kind.__new__(kind)
+    base.__init__(made, **settings)
+    if is_shut_down:
+        base.shutdown(made)
+    return made
+
+
+def thread(kind: Any, base: Any, name: str, daemon: bool, has_ended: bool) -> Any:
+    """Return a thread that was not started, or one that has ended.
+
+    Args:
+        kind: Its class.
+        base: `threading.Thread`.
+        name: Of the thread.
+        daemon: Whether the process ends without waiting for it.
+        has_ended: Whether it has run: elsewhere.
+    """
+    made = kind.__new__(kind)
+    base.__init__(made, name=name, daemon=daemon)
+    if has_ended:
+        made.run = lambda: None  # Python has no other way to make one
+        base.start(made)
+        base.join(made)
+        del made.run
+    return made
+
+
+def event_loop(is_closed: bool) -> Any:
+    """Return an event loop of this platform."""
+    import asyncio
+
+    made = asyncio.new_event_loop()
+    if is_closed:
+        made.close()
+    return made
+
+
+def process_context(method: str) -> Any:
+    """Return what starts processes by *method*, or as this platform does, if it has not got that."""
+    import multiprocessing
+
+    known = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context(method if method in known else None)
 
 
 def cached(function: Any, maxsize: Any, typed: bool) -> Any:

@@ -91,6 +91,8 @@ class Capture:
         """What is changed in modules that are imported, by (module or class, name)."""
         self._unchanged: dict[str, str] = {}
         """Changes that could not be taken, with the reason."""
+        self._ended: dict[str, None] = {}
+        """What does not go on in the case, as sentences."""
         self.bytecode: set[str] = set()
         """Functions without source, which only this Python can run."""
         self._uses_runtime = False
@@ -167,6 +169,14 @@ class Capture:
         script = self.script()
         if script is not None:
             script.require_operators(namespace)
+
+    def note_ended(self, what: str) -> None:
+        """Note what goes on here and not in the case.
+
+        Args:
+            what: A sentence without a full stop.
+        """
+        self._ended[what] = None
 
     def why_not(self, value: Any) -> str | None:
         """Return why *value* cannot be pickled, None if it can."""
@@ -663,7 +673,8 @@ class Capture:
             for name, why in sorted(namespace.rejected.items())
         ]
         lost += [(original_name(path), "set", why) for path, why in sorted(self._unchanged.items())]
-        return [f"{path} cannot be packed and is not {done} in the case: {why}" for path, done, why in lost]
+        told = [f"{path} cannot be packed and is not {done} in the case: {why}" for path, done, why in lost]
+        return [*told, *self._ended]
 
     def modules(self) -> dict[ModuleName, CapturedModule]:
         """Return the synthesised modules, by name; empty if there are none."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+from wardian.capture.homes import portable_module
 from wardian.capture.kinds import silences
 from wardian.capture.session import Capture, Global
 from wardian.collector import collector_paused
@@ -175,7 +176,7 @@ class _Pickler(pickle.Pickler):
         silenced = hooks.capture is not None and isinstance(obj, types.ModuleType) and silences(obj)
         if isinstance(obj, types.ModuleType) and not silenced:
             captured = None if hooks.capture is None else hooks.capture.module_of(obj)
-            name = captured or original_name(hooks.rename(obj.__name__))
+            name = captured or portable_module(original_name(hooks.rename(obj.__name__)))
             self.modules.append(name)
             return importlib.import_module, (name,)
         if hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):

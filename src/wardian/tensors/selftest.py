@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from wardian.capture.processes import revive_pools
 from wardian.child import ask_fork
 
 __all__ = [
@@ -121,6 +122,7 @@ def find_differences_in_fork(obj: Any, inputs: Any, expected: Any, where: str) -
 
     def compare() -> str:
         torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
+        revive_pools()
         found = find_differences(run(obj, inputs), expected, where)
         return json.dumps([str(difference) for difference in found if not difference.tolerated])
 
