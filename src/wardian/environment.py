@@ -38,6 +38,7 @@ __all__ = [
     "ModuleKind",
     "PackedOrigin",
     "find_module",
+    "find_spec",
     "is_always_there",
     "is_importable",
     "is_stdlib",
@@ -247,6 +248,24 @@ def _unpacked(path: str, mtime: int) -> str:
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)
     return folder
+
+
+def find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Return the spec of a module that is there, and import nothing, not even a package above it.
+
+    Args:
+        name: Dotted name, also of a loaded module, whose own spec is returned.
+
+    Returns:
+        The spec; None if there is no such module, or a finder forbids it, or it was loaded without one.
+    """
+    if name in sys.modules:
+        spec: importlib.machinery.ModuleSpec | None = variables_of(sys.modules[name]).get("__spec__")
+        return spec
+    try:
+        return _find_spec_without_import(ModuleName(name))
+    except (ImportError, AttributeError, ValueError):
+        return None
 
 
 def is_importable(name: ModuleName) -> bool:

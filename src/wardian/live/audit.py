@@ -5,39 +5,63 @@ of an older major version is refused. Any other release is accepted if it is the
 the same major version; otherwise it is accepted if it has every name that packed code imports from it.
 Another distribution that provides the same modules takes its place. A soft extern that breaks the rule counts
 as not installed, and is no reason to refuse the case.
+
+The names come from the file, and whoever looks at a file has not asked for anything to run. So modules are
+found as the import system finds them, but none is imported: what a source binds is read from the source. If
+that does not tell, as of compiled modules, the question waits until packed code is to run; then a module is
+imported if the distribution in question has installed it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.machinery
 import importlib.metadata
-import importlib.util
 import platform
+import re
+import symtable
 import sys
+from functools import lru_cache
+from importlib.util import decode_source
+from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from wardian.environment import Distributions
+from wardian.environment import Distributions, find_module, find_spec, variables_of
 from wardian.errors import EnvironmentMismatchError, Problem
 from wardian.manifest import Extern, Manifest
+from wardian.names import LIVE_PREFIX, ModuleName
 
 __all__ = ["check_environment", "find_problem", "packed_elsewhere", "requirements"]
 
 
-def check_environment(manifest: Manifest, path: str) -> None:
+_BINDS_OTHERWISE = re.compile(
+    rb"__getattr__|import\s*\*|\b(?:globals|vars|locals|setattr|exec|eval)\s*\(|\bmodules\b|__dict__"
+)
+"""Ways by which a module may have a name that its source does not bind."""
+
+
+def check_environment(manifest: Manifest, path: str, *, may_import: bool = False) -> bool:
     """Compare the environment with the manifest.
+
+    Args:
+        manifest: Of the case.
+        path: Its file, for messages.
+        may_import: Whether modules of installed distributions may be imported to see what names they have.
+
+    Returns:
+        Whether that would tell more.
 
     Raises:
         EnvironmentMismatchError: naming every distribution that is missing or does not fit, with the
             command that installs them.
     """
-    problems = [
-        problem
-        for extern in manifest.externs
-        # torch.package lists what it met, needed or not; there is nothing to tell of that.
-        if not extern.soft and manifest.torch and (problem := find_problem(extern)) is not None
-    ]
+    # torch.package lists what it met, needed or not; there is nothing to tell of that.
+    needed = [extern for extern in manifest.externs if not extern.soft and manifest.torch]
+    found = [find_problem(extern, may_import=may_import) for extern in needed]
+    problems = [problem for problem, _ in found if problem is not None]
     if manifest.bytecode_only and manifest.python.tag != sys.implementation.cache_tag:
         names = manifest.bytecode_only
         listing = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
@@ -54,6 +78,7 @@ def check_environment(manifest: Manifest, path: str) -> None:
         raise EnvironmentMismatchError(
             f"{path} needs what this environment does not have", problems=tuple(problems), path=path
         )
+    return any(undecided for _, undecided in found)
 
 
 def packed_elsewhere(manifest: Manifest) -> str:
@@ -83,20 +108,28 @@ def requirements(manifest: Manifest, *, soft: bool = False) -> tuple[str, ...]:
     )
 
 
-def find_problem(extern: Extern) -> Problem | None:
-    """Return what is wrong with an extern in this environment, None if it fits."""
+def find_problem(extern: Extern, *, may_import: bool = False) -> tuple[Problem | None, bool]:
+    """Tell what is wrong with an extern in this environment.
+
+    Args:
+        extern: What the case needs.
+        may_import: As for `check_environment`.
+
+    Returns:
+        The problem, None if it fits as far as one can tell; and whether importing would tell more.
+    """
     name, version = extern.distribution, extern.version
     module = extern.modules[0] if extern.modules else None
     if name is None or version is None:
         lost = [name for name in _roots(extern) if not _is_there(name)]
-        return _nowhere(lost) if lost else None
+        return (_nowhere(lost) if lost else None), False
     label = name
     try:
         # Not `version`, which since Python 3.12 warns of a distribution that has none.
         installed: str | None = next(iter(importlib.metadata.metadata(name).get_all("Version") or ()), None)
     except importlib.metadata.PackageNotFoundError:
         if not extern.modules or not all(map(_is_there, _roots(extern))):
-            return Problem(f"{name} is not installed", _install(_pinned(name, version)), module)
+            return Problem(f"{name} is not installed", _install(_pinned(name, version)), module), False
         # Of one library there may be builds under several names: opencv-python and opencv-python-headless.
         label, installed = _provider_of(_roots(extern)[0])
     fix = _install(_compatible(name, version))
@@ -106,20 +139,25 @@ def find_problem(extern: Extern) -> Problem | None:
             what = (
                 f"{label} {installed} is too old, the case was packed with {_release(name, label, version)}"
             )
-            return Problem(what, fix, module)
+            return Problem(what, fix, module), False
         if have.release[:1] == packed.release[:1] and have >= packed:
-            return None
+            return None, False
     elif installed is not None and packed is not None:
-        return None  # by PEP 440 it is none; there is nothing to compare
+        return None, False  # by PEP 440 it is none; there is nothing to compare
     broken: dict[str, str] = {}
-    missing = [dotted for dotted in extern.names if not _exists(dotted, broken)]
+    told = {dotted: _has(dotted) for dotted in extern.names}
+    if may_import:
+        owner = canonicalize_name(label)
+        told |= {d: _exists(d, broken) for d, has in told.items() if has is None and _owner(d) == owner}
+    missing = [dotted for dotted, has in told.items() if has is False]
+    undecided = any(has is None and _owner(dotted) is not None for dotted, has in told.items())
     if not missing:
-        return None
+        return None, undecided and not may_import
     listing = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
     what = f"{label} {installed or ''}".rstrip() + f" lacks {listing}"
     if broken:
         what += f" ({'; '.join(f'{name} cannot be imported: {why}' for name, why in broken.items())})"
-    return Problem(f"{what}; the case was packed with {_release(name, label, version)}", fix, module)
+    return Problem(f"{what}; the case was packed with {_release(name, label, version)}", fix, module), False
 
 
 def _nowhere(names: list[str]) -> Problem:
@@ -143,10 +181,7 @@ def _roots(extern: Extern) -> list[str]:
 
 
 def _is_there(root: str) -> bool:
-    try:
-        return importlib.util.find_spec(root) is not None
-    except (ImportError, ValueError):  # ValueError: a module without a spec
-        return root in sys.modules
+    return root in sys.modules or find_spec(root) is not None
 
 
 def _provider_of(root: str) -> tuple[str, str | None]:
@@ -183,6 +218,56 @@ def _install(*requirements: str) -> str:
     return "pip install " + " ".join(f'"{r}"' if any(c in r for c in "<>! ") else r for r in requirements)
 
 
+def _owner(dotted: str) -> str | None:
+    """Return the distribution that has installed the module of a dotted name of something in it."""
+    module = ModuleName(dotted.rpartition(".")[0])
+    return find_module(module, Distributions.current()).distribution
+
+
+def _has(dotted: str) -> bool | None:
+    """Tell whether a module has a name, None if only importing it would tell; nothing is imported."""
+    module, _, attribute = dotted.rpartition(".")
+    if f"{dotted}.".startswith(LIVE_PREFIX):  # of cases, which the names of another one have no say in
+        return False
+    if attribute in variables_of(sys.modules.get(module)) or find_spec(dotted) is not None:
+        return True
+    spec = find_spec(module)
+    if spec is None:
+        return None if module in sys.modules else False
+    if spec.loader is None:
+        return False  # a folder
+    origin = spec.origin if spec.has_location else None
+    if origin is None or not origin.endswith(tuple(importlib.machinery.SOURCE_SUFFIXES)):
+        return None
+    try:
+        source = Path(origin).read_bytes()
+        names = _names_of(source, origin)
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+    return True if attribute in names else None if _BINDS_OTHERWISE.search(source) else False
+
+
+@lru_cache(maxsize=8)
+def _names_of(source: bytes, path: str) -> frozenset[str]:
+    """Return the names that a module binds somewhere.
+
+    Raises:
+        SyntaxError, ValueError: if it is none.
+    """
+    queue = [symtable.symtable(decode_source(source), path, "exec")]
+    found: set[str] = set()
+    while queue:
+        table = queue.pop()
+        top = table.get_type() == "module"
+        found.update(
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if (symbol.is_assigned() or symbol.is_imported()) and (top or symbol.is_declared_global())
+        )
+        queue += table.get_children()
+    return frozenset(found)
+
+
 def _exists(dotted: str, broken: dict[str, str]) -> bool:
     """Tell whether a module has a name; note in *broken* what goes wrong when the module is imported."""
     module, _, attribute = dotted.rpartition(".")
@@ -192,7 +277,7 @@ def _exists(dotted: str, broken: dict[str, str]) -> bool:
         found = importlib.import_module(module)
         if not hasattr(found, attribute):
             importlib.import_module(dotted)
-    except Exception as error:  # noqa: BLE001  whatever an installed library raises when it is imported
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an installed library raises when it is imported
         if not isinstance(error, ModuleNotFoundError) or not f"{dotted}.".startswith(f"{error.name}."):
             broken[module] = f"{type(error).__name__}: {error}"
         return False

@@ -121,8 +121,10 @@ class Case:
         shared: frozenset[str] = frozenset(),
         *,
         verify: bool = True,
+        undecided: bool = False,
     ) -> None:
         self._path = path
+        self._undecided = undecided  # whether the environment fits: only its modules tell
         self._verify = verify
         self.manifest = manifest
         options: dict[str, Any] = {"shared": shared}
@@ -161,7 +163,7 @@ class Case:
         try:
             label = str(archive.path or "<memory>")
             manifest = read_manifest(archive)
-            check_environment(manifest, label)
+            undecided = check_environment(manifest, label)
         except BaseException:
             archive.close()
             raise
@@ -170,7 +172,7 @@ class Case:
             stem, shared = stem + SHARED_SUFFIX, find_shared(manifest)
         else:
             shared = frozenset()
-        return cls(label, archive, manifest, stem, shared, verify=verify)
+        return cls(label, archive, manifest, stem, shared, verify=verify, undecided=undecided)
 
     def __enter__(self) -> Self:
         return self
@@ -248,6 +250,7 @@ class Case:
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
         root = self.root
+        self._decide()
         try:
             loaded = Loading(root, map_location, verify=self._verify).load(record)
             with contextlib.suppress(TypeError):  # a list, say, has no weak references
@@ -264,7 +267,15 @@ class Case:
             ValueError: if *name* is not a dotted name.
             ModuleNotFoundError: if the case has no such module.
         """
-        return self.root.import_module(module_name(name))
+        name = module_name(name)
+        self._decide()
+        return self.root.import_module(name)
+
+    def _decide(self) -> None:
+        """Check of the environment what only its modules tell, now that code is to run."""
+        if self._undecided:
+            check_environment(self.manifest, self._path, may_import=True)
+            self._undecided = False
 
     @property
     def tensors(self) -> TensorMapping:

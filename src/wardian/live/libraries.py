@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import mmap
 import os
 import platform
@@ -15,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from wardian.archive import RecordDigest
 from wardian.archive.digests import digest_of
+from wardian.environment import find_spec
 from wardian.manifest import Library
 
 __all__ = ["fits", "is_missing", "link_for"]
@@ -81,10 +81,7 @@ def _loaded(library: Library) -> str | None:
 def _installed(library: Library) -> str | None:
     """Return the file of the environment's build, if what it belongs to can be imported here."""
     top, _, rest = library.record.partition("/")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
+    spec = find_spec(top)  # of a name from the manifest, which must not be imported to tell
     for folder in (spec.submodule_search_locations if spec is not None else None) or ():
         candidate = os.path.join(folder, *rest.split("/"))
         if os.path.isfile(candidate):

@@ -7,12 +7,12 @@ install.
 
 from __future__ import annotations
 
-import importlib.util
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
+from wardian.environment import find_spec
 from wardian.errors import MissingExternError
 from wardian.live.audit import find_problem
 from wardian.manifest import Extern, Manifest
@@ -145,7 +145,7 @@ def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, 
     found: dict[str, tuple[Extern, StandIn]] = {}
     for extern in manifest.externs:
         for top in {module.partition(".")[0] for module in extern.modules} if extern.soft else ():
-            if not _is_installed(top) or find_problem(extern) is not None:
+            if not _is_installed(top) or find_problem(extern, may_import=True)[0] is not None:
 
                 def refuse(what: str, extern: Extern = extern) -> MissingExternError:
                     return missing(extern, what, case)
@@ -156,7 +156,4 @@ def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, 
 
 
 def _is_installed(top: str) -> bool:
-    try:
-        return importlib.util.find_spec(top) is not None
-    except (ImportError, ValueError):  # a finder that forbids it; None in sys.modules
-        return False
+    return find_spec(top) is not None  # None, too, where a finder forbids it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import platform
 import subprocess
@@ -17,7 +18,7 @@ import wardian
 from tests.support import MANIFEST, importable, write_case, write_tree
 from wardian.errors import EnvironmentMismatchError
 from wardian.live.audit import packed_elsewhere
-from wardian.manifest import Extern, Platform
+from wardian.manifest import Extern, Library, Platform
 
 SOURCES = """
 --- meadow.py
@@ -70,18 +71,13 @@ def problems_of(case: Path, site: Path) -> EnvironmentMismatchError | None:
         ("2.1", None, "turn = 1", None),
         ("2.1", None, "", "compost lacks compost.turn; the case was packed with 2.1"),
         ("wild", "2.0", "turn = 1", None),
-        (
-            "2.1",
-            "3.0",
-            "raise RuntimeError('ABI')",
-            f"{LACKS} (compost cannot be imported: RuntimeError: ABI){PACKED}",
-        ),
-        (
-            "2.1",
-            "3.0",
-            "import none_such",
-            f"{LACKS} (compost cannot be imported: ModuleNotFoundError: No module named 'none_such'){PACKED}",
-        ),
+        ("2.1", "3.0", "raise SystemExit('it ran')", f"{LACKS}{PACKED}"),
+        ("2.1", "3.0", "from none_such import turn", None),
+        ("2.1", "3.0", "def turn(): pass", None),
+        ("2.1", "3.0", "class turn: pass", None),
+        ("2.1", "3.0", "def heap():\n    global turn\n    turn = 1", None),
+        ("2.1", "3.0", "def heap():\n    turn = 1", f"{LACKS}{PACKED}"),
+        ("2.1", "3.0", "if False:\n    with open('x') as (turn, _): pass", None),
     ],
 )
 def test_releases_that_fit(
@@ -91,6 +87,39 @@ def test_releases_that_fit(
     case = write_case(tmp_path / "meadow.case", SOURCES, externs=(compost(packed),))
     error = problems_of(case, tmp_path / "site")
     assert (error and error.problems[0].what) == told
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("raise RuntimeError('ABI'); from heap import *", " (compost cannot be imported: RuntimeError: ABI)"),
+        (
+            "import none_such; globals()['turn'] = 1",
+            " (compost cannot be imported: ModuleNotFoundError: No module named 'none_such')",
+        ),
+        ("import sys; sys.exit(__getattr__)", " (compost cannot be imported: NameError: name"),
+        ("import sys; sys.exit(vars())", " (compost cannot be imported: SystemExit: "),
+        ("def __getattr__(name): raise AttributeError(name)", ";"),
+        ("def __getattr__(name): return 1", None),
+    ],
+)
+def test_what_no_source_tells_is_told_by_the_library_when_code_is_to_run(
+    tmp_path: Path, source: str, why: str | None
+) -> None:
+    install(tmp_path / "site", "compost", "3.0", {"compost.py": f"print('compost ran')\n{source}"})
+    case = write_case(tmp_path / "meadow.case", "--- meadow.py\n", externs=(compost("2.1"),))
+    importlib.import_module("torch")  # which shall not be forgotten with the rest
+    with importable(tmp_path / "site"), wardian.open(case) as opened:
+        for use in (opened.load, lambda: opened.import_module("meadow")):
+            assert "compost" not in sys.modules
+            if why is None:
+                use()
+                sys.modules.pop("compost", None)
+                continue
+            with pytest.raises(EnvironmentMismatchError) as caught:
+                use()
+            assert caught.value.problems[0].what.startswith(f"{LACKS}{why}")
+            sys.modules.pop("compost", None)
 
 
 def test_the_fix_is_a_command_that_gives_a_release_that_fits(tmp_path: Path) -> None:
@@ -177,3 +206,56 @@ def test_what_is_not_as_it_was_packed(monkeypatch: pytest.MonkeyPatch, tmp_path:
             f"; not as it was packed: the platform {here['system']} {here['machine']} (was Plan9 vax),"
             " compost 2.1 (was 2.0+cpu)"
         )
+
+
+_DECOY = "import pathlib\npathlib.Path('RAN').touch()\ndef __getattr__(name): return 1\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "helper_model.x",  # beside the file
+        "helper_model.below.x",
+        "helper_model.below.deeper.x",
+        "venv.__main__.x",  # it would end the process
+        "antigravity.nope",  # it would start a browser
+        "this.d.x",
+        "wardian.live.decoy_00000000.helper_model.x",
+    ],
+)
+@pytest.mark.parametrize("use", ["open", "load"])
+def test_no_module_runs_because_a_file_names_it(name: str, use: str, tmp_path: Path) -> None:
+    for module in ("helper_model/__init__.py", "helper_model/below.py"):
+        (tmp_path / module).parent.mkdir(exist_ok=True)
+        (tmp_path / module).write_text(_DECOY)
+    top = name.partition(".")[0]
+    extern = Extern(distribution="none-such", version="1.0", modules=(top,), names=(name,), soft=False)
+    soft = replace(extern, soft=True)
+    libraries = [
+        foreign_library(f"{module}/lib.so") for module in ("helper_model.below", "antigravity.x", "this.d")
+    ]
+    write_case(
+        tmp_path / "model.case",
+        {library.record: b"" for library in libraries},
+        externs=(extern, soft),
+        libraries=tuple(libraries),
+    )
+    script = f"""
+import sys, wardian
+before = set(sys.modules)
+try:
+    with wardian.open("model.case") as case:
+        case.files()
+    if {use == "load"}:
+        wardian.load("model.case")
+except wardian.WardianError:
+    pass
+print(sorted({{"helper_model", "venv", "antigravity", "this"}} & (set(sys.modules) - before)))
+"""
+    run = [sys.executable, "-c", script]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, (tmp_path / "RAN").exists()) == ("[]\n", False), done.stderr
+
+
+def foreign_library(record: str) -> Library:
+    return Library(record=record, operators=(), torch="1.0", system="Plan9", machine="vax")
