@@ -67,12 +67,37 @@ _KNOWN = tuple(
     )
     for kind, signs, form in _FORMS
 )
-_SIGNS = tuple(sign for _, signs, _ in _FORMS for sign in signs)
+
+
+def _any_of(signs: Iterable[bytes]) -> re.Pattern[bytes]:
+    """Return what finds the first of many texts in one pass, looking only where a rare character stands.
+
+    A form for each character, and before it what else the text needs there: `re` goes through most content by
+    a table of the characters that a match can begin with, at a nanosecond for a byte.
+    """
+    by_character: dict[bytes, list[bytes]] = {}
+    for sign in signs:
+        at = min(range(len(sign)), key=lambda n: _is_common(sign[n]))
+        character, before, after = sign[at : at + 1], sign[: at + 1], sign[at + 1 :]
+        form = b"(?<=%b)%b" % (re.escape(before), re.escape(after))
+        by_character.setdefault(character, []).append(form)
+    groups = [re.escape(c) + b"(?:%b)" % b"|".join(forms) for c, forms in sorted(by_character.items())]
+    return re.compile(b"|".join(groups))
+
+
+def _is_common(byte: int) -> int:
+    character = chr(byte)
+    return 0 if not character.isalnum() and character != " " else 1 if character in "AJKxY" else 2
+
+
+_SIGN = _any_of(sign for _, signs, _ in _FORMS for sign in signs)
 _NAME = (
     rb"(?i:api_?keys?|(?:secret|access|auth|account|private)_?(?:access_?)?keys?|secrets?|token|passwords?|passwd"
     rb"|passphrase|bearer)"
 )
 _NAME_SIGNS = (b"key", b"secret", b"token", b"passw", b"passphrase", b"bearer")
+_NAME_SIGN = re.compile(rb"a(?:pi|ccess|uth|ccount)_?key|private_?key|secret|token|passw|passphrase|bearer")
+"""What is in every such name, in small letters."""
 _BY_NAME = "a credential, as its name says"
 _ASSIGNED = tuple(
     re.compile(form)
@@ -102,24 +127,26 @@ def find_credential(content: bytes, name: str = "") -> str | None:
     >>> find_credential(b"AKIA" + b"Q3EGRIWNVH4ZLX5T"), find_credential(b"a layer", "model.api_key")
     ('an AWS access key', None)
     """
-    if name and _LAST_NAME.search(name.encode()) and _is_random(content):
-        named: str | None = _BY_NAME
-    else:
-        named = None
-    return next((kind for kind, _ in _find(content)), named)
+    if len(content) < _SHORTEST:
+        return None
+    found = next((kind for kind, _ in _find(content)), None)
+    if found is None and len(content) <= _LONGEST_RANDOM and _LAST_NAME.search(name.encode()):
+        return _BY_NAME if _is_random(content) else None
+    return found
 
 
 def _find(content: bytes) -> Iterator[tuple[str, int]]:
     """Yield what is found in a text or file, and where it begins; a place may come twice."""
-    # Looking for the signs first is what makes it fast.
-    for kind, signs, form in _KNOWN:
+    # Looking for the signs first is what makes it fast: for all of them at once, as most content has none.
+    for kind, signs, form in _KNOWN if _SIGN.search(content) else ():
         for at in _places_of(signs, content):
             found = form.search(content, max(0, at - _BEHIND), at + _AHEAD)
             if found is None or _is_example(found.group()):
                 continue
             if not found.group().startswith(b"sk-") or _is_mixed(found.group()):  # sk-learn-is-a-library
                 yield kind, found.start()
-    for at in _places_of(_NAME_SIGNS, content.lower()):
+    lower = content.lower()
+    for at in _places_of(_NAME_SIGNS, lower) if _NAME_SIGN.search(lower) else ():
         for name in _NAMED.finditer(content, max(0, at - _LONGEST_NAME), at + _LONGEST_NAME):
             for assigned in _ASSIGNED:
                 found = assigned.match(content, name.end(), at + _AHEAD)
@@ -131,6 +158,10 @@ _BEHIND, _AHEAD = 100, 400
 """How far before and after a sign a form reaches, in bytes."""
 _LONGEST_NAME = len("secret_access_")
 """Before the sign `key`."""
+_SHORTEST = 11
+"""Bytes of the shortest text that has one of the forms: `ab://:abc@x`."""
+_LONGEST_RANDOM = 200
+"""Bytes of the longest text that is taken for a drawn one."""
 
 
 def _places_of(signs: Iterable[bytes], content: bytes) -> Iterator[int]:
@@ -143,8 +174,7 @@ def _places_of(signs: Iterable[bytes], content: bytes) -> Iterator[int]:
 
 def may_hold_credentials(content: bytes) -> bool:
     """Tell whether a pickle is worth a closer look: it holds signs of a credential, or the name of one."""
-    lower = content.lower()
-    return any(sign in content for sign in _SIGNS) or any(sign in lower for sign in _NAME_SIGNS)
+    return _SIGN.search(content) is not None or _NAME_SIGN.search(content.lower()) is not None
 
 
 def find_credentials(
@@ -194,7 +224,7 @@ def _is_random(content: bytes) -> bool:
 
     In what was drawn, letters of both kinds and digits stand side by side; in names they come in runs.
     """
-    if not 16 <= len(content) <= 200 or _is_example(content):
+    if not 16 <= len(content) <= _LONGEST_RANDOM or _is_example(content):
         return False
     if re.search(rb"[\s\\<>{}()\[\]$%]|://", content) or not re.search(rb"[A-Za-z]", content):
         return False

@@ -9,8 +9,11 @@ import string
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wardian.credentials import find_credential, find_credentials
+from wardian import credentials
+from wardian.credentials import find_credential, find_credentials, may_hold_credentials
 
 _DRAWN = random.Random(7)
 _LETTERS = string.ascii_letters + string.digits
@@ -106,3 +109,34 @@ def test_looking_takes_a_time_that_grows_with_the_size(part: str) -> None:
     start = time.process_time()
     assert find_credential(part.encode() * 20_000) is None
     assert time.process_time() - start < 3.0
+
+
+_NAMES = [
+    *("api_key", "apiKey", "API_KEYS", "secret", "secret_access_key", "access_key", "authKey", "account_key"),
+    *("private_key", "token", "Password", "passwd", "passphrase", "bearer", "secretKey", "accessAccess_key"),
+]
+
+
+@given(st.sampled_from([sign for _, signs, _ in credentials._FORMS for sign in signs]), st.binary())
+def test_every_sign_makes_one_look_closer(sign: bytes, around: bytes) -> None:
+    assert may_hold_credentials(around + sign + around)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_name_makes_one_look_closer(name: str) -> None:
+    assert may_hold_credentials(b"..." + name.encode() + b"...")
+    assert find_credential(drawn(32).encode(), f"model.{name}") is not None
+
+
+@given(st.one_of(*(st.from_regex(form) for _, _, form in credentials._FORMS)))
+def test_no_form_is_as_short_as_what_is_not_looked_at(text: bytes) -> None:
+    assert len(text) >= credentials._SHORTEST
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_what_has_a_form_makes_one_look_closer(form: str) -> None:
+    assert may_hold_credentials(FORMS[form].encode())
+
+
+def test_words_that_only_contain_a_part_of_a_name_do_not() -> None:
+    assert not may_hold_credentials(b"key12 monkeys keyboard_layout pass_through")

@@ -394,3 +394,13 @@ def test_quantised_convolutions_work_though_pytorch_leaves_half_of_them_out_of_a
     wardian.pack(model, tmp_path / "model.case", prove=False)
     inputs = torch.rand(1, 3, 8, 8)
     assert torch.equal(wardian.load(tmp_path / "model.case")(inputs), model(inputs))
+
+
+def test_a_container_that_holds_itself(tmp_path: Path) -> None:
+    layers: list[Any] = [torch.arange(2.0)]
+    layers.append(layers)
+    wardian.pack(layers, tmp_path / "layers.case", prove=False)
+    again = wardian.load(tmp_path / "layers.case")
+    assert again[1] is again
+    with wardian.open(tmp_path / "layers.case") as case:
+        assert list(case.state_dict()) == ["0"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -19,30 +19,53 @@ class NamedTensor(NamedTuple):
     kind: Literal["parameter", "buffer", "transient"]
 
 
-def named_tensors(obj: Any, prefix: str = "") -> Iterator[NamedTensor]:
+def named_tensors(obj: Any) -> Iterator[NamedTensor]:
     """Yield the named tensors of *obj*: of modules, of mappings and sequences of them, of state_dicts.
 
     Args:
-        obj: A module, tensor, mapping with string keys, list or tuple; anything else has none.
-        prefix: What the names begin with.
+        obj: A module, tensor, mapping with string keys, list or tuple; anything else has none. A container
+            that is part of itself has the names of one round.
     """
+    return _named(obj, "", ())
+
+
+def _named(obj: Any, prefix: str, around: tuple[int, ...]) -> Iterator[NamedTensor]:
     if isinstance(obj, nn.Module):
         yield from _of_module(obj, prefix)
     elif isinstance(obj, torch.Tensor):
         yield NamedTensor(
             prefix.removesuffix("."), obj, "parameter" if isinstance(obj, nn.Parameter) else "buffer"
         )
+    elif id(obj) in around:
+        return
     elif isinstance(obj, Mapping):
-        for key, value in obj.items():
-            if not isinstance(key, str):
-                continue
-            if type(value) is torch.Tensor:  # as most are, of which there may be very many
-                yield NamedTensor(prefix + key, value, "buffer")
-            else:
-                yield from named_tensors(value, f"{prefix}{key}.")
-    elif isinstance(obj, list | tuple):
-        for index, value in enumerate(obj):
-            yield from named_tensors(value, f"{prefix}{index}.")
+        if type(obj) is not dict or _may_hold_tensors(obj.values()):
+            items = ((key, value) for key, value in obj.items() if isinstance(key, str))
+            yield from _of_items(items, prefix, (*around, id(obj)))
+    elif isinstance(obj, list | tuple) and _may_hold_tensors(obj):
+        yield from _of_items(enumerate(obj), prefix, (*around, id(obj)))
+
+
+_ATOMS = frozenset({int, float, str, bytes, bool, complex, type(None)})
+
+
+def _may_hold_tensors(values: Iterable[Any]) -> bool:
+    """Tell whether one of *values* is no atom; of a million numbers that takes no step of Python."""
+    return not _ATOMS.issuperset(map(type, values))
+
+
+def _of_items(
+    items: Iterable[tuple[str | int, Any]], prefix: str, around: tuple[int, ...]
+) -> Iterator[NamedTensor]:
+    for key, value in items:
+        kind = type(value)
+        # What most items are, of which there may be very many, without a generator of their own.
+        if kind in _ATOMS or (kind in (list, tuple) and not _may_hold_tensors(value)):
+            continue
+        if kind is torch.Tensor:
+            yield NamedTensor(f"{prefix}{key}", value, "buffer")
+        else:
+            yield from _named(value, f"{prefix}{key}.", around)
 
 
 def _of_module(module: nn.Module, prefix: str) -> Iterator[NamedTensor]:
