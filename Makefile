@@ -3,7 +3,9 @@
 PYTHON  ?= python3.11
 VENV    ?= .venv
 BIN     := $(VENV)/bin
-PYTEST  := $(BIN)/python -m pytest
+# Tests that share what takes long to make stay in one process: tests/conftest.py.
+JOBS    ?= auto
+PYTEST  := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 # Both uv and pip understand these words.
 INSTALL := -c constraints.txt -e ".[cli]" --group dev
 

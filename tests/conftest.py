@@ -1,11 +1,13 @@
-"""What every test has: a cache folder of the session's own."""
+"""What every test has: a cache folder of the session's own, and the process that it runs in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from tests.models.zoo import ZOO
 from wardian.live.files import CACHE_VARIABLE
 
 
@@ -15,3 +17,22 @@ def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+_GROUPS: dict[str, Callable[[str, dict[str, Any]], str]] = {
+    "herbarium": lambda test, of: "herbarium",
+    "nursery": lambda test, of: f"models of {ZOO[of['name']].blocked[0]}",
+    "run_theme": lambda test, of: f"{test} {of['theme']}",
+}
+"""Session fixture → the group of a test that uses it, from the test's name and parameters.
+
+Tests of one group share work that takes seconds or minutes, so they run in one process of pytest-xdist.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            for fixture in _GROUPS.keys() & set(item.fixturenames):
+                group = _GROUPS[fixture](item.originalname, item.callspec.params)
+                item.add_marker(pytest.mark.xdist_group(group))
