@@ -34,7 +34,13 @@ from wardian.errors import EnvironmentMismatchError, Problem
 from wardian.manifest import Extern, Manifest
 from wardian.names import LIVE_PREFIX, ModuleName
 
-__all__ = ["check_environment", "find_problem", "packed_elsewhere", "requirements"]
+__all__ = [
+    "check_environment",
+    "find_problem",
+    "find_problems",
+    "packed_elsewhere",
+    "requirements",
+]
 
 
 _BINDS_OTHERWISE = re.compile(
@@ -58,27 +64,42 @@ def check_environment(manifest: Manifest, path: str, *, may_import: bool = False
         EnvironmentMismatchError: naming every distribution that is missing or does not fit, with the
             command that installs them.
     """
-    # torch.package lists what it met, needed or not; there is nothing to tell of that.
-    needed = [extern for extern in manifest.externs if not extern.soft and manifest.torch]
-    found = [find_problem(extern, may_import=may_import) for extern in needed]
-    problems = [problem for problem, _ in found if problem is not None]
-    if manifest.bytecode_only and manifest.python.tag != sys.implementation.cache_tag:
-        names = manifest.bytecode_only
-        listing = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        problems.insert(
-            0,
-            Problem(
-                f"this is {sys.implementation.cache_tag}, and the case has code for {manifest.python.tag},"
-                f" because its source was not there when it was packed: {listing}",
-                f"load it with {manifest.python.implementation} {manifest.python.version}",
-                manifest.bytecode_only[0],
-            ),
-        )
+    problems, undecided = find_problems(manifest, may_import=may_import)
     if problems:
         raise EnvironmentMismatchError(
             f"{path} needs what this environment does not have", problems=tuple(problems), path=path
         )
-    return any(undecided for _, undecided in found)
+    return undecided
+
+
+def find_problems(manifest: Manifest, *, may_import: bool = False) -> tuple[list[Problem], bool]:
+    """Return what this interpreter and the environment lack that a case needs; nothing if it fits.
+
+    Args:
+        manifest: Of the case.
+        may_import: As for `check_environment`.
+
+    Returns:
+        The problems, and whether importing modules would tell more.
+    """
+    # torch.package lists what it met, needed or not; there is nothing to tell of that.
+    needed = [extern for extern in manifest.externs if not extern.soft and manifest.torch]
+    found = [find_problem(extern, may_import=may_import) for extern in needed]
+    problems = (_problem_of_interpreter(manifest), *(problem for problem, _ in found))
+    return [p for p in problems if p is not None], any(undecided for _, undecided in found)
+
+
+def _problem_of_interpreter(manifest: Manifest) -> Problem | None:
+    if not manifest.bytecode_only or manifest.python.tag == sys.implementation.cache_tag:
+        return None
+    names = manifest.bytecode_only
+    listing = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return Problem(
+        f"this is {sys.implementation.cache_tag}, and the case has code for {manifest.python.tag},"
+        f" because its source was not there when it was packed: {listing}",
+        f"load it with {manifest.python.implementation} {manifest.python.version}",
+        names[0],
+    )
 
 
 def packed_elsewhere(manifest: Manifest) -> str:
@@ -99,10 +120,17 @@ def packed_elsewhere(manifest: Manifest) -> str:
     return f"; not as it was packed: {', '.join(others)}" if others else ""
 
 
-def requirements(manifest: Manifest, *, soft: bool = False) -> tuple[str, ...]:
-    """Return what the environment must have, as `wardian.requirements` says."""
+def requirements(manifest: Manifest, *, soft: bool = False, exact: bool = True) -> tuple[str, ...]:
+    """Return what the environment must have, as `wardian.requirements` says.
+
+    Args:
+        manifest: Of the case.
+        soft: Also return what the case loads without.
+        exact: Pin the releases that the case was packed with; otherwise return ranges of those that fit.
+    """
+    write = _pinned if exact else _compatible
     return tuple(
-        _pinned(extern.distribution, extern.version)
+        write(extern.distribution, extern.version)
         for extern in manifest.externs
         if extern.distribution is not None and extern.version is not None and (soft or not extern.soft)
     )

@@ -1,0 +1,31 @@
+"""The command `wardian`: `main` is its entry point, `python -m wardian` the same.
+
+In goes a command line, out come text or JSON and an exit code (`exits`).
+
+- `app`: the group of commands, and what is done with errors
+- `looking`: info, ls, cat, why, diff, verify, requirements
+- `working`: pack, plan, check, run, weights, extract, cache
+- `opening`: where a name becomes an open file
+- `output`: text for people, JSON for programs
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the command with the arguments of this process, and end it."""
+    try:
+        import click  # noqa: F401
+        import rich  # noqa: F401
+    except ImportError as error:
+        # The command is there without what it needs, so that it can say so.
+        print(f"wardian: {error.name} is not installed\n  fix: pip install 'wardian[cli]'", file=sys.stderr)
+        sys.exit(2)
+    from wardian.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))

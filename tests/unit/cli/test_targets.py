@@ -1,0 +1,58 @@
+"""What a user names on the command line as Python objects."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import torch
+
+from tests.support import importable, write_tree
+from wardian.cli.targets import find_arguments, find_target
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tree(
+        tmp_path,
+        """
+        --- grove.py
+        import torch
+        class Tree:
+            made = torch.nn.Linear(1, 1)
+        def build():
+            return Tree.made
+        """.replace("        ", ""),
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.mark.parametrize("target", ["grove:build", "grove.py:build", "grove:Tree.made"])
+def test_a_function_is_called_and_a_model_is_not(target: str, tmp_path: Path) -> None:
+    with importable(tmp_path):
+        assert isinstance(find_target(target), torch.nn.Linear)
+
+
+@pytest.mark.parametrize("target", ["grove", "grove:", "nogrove:build", "nogrove.py:build", "grove:plant"])
+def test_what_names_nothing_is_wrong_usage(target: str, tmp_path: Path) -> None:
+    with importable(tmp_path), pytest.raises(click.UsageError):
+        find_target(target)
+
+
+def test_arguments_come_from_an_expression_or_a_file(tmp_path: Path) -> None:
+    assert find_arguments(None, None) is None
+    assert find_arguments("(1, 2)", None) == (1, 2)
+    torch.save({"x": torch.ones(1)}, tmp_path / "in.pt")
+    assert find_arguments(None, str(tmp_path / "in.pt")).keys() == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "file"),
+    [("1", None), ("(", None), ("nothing()", None), (None, "none.pt"), ("(1,)", "none.pt")],
+)
+def test_arguments_that_are_none_are_wrong_usage(expression: str | None, file: str | None) -> None:
+    with pytest.raises(click.UsageError):
+        find_arguments(expression, file)
