@@ -76,6 +76,7 @@ __all__ = [
     "WardianError",
     "WardianWarning",
     "WeightsFileError",
+    "clear_cache",
     "load",
     "open",
     "pack",
@@ -190,6 +191,30 @@ def requirements(
         return find_requirements(read_manifest(archive), soft=soft)
     finally:
         archive.close()
+
+
+def clear_cache(*, max_days: float | None = None, max_bytes: int | None = None) -> int:
+    """Remove files of cases from the cache folder that no process uses; they are made again when needed.
+
+    It is `$WARDIAN_CACHE`, else the user's cache folder by the rules of the platform. By itself Wardian keeps
+    16 GiB at most, and nothing that was not used for 90 days.
+
+    Args:
+        max_days: Remove what was not used for so many days.
+        max_bytes: Remove what was not used for longest, until no more than so many bytes are left. Without
+            both, everything goes, also the notes that weights were checked.
+
+    Returns:
+        The size of what was removed, in bytes.
+
+    >>> import wardian
+    >>> wardian.clear_cache(max_days=30, max_bytes=1 << 30)
+    0
+    """
+    from wardian.live.cache import cache_folder, clear
+
+    folder = cache_folder()
+    return 0 if folder is None else clear(folder, max_days=max_days, max_bytes=max_bytes)
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> Mapping[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from wardian.child import MARKER_VARIABLE, OPEN_CASES_VARIABLE
-from wardian.live.files import cache_folder
+from wardian.live.cache import cache_folder, make_private
 
 __all__ = ["announce", "announced_path", "find_held", "withdraw"]
 
@@ -32,7 +32,7 @@ def announce(name: str, path: Path) -> None:
     note = _note(os.getpid(), name)
     if note is not None:
         with contextlib.suppress(OSError):  # children that exist already are all that need it
-            note.parent.mkdir(exist_ok=True, mode=0o700)
+            make_private(note.parent)
             _remove_old(note.parent)
             facts = {"path": str(path), "started": _started(os.getpid()), "file": _identity(path)}
             note.write_text(json.dumps(facts))

@@ -105,7 +105,14 @@ class Root:
         self.files: CaseFiles | FolderFiles = (
             FolderFiles(archive.path)  # they are where they are
             if isinstance(archive, FolderReader)
-            else CaseFiles(archive, digest, libraries, link, sorted({*manifest.materialised} - self.roots))
+            else CaseFiles(
+                archive,
+                lambda: digest,
+                manifest.records,
+                libraries,
+                link,
+                sorted({*manifest.materialised} - self.roots),
+            )
         )
         self.storages = StorageChecks(archive)
         self._deferred = frozenset(manifest.deferred)

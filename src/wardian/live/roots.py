@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import types
+from pathlib import Path
 from typing import Any
 
 from wardian.archive import ArchiveReader, FolderReader
@@ -89,11 +90,19 @@ def find_folder(path: str) -> FolderFinder:
         ImportError: if it is another folder, as the import system wants of a hook.
     """
     for root in list(_roots.values()):
-        # Where it is not known yet nobody has a path in it, and to find it out may look for modules itself.
-        folder = vars(root.files).get("folder")
+        folder = _folder_of(root)
         if folder is not None and path.startswith(f"{folder}{os.sep}"):
             return FolderFinder(root, os.path.relpath(path, folder).replace(os.sep, "."), get_root)
     raise ImportError(f"{path} is not a folder of an open case")
+
+
+def _folder_of(root: Root) -> Path | None:
+    """Return the folder of an open case if it is known.
+
+    Where it is not, nobody has a path in it; and to find it out may look for modules, and place libraries.
+    """
+    folder: Path | None = vars(root.files).get("folder")
+    return folder
 
 
 def acquire(stem: str, archive: ArchiveReader | FolderReader, manifest: Manifest, **options: Any) -> Root:
@@ -209,13 +218,14 @@ def release(root: Root) -> None:
         own.clear()
         modules.clear()
         withdraw(short)
-        folder = str(root.files.folder) + os.sep
-        for cache in (sys.path_importer_cache, linecache.cache):
-            for path in [p for p in list(cache) if p.startswith(folder)]:
-                cache.pop(path, None)
-        for other in _roots.values():
-            if other.files.folder == root.files.folder:  # of the same file: its sources go on being shown
-                other.show_sources()
+        folder = _folder_of(root)
+        if folder is not None:
+            for cache in (sys.path_importer_cache, linecache.cache):
+                for path in [p for p in list(cache) if p.startswith(f"{folder}{os.sep}")]:
+                    cache.pop(path, None)
+            for other in _roots.values():
+                if _folder_of(other) == folder:  # of the same file: its sources go on being shown
+                    other.show_sources()
         if not _roots:
             sys.path_hooks.remove(find_folder)
         root.withdraw_operators()
