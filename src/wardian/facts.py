@@ -46,6 +46,10 @@ class Evidence:
     """Top-level names of modules from outside of which code made something; None if that was not watched."""
     asked: tuple[str, ...] = ()
     """Distributions whose metadata code asked for and got, as `name==version`."""
+    demands: tuple[ObservedImport, ...] = ()
+    """Imports of top-level names, in functions and by PyTorch, without which the run would have failed."""
+    checked: tuple[str, ...] = ()
+    """Distributions without whose metadata it would have failed."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON-able data."""
@@ -54,10 +58,10 @@ class Evidence:
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Evidence:
         """Undo `to_plain`."""
-        imports = tuple(ObservedImport(**item) for item in data["imports"])
         rest: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        del rest["imports"]
-        return cls(imports=imports, **rest)
+        for key in ("imports", "demands"):
+            rest[key] = tuple(ObservedImport(**item) for item in rest[key])
+        return cls(**rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from wardian.credentials import find_credentials
 from wardian.decisions import Plan, size_text
 from wardian.drafting import Drafting
 from wardian.errors import PlanError, ProofError, WardianWarning
-from wardian.manifest import Manifest
-from wardian.names import RecordName, record_name
+from wardian.manifest import Extern, Manifest
+from wardian.names import ModuleName, RecordName, record_name
 from wardian.pickling.paths import find_texts
 from wardian.planning import find_homeless, make_plan, with_hard, with_missing
 from wardian.policy import Action, Base, Policy
+from wardian.prove import find_installed
 from wardian.prove import prove as prove_case
 from wardian.reporters import Reporter, reporting
 
@@ -145,7 +146,9 @@ def pack(
             bytecode_only=tuple(sorted({*capture.bytecode, *the_plan.bytecode_only})),
             proof="passed" if prove else "skipped",
         )
-        manifest, digest = _write_and_prove(archive, the_plan, contents, stages, prove=prove)
+        manifest, digest = _write_and_prove(
+            archive, the_plan, contents, stages, policy or Policy(), prove=prove
+        )
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
         # Tools that compile functions remember, and read, the files that these are of.
         sources = {file.path for file in the_plan.files if file.module is not None}
@@ -229,8 +232,19 @@ def _sealed(name: str) -> str:
     return f"{name} has no source; it is packed as bytecode, and the case loads in this Python only"
 
 
+def _is_denied(extern: Extern, policy: Policy) -> bool:
+    rules = (policy.rule_for(ModuleName(module)) for module in extern.modules)
+    return any(rule is not None and rule.action is Action.DENY for rule in rules)
+
+
 def _write_and_prove(
-    archive: ArchiveWriter, the_plan: Plan, contents: Contents, stages: _Stages, *, prove: bool
+    archive: ArchiveWriter,
+    the_plan: Plan,
+    contents: Contents,
+    stages: _Stages,
+    policy: Policy,
+    *,
+    prove: bool,
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it: as free of the environment, and as fast, as the proof shows possible.
 
@@ -251,6 +265,9 @@ def _write_and_prove(
             failures += 1
             guess = error.used if failures < _GUESSES else None
             externs = with_missing(the_plan, manifest.externs, error.missing)
+            if externs == manifest.externs:
+                found = find_installed(error.missing, manifest)
+                externs = (*externs, *(extern for extern in found if not _is_denied(extern, policy)))
             if externs == manifest.externs:
                 externs = with_hard(externs, guess or None)
             if externs == manifest.externs:

@@ -379,13 +379,18 @@ def _externs(
                 distribution = outside[module]
                 if distribution in modules:
                     names.setdefault(distribution, set()).add(candidate.imported)
+    demanded = _demanded(trace, interned)
+    # What PyTorch, which comes from the environment, imports and does not require.
+    for distribution in demanded & others.keys() - modules.keys():
+        if not trace.distributions[distribution].required_by_torch:
+            modules[distribution] = {module.partition(".")[0] for module in others[distribution]}
     externs = tuple(
         Extern(
             distribution=distribution,
             version=_version(trace, distribution),
             modules=tuple(sorted(found)),
             names=tuple(sorted(names.get(distribution, ()))),
-            soft=_may_be_soft(trace, distribution, found),
+            soft=_may_be_soft(trace, distribution, found, demanded),
         )
         for distribution, found in sorted(modules.items(), key=lambda item: item[0] or "")
     )
@@ -415,7 +420,28 @@ def _asked_metadata(trace: Trace, externs: Iterable[Extern]) -> dict[str, dict[s
     return found
 
 
-def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> bool:
+def _demanded(trace: Trace, interned: set[ModuleName]) -> frozenset[str]:
+    """Return the distributions without which the run would have failed, as far as imports show it."""
+    by_torch = {
+        name
+        for name, facts in trace.modules.items()
+        if facts.distribution is not None and trace.distributions[facts.distribution].required_by_torch
+    }
+    tops = {
+        demand.imported
+        for demand in trace.evidence.demands
+        if demand.importer in interned or demand.importer in by_torch or demand.importer == "torch"
+    }
+    return frozenset(
+        name
+        for name, facts in trace.distributions.items()
+        if name in trace.evidence.checked or not tops.isdisjoint(facts.roots)
+    )
+
+
+def _may_be_soft(
+    trace: Trace, distribution: str | None, modules: set[str], demanded: Container[str | None]
+) -> bool:
     """Tell whether nothing shows that an extern is used; the proof tells for certain."""
     found = trace.distributions.get(distribution or "")
     if distribution == "torch" or (found is not None and found.with_every_torch):
@@ -436,6 +462,8 @@ def _may_be_soft(trace: Trace, distribution: str | None, modules: set[str]) -> b
     pickled = {ref.module.partition(".")[0] for ref in trace.globals}
     used = trace.evidence.used
     if used is None or not tops.isdisjoint(pickled):
+        return False
+    if distribution in demanded and (found is None or not found.required_by_torch):
         return False
     # Kernels are made of triton when a module is imported, if it is there: a use, but none that is needed.
     in_some_builds = found is not None and found.required_by_torch

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,19 @@ from packaging.utils import canonicalize_name
 from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import Distributions, is_stdlib
 from wardian.errors import CheckError, ProofError
-from wardian.manifest import Manifest
+from wardian.manifest import Extern, Manifest
 from wardian.names import ModuleName
 
 if TYPE_CHECKING:
     from wardian.live.case import Case
 
-__all__ = ["prove", "prove_in_child"]
+__all__ = ["find_installed", "prove", "prove_in_child"]
 
 _OWN = ("wardian", "torch", "blake3", "packaging", "platformdirs")
 
+
+_NEEDS = {"Numpy is not available": "numpy"}
+"""Errors of other kinds that say what is missing, and its top-level name."""
 
 _MISSING_FILE = re.compile(r"FileNotFoundError: .*: '([^']+)'$")
 
@@ -109,6 +112,30 @@ def _allowed(manifest: Manifest) -> dict[str, list[str]]:
     return {"distributions": sorted(distributions), "roots": sorted(roots | set(_OWN))}
 
 
+def find_installed(missing: Iterable[str], manifest: Manifest) -> tuple[Extern, ...]:
+    """Return externs for what was missing in a proof, is installed here, and is of no packed distribution.
+
+    PyTorch and other externs import some libraries when they need them, and do not require them.
+    """
+    known = {extern.distribution for extern in manifest.externs} | {d.name for d in manifest.distributions}
+    hidden = {*manifest.roots, *manifest.absent}
+    found: dict[str, Extern] = {}
+    for top in sorted(set(missing) - hidden):
+        for distribution in Distributions.current().providing(top)[:1]:
+            if distribution.name not in known:
+                found[distribution.name] = Extern(
+                    distribution=distribution.name,
+                    version=distribution.version,
+                    modules=(top,),
+                    names=(),
+                    soft=False,
+                )
+    return tuple(found.values())
+
+
+_PATHS: Any = importlib.machinery.PathFinder
+
+
 class _Filter(importlib.abc.MetaPathFinder):
     """A finder that finds only what is allowed."""
 
@@ -124,6 +151,11 @@ class _Filter(importlib.abc.MetaPathFinder):
         spec: importlib.machinery.ModuleSpec | None = self._finder.find_spec(fullname, path, target)
         if spec is None or top in self._roots or is_stdlib(top) or self._is_vendored(spec):
             return spec
+        # Where it is not installed, a copy farther on is found.
+        for entry in (sys.path if path is None else path) if self._finder is _PATHS else ():
+            spec = self._finder.find_spec(fullname, [entry], target)
+            if spec is not None and self._is_vendored(spec):
+                return spec
         return None
 
     def _is_vendored(self, spec: importlib.machinery.ModuleSpec) -> bool:
@@ -170,6 +202,7 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
         used = used_externs(error) | _externs_named(error, case.manifest)
         versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in _chain(error))
         missing = {e.name.partition(".")[0] for e in _chain(error) if isinstance(e, ImportError) and e.name}
+        missing |= {name for e in _chain(error) for text, name in _NEEDS.items() if text in str(e)}
         alike = isinstance(error, CheckError) and _fails_alike(case, error)
         facts = {
             "used": sorted(used),
@@ -216,7 +249,7 @@ def _externs_named(error: BaseException, manifest: Manifest) -> set[str]:
     text = " ".join(
         str(e).lower()
         for e in _chain(error)
-        if isinstance(e, ImportError) or "Numpy is not available" in str(e)
+        if isinstance(e, ImportError) or any(need in str(e) for need in _NEEDS)
     )
     found: set[str] = set()
     for extern in manifest.externs:

@@ -137,6 +137,30 @@ def test_each_module_has_one_decision_with_its_reason(forest: Forest) -> None:
     assert [d.module for d in plan.decisions] == sorted(d.module for d in plan.decisions)
 
 
+def _soft(plan: Any) -> dict[str | None, bool]:
+    return {extern.distribution: extern.soft for extern in plan.externs}
+
+
+def test_an_extern_is_hard_that_packed_code_could_not_do_without(forest: Forest) -> None:
+    assert _soft(make_plan(forest.trace("mill.Saw"), Policy()))["numlib"] is True
+    for evidence in (
+        {"demands": (ObservedImport("mill", "numlib", 3),)},
+        {"checked": ("numlib",)},
+    ):
+        assert _soft(make_plan(forest.trace("mill.Saw", **evidence), Policy()))["numlib"] is False
+    # What another extern needs, it needs where it is needed itself.
+    among_externs = {"demands": (ObservedImport("numlib._core", "numlib", 3),)}
+    assert _soft(make_plan(forest.trace("mill.Saw", **among_externs), Policy()))["numlib"] is True
+
+
+def test_what_pytorch_imports_and_does_not_require_is_an_extern(forest: Forest) -> None:
+    forest.distribution("chartlib", compiled=("chartlib._c",))
+    forest.module("chartlib", distribution="chartlib")
+    assert "chartlib" not in _soft(make_plan(forest.trace("mill.Saw"), Policy()))
+    demands = (ObservedImport("torch", "chartlib", 3),)
+    assert _soft(make_plan(forest.trace("mill.Saw", demands=demands), Policy()))["chartlib"] is False
+
+
 def test_a_distribution_is_packed_whole_with_its_data_and_metadata(forest: Forest) -> None:
     plan = make_plan(forest.trace("mill.Saw"), Policy())
     assert [(f.record, f.module) for f in plan.files] == [

@@ -16,7 +16,7 @@ from wardian.archive import ArchiveReader
 from wardian.environment import Distributions
 from wardian.errors import ProofError
 from wardian.manifest import Manifest
-from wardian.prove import _Filter, prove
+from wardian.prove import _Filter, find_installed, prove
 
 
 def test_the_filter_finds_only_what_is_allowed() -> None:
@@ -57,6 +57,28 @@ def test_what_an_allowed_package_vendors_is_found(tmp_path: Path, monkeypatch: p
     assert namespace is not None
     assert finder.find_spec("vendoredlib.functools", list(namespace.submodule_search_locations or ()))
     assert finder.find_spec("otherlib", None) is None
+
+
+def test_a_vendored_copy_stands_in_for_what_is_installed_and_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("site/otherlib.py", "site/allowedlib/__init__.py", "site/allowedlib/_vendor/otherlib.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    site = tmp_path / "site"
+    monkeypatch.setattr(sys, "path", [str(site), str(site / "allowedlib/_vendor")])
+    finder = _Filter(importlib.machinery.PathFinder, frozenset({"allowedlib"}), frozenset())
+    found = finder.find_spec("otherlib", None)
+    assert found is not None
+    assert found.origin == str(site / "allowedlib/_vendor/otherlib.py")
+
+
+def test_what_was_missing_and_is_installed_becomes_an_extern() -> None:
+    assert [(e.distribution, e.modules, e.soft) for e in find_installed(["numpy", "nobody"], MANIFEST)] == [
+        ("numpy", ("numpy",), False)
+    ]
+    assert find_installed(["numpy"], replace(MANIFEST, absent=("numpy",))) == ()
+    assert find_installed(["torch"], MANIFEST) == ()
 
 
 def test_what_only_some_builds_of_torch_require_is_missing_where_it_is_soft(tmp_path: Path) -> None:

@@ -196,6 +196,27 @@ def test_an_extern_that_the_run_uses_is_needed(tmp_path: Path) -> None:
     assert report.manifest.proof == "passed"
 
 
+def test_what_pytorch_needs_for_a_call_is_seen_in_the_run(tmp_path: Path) -> None:
+    tree = """
+    --- arboretum/__init__.py
+    --- arboretum/late.py
+    import torch
+
+    class Tree(torch.nn.Module):
+        def forward(self, x):
+            return x[x.abs().topk(1)[1].numpy().tolist()]  # nothing imports numpy
+    """
+    stages: list[str] = []
+    with importable(write_tree(tmp_path, tree)) as load:
+        model = load("arboretum.late").Tree()
+        report = wardian.pack(model, tmp_path / "tree.case", inputs=(torch.ones(2),), progress=stages.append)
+    assert {extern.distribution: extern.soft for extern in report.manifest.externs} == {
+        "numpy": False,
+        "torch": False,
+    }
+    assert stages.count("prove") == 1
+
+
 def test_nothing_is_soft_without_a_proof(tmp_path: Path) -> None:
     with importable(write_tree(tmp_path, PROJECT)) as load:
         model = load("arboretum.model").Tree()

@@ -207,6 +207,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
     # First, so that what torch and the self-test import is not taken for the object's need.
     from wardian.tensors import selftest
+    from wardian.tensors.needs import noting_needs
     from wardian.tensors.storages import StorageReader, restoring
 
     selftest.run(lambda: None, ())
@@ -226,7 +227,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     )
     inputs = work / "inputs.pkl"
     outputs: Any = None
-    with recorder.recording():
+    with recorder.recording(), noting_needs(recorder.note_need):
         with restoring():
             data = (work / "object.pkl").read_bytes()
             try:

@@ -8,12 +8,13 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from types import ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -21,6 +22,7 @@ from packaging.utils import canonicalize_name
 from wardian.environment import Distributions, is_stdlib, known_attribute, variables_of
 from wardian.facts import Evidence, ObservedImport
 from wardian.names import LOGGING_LIBRARIES, ModuleName, top_level
+from wardian.trace.guards import IMPORTS, METADATA, is_handled
 
 __all__ = ["Recorder", "forget_packable"]
 
@@ -67,6 +69,11 @@ class Recorder:
         self._absent: set[str] = set()
         self._files: set[str] = set()
         self._asked: set[str] = set()
+        self._demands: set[ObservedImport] = set()
+        self._checked: set[str] = set()
+        self._places: set[tuple[CodeType, int]] = set()
+        self._importing: list[str] = []
+        self._until: FrameType | None = None
         self._recording = False
         self._before: set[str] = set()
 
@@ -76,16 +83,20 @@ class Recorder:
         originals = builtins.__import__, importlib.import_module, importlib.util.find_spec
         distribution = importlib.metadata.distribution
         self._before = set(sys.modules)
+        self._until = sys._getframe(2)  # noqa: SLF001  whose handlers are those of this process
         builtins.__import__ = self._wrap_import(originals[0])
         importlib.import_module = self._wrap_import_module(originals[1])
         importlib.util.find_spec = self._wrap_find_spec(originals[2])
         importlib.metadata.distribution = self._wrap_distribution(distribution)
+        sys.meta_path.insert(0, self)
         sys.addaudithook(self._audit)
         self._recording = True
         try:
             yield
         finally:
             self._recording = False
+            self._until = None
+            sys.meta_path.remove(self)
             builtins.__import__, importlib.import_module, importlib.util.find_spec = originals
             importlib.metadata.distribution = distribution
 
@@ -121,7 +132,22 @@ class Recorder:
                 )
             ),
             asked=tuple(sorted(self._asked)),
+            demands=tuple(sorted(self._demands)),
+            checked=tuple(sorted(self._checked)),
         )
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Find nothing; note what is imported by none of the ways that are watched.
+
+        A compiled module imports by the interpreter's own functions.
+        """
+        asked = self._importing[-1] if self._importing else ""
+        if self._recording and not f"{asked}.".startswith(f"{name}.") and not name.startswith(f"{asked}."):
+            frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+            while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+                frame = frame.f_back
+            if frame is not None:
+                self._note(str(frame.f_globals.get("__name__", "")), name, frame.f_lineno)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._recording:
@@ -140,6 +166,25 @@ class Recorder:
         elif event == "ctypes.dlopen" and isinstance(arguments[0], str) and os.path.isfile(arguments[0]):
             self._files.add(os.path.abspath(arguments[0]))
 
+    def note_need(self, top: str) -> None:
+        """Note what PyTorch cannot do without in the run, though it imports it beforehand."""
+        self._demands.add(ObservedImport("torch", top, 0))
+
+    def _demand(self, importer: str, imported: str, frame: FrameType, *, by_statement: bool) -> None:
+        """Note an import that fails, and nothing goes on, if what it names is not there."""
+        top = imported.partition(".")[0]
+        own = importer.partition(".")[0]
+        # Without a soft extern an import fails, but for a statement at module level of a packed module, which
+        # gets what stands in (docs/format.md, 5.7).
+        gets_stand_in = by_statement and not frame.f_code.co_flags & inspect.CO_OPTIMIZED and own != "torch"
+        if gets_stand_in or top in (own, "torch") or is_stdlib(ModuleName(top)):
+            return
+        place = frame.f_code, frame.f_lineno
+        if place not in self._places:
+            self._places.add(place)
+            if not is_handled(frame, IMPORTS, self._until):
+                self._demands.add(ObservedImport(importer, top, frame.f_lineno))
+
     def _note(self, importer: str, imported: str, line: int) -> None:
         self._imports.add(ObservedImport(importer, imported, line))
 
@@ -156,20 +201,27 @@ class Recorder:
             fromlist: Sequence[str] | None = (),
             level: int = 0,
         ) -> ModuleType:
+            frame = sys._getframe(1)  # noqa: SLF001
+            known = frame.f_globals if globals is None else globals  # as in `__import__(name)`
+            importer = str(known.get("__name__", ""))
+            absolute = name
+            if level:
+                package = str(known.get("__package__") or importer)
+                base = package.rsplit(".", level - 1)[0] if level > 1 else package
+                absolute = f"{base}.{name}" if name else base
+            self._importing.append(absolute)
             try:
                 module: ModuleType = original(name, globals, locals, fromlist, level)
             except ModuleNotFoundError as error:
                 if level == 0:
                     self._missing(name, error)
                 raise
-            if self._recording and globals is not None:
-                importer = str(globals.get("__name__", ""))
-                line = sys._getframe(1).f_lineno  # noqa: SLF001
-                absolute = name
+            finally:
+                self._importing.pop()
+            if self._recording:
+                line = frame.f_lineno
+                self._demand(importer, absolute, frame, by_statement=True)
                 if level:
-                    package = str(globals.get("__package__") or importer)
-                    base = package.rsplit(".", level - 1)[0] if level > 1 else package
-                    absolute = f"{base}.{name}" if name else base
                     # `import a.b` in a case is two statements by now, and the second names no more modules
                     # (wardian.rewrite).
                     if tuple(fromlist or ()) == ("__class__",):
@@ -186,14 +238,19 @@ class Recorder:
 
     def _wrap_import_module(self, original: Any) -> Any:
         def import_module(name: str, package: str | None = None) -> ModuleType:
+            absolute = importlib.util.resolve_name(name, package) if name.startswith(".") else name
+            self._importing.append(absolute)
             try:
                 module: ModuleType = original(name, package)
             except ModuleNotFoundError as error:
                 self._missing(name, error)
                 raise
+            finally:
+                self._importing.pop()
             frame = sys._getframe(1)  # noqa: SLF001
-            absolute = importlib.util.resolve_name(name, package) if name.startswith(".") else name
-            self._note(str(frame.f_globals.get("__name__", "")), absolute, frame.f_lineno)
+            importer = str(frame.f_globals.get("__name__", ""))
+            self._note(importer, absolute, frame.f_lineno)
+            self._demand(importer, absolute, frame, by_statement=False)
             return module
 
         return import_module
@@ -201,7 +258,10 @@ class Recorder:
     def _wrap_distribution(self, original: Any) -> Any:
         def distribution(distribution_name: str) -> Any:
             found = original(distribution_name)
-            self._asked.add(f"{canonicalize_name(distribution_name)}=={found.version}")
+            key = canonicalize_name(distribution_name)
+            self._asked.add(f"{key}=={found.version}")
+            if not is_handled(sys._getframe(1), METADATA, self._until):  # noqa: SLF001
+                self._checked.add(key)
             return found
 
         return distribution

@@ -366,7 +366,11 @@ def make_trace(
             tracer.modules.clear()
             needed = tracer.follow(seeds, loaded)
         else:
-            observed = {own for name in evidence.modules if (own := tracer.own_name(name)) is not None}
+            names_asked = [
+                *evidence.modules,
+                *(d.imported for d in evidence.demands if d.importer == "torch"),
+            ]
+            observed = {own for name in names_asked if (own := tracer.own_name(name)) is not None}
             for name in sorted(observed):
                 tracer.add(name)
             needed = {name for name in observed | seeds if tracer.add(name) is not None}
@@ -450,6 +454,11 @@ def _assemble(
         evidence=replace(
             tracer.evidence,
             imports=tuple(sorted(set(observed))),
+            demands=tuple(
+                replace(demand, importer=importer)
+                for demand in tracer.evidence.demands
+                if (importer := tracer.own_name(demand.importer)) is not None
+            ),
             absent=tuple(sorted(absent.union(tracer.evidence.absent))),
             asked=tuple(
                 sorted(

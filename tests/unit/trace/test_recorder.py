@@ -6,6 +6,7 @@ import builtins
 import importlib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,3 +110,67 @@ print([name for name in sys.modules if name.partition(".")[0] == "packaging"])
 
 def test_what_may_be_packed_is_imported_anew_in_the_run(tmp_path: Path) -> None:
     assert run_python(_FORGET, folder=tmp_path) == "[]\n"
+
+
+DEMANDS = """
+--- fern/__init__.py
+import fern.own
+def needs():
+    import numpy
+def can_do_without():
+    try:
+        import yaml
+    except ImportError:
+        pass
+def by_name(name):
+    import importlib
+    return importlib.import_module(name)
+def asks(name):
+    import importlib.metadata
+    return importlib.metadata.version(name)
+def asks_whether(name):
+    import importlib.metadata
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+--- fern/own.py
+import packaging
+late = __import__("fern.late", fromlist=["late"])
+--- fern/late.py
+--- fern/unseen.py
+"""
+
+
+def test_what_a_run_could_not_do_without_is_told_from_what_it_could(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with importable(write_tree(tmp_path, DEMANDS)), recorder.recording():
+        fern = importlib.import_module("fern")
+        fern.needs()
+        fern.can_do_without()
+        fern.by_name("safetensors")
+        fern.asks("numpy")
+        fern.asks_whether("safetensors")
+    found = recorder.evidence(libraries=[], operators=[], schemas=[], ran=True)
+    demands = {(demand.importer, demand.imported) for demand in found.demands}
+    assert {pair for pair in demands if pair[0] == "fern"} == {("fern", "numpy"), ("fern", "safetensors")}
+    assert found.checked == ("numpy",)
+    assert {pair.partition("==")[0] for pair in found.asked} >= {"numpy", "safetensors"}
+    assert Evidence.from_plain(found.to_plain()) == found
+
+
+def test_imports_that_name_no_importer_are_those_of_the_code_that_makes_them(tmp_path: Path) -> None:
+    recorder = Recorder()
+    with importable(write_tree(tmp_path, DEMANDS)), recorder.recording():
+        importlib.import_module("fern")
+        # As a compiled module imports: by no function that is replaced.
+        exec(
+            "import importlib._bootstrap; importlib._bootstrap._gcd_import('fern.unseen')",
+            {"__name__": "fern.compiled"},
+        )
+    found = {(edge.importer, edge.imported) for edge in recorder.evidence(**_NOTHING).imports}
+    assert ("fern.own", "fern.late") in found
+    assert ("fern.compiled", "fern.unseen") in found
+
+
+_NOTHING: dict[str, Any] = {"libraries": (), "operators": (), "schemas": (), "ran": True}
