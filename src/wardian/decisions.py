@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,19 @@ from packaging.utils import canonicalize_name
 from wardian.environment import is_stdlib
 from wardian.graph import ImportGraph
 from wardian.manifest import Extern, PackedDistribution
-from wardian.names import ModuleName, RecordName, top_level
+from wardian.names import ModuleName, RecordName
 from wardian.policy import Action
 
 __all__ = ["Decision", "FIRST_PARTY", "PackedFile", "Plan", "size_text"]
 
 FIRST_PARTY = "first-party"
 """What stands for code that no distribution owns."""
+
+_SHOWN = 12
+"""How many distributions of one action a printed plan lists."""
+
+_FEW = 3
+"""How many of what is rarely there it lists."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,6 +37,9 @@ class Decision:
     reason: str
     distribution: str | None
     """Normalised name; None for first-party code."""
+
+    def __str__(self) -> str:
+        return f"{self.module}: {self.action} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,11 +58,12 @@ class PackedFile:
     """What it holds if it is in no file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """Everything that was decided before anything is written.
 
-    `print(plan)` lists it, `plan.why("numpy")` tells how the object leads to a module.
+    `print(plan)` lists it by distribution, `plan.modules()` by module, and `plan.why("numpy")` tells how the
+    object leads to a module.
     """
 
     entry: str
@@ -108,7 +118,7 @@ class Plan:
             near = difflib.get_close_matches(module, sorted(known), 3)
             hint = f"; near to it: {', '.join(near)}" if near else ""
             return f"{module} is not in the plan: nothing the object needs imports it{hint}"
-        head = f"{decision.module}: {decision.action} ({decision.reason})"
+        head = str(decision)
         chain = self.chain(decision.module) or (
             "no import in the sources shows it; it was imported in the run",
         )
@@ -120,6 +130,22 @@ class Plan:
         mine = [d for d in self.decisions if d.distribution == name]
         return min(mine, key=lambda d: (len(self.chain(d.module)) or len(self.decisions), d), default=None)
 
+    def modules(self, distribution: str | None = None) -> tuple[Decision, ...]:
+        """Return what was decided about each module, sorted by name.
+
+        Args:
+            distribution: Only its modules; "first-party" stands for code that no distribution owns.
+        """
+        name = distribution if distribution in (None, FIRST_PARTY) else str(canonicalize_name(distribution))
+        return tuple(d for d in self.decisions if name in (None, d.distribution or FIRST_PARTY))
+
+    def __repr__(self) -> str:
+        inside = [d for d in self.decisions if d.action is Action.INTERN]
+        return (
+            f"<Plan for {self.entry!r}: {_count(len(inside), 'module')} inside,"
+            f" {len(self.externs)} externs; print it, or ask its modules() and why()>"
+        )
+
     def __str__(self) -> str:
         rows = [f"plan for {self.entry!r}"]
         versions = {d.name: d.version for d in self.distributions}
@@ -127,32 +153,27 @@ class Plan:
         soft = {e.distribution for e in self.externs if e.soft}
         for action in Action:
             mine = [d for d in self.decisions if d.action is action]
-            if not mine:
-                continue
-            rows.append(f"{action}:")
-            for name, group in _by_distribution(mine):
+            groups = list(_by_distribution(mine))
+            if mine:
+                rows.append(f"{action}:")
+            for name, group in groups[:_SHOWN]:
                 size = sum(f.size for f in self.files if (f.distribution or FIRST_PARTY) == name)
                 note = f", {size_text(size)}" if action is Action.INTERN else ""
-                if action is Action.EXTERN and name in soft:
-                    note = ", soft: may be missing where nothing uses it"
+                if action is Action.EXTERN:
+                    note = ", optional" if name in soft else ", needed" if name in versions else ""
                 title = f"{name} {versions[name]}" if versions.get(name) else name
-                rows.append(f"  {title} ({_count(len(group), 'module')}{note})")
-                rows += _outside_rows(group) if action is Action.EXTERN else self._module_rows(group)
+                rows.append(f"  {title} ({_count(len(group), 'module')}{note}): {group[0].reason}")
+            if len(groups) > _SHOWN:
+                rows.append(f"  and {len(groups) - _SHOWN} more")
         if self.unmatched:
             rows.append("rules that match no module:")
-            rows += [f"  {rule}" for rule in self.unmatched]
+            rows += _shortened(self.unmatched)
         if self.absent:
             rows.append(f"not installed, and hidden when the case is loaded: {', '.join(self.absent)}")
         if self.left_out:
             rows.append("data files left out (large, and not read in the run):")
-            rows += [f"  {name}" for name in self.left_out]
+            rows += _shortened(self.left_out)
         return "\n".join(rows)
-
-    def _module_rows(self, decisions: list[Decision]) -> Iterator[str]:
-        sizes = {f.module: f.size for f in self.files}
-        for decision in decisions:
-            size = f" ({size_text(sizes[decision.module])})" if decision.module in sizes else ""
-            yield f"    {decision.module}: {decision.reason}{size}"
 
     def to_plain(self) -> dict[str, Any]:
         """Return the plan as JSON-able data, to store or compare."""
@@ -244,14 +265,9 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _outside_rows(decisions: list[Decision]) -> Iterator[str]:
-    """Tell what stays outside by top-level name: hundreds of modules of a library have one reason."""
-    groups: dict[tuple[str, str], list[ModuleName]] = {}
-    for decision in decisions:
-        groups.setdefault((top_level(decision.module), decision.reason), []).append(decision.module)
-    for (_, reason), modules in groups.items():
-        more = f" and {_count(len(modules) - 1, 'module')} below it" if len(modules) > 1 else ""
-        yield f"    {modules[0]}{more}: {reason}"
+def _shortened(items: Sequence[str]) -> list[str]:
+    more = [f"  and {len(items) - _FEW} more"] if len(items) > _FEW else []
+    return [*(f"  {item}" for item in items[:_FEW]), *more]
 
 
 def _by_distribution(decisions: list[Decision]) -> Iterator[tuple[str, list[Decision]]]:

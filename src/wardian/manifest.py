@@ -167,7 +167,7 @@ class TensorEntry:
     """None for what the keys above describe in full."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Manifest:
     """Everything a case says about itself; the keys are explained in docs/format.md, section 3."""
 
@@ -194,6 +194,26 @@ class Manifest:
         """Top-level names that packed code and pickles find in the case."""
         mocked = {name.partition(".")[0] for name in self.mocks}
         return frozenset(root for d in self.distributions for root in d.roots) | mocked
+
+    @property
+    def proven(self) -> str:
+        """What was proven when the case was made, in words."""
+        if self.proof == "skipped":
+            return "not proven"
+        if all(entry.test is None for entry in self.entries):
+            return "only loaded: no inputs were given"
+        if any(entry.outputs for entry in self.entries):
+            return "the object was loaded and called, outputs equal"
+        return "the object was loaded and called; its outputs cannot be kept, and were not compared"
+
+    def __repr__(self) -> str:
+        entries = ", ".join(f"{entry.name} ({entry.type})" for entry in self.entries[:3])
+        more = f" and {len(self.entries) - 3} more" if len(self.entries) > 3 else ""
+        return (
+            f"<Manifest of {entries}{more}: {len(self.distributions)} distributions inside,"
+            f" {len(self.externs)} externs, {len(self.tensors)} tensors, {len(self.records)} records;"
+            f" {self.proven}>"
+        )
 
     def to_json(self) -> bytes:
         """Return the canonical JSON document.

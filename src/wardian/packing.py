@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,7 +17,7 @@ from wardian.archive import ArchiveWriter
 from wardian.assembly import Contents, amend, assemble
 from wardian.collector import collector_paused
 from wardian.credentials import find_credentials
-from wardian.decisions import Plan, size_text
+from wardian.decisions import Plan
 from wardian.drafting import Drafting
 from wardian.errors import PlanError, ProofError, WardianWarning
 from wardian.manifest import Extern, Manifest
@@ -25,9 +25,10 @@ from wardian.names import ModuleName, RecordName, record_name
 from wardian.pickling.paths import find_texts
 from wardian.planning import find_homeless, make_plan, with_hard, with_missing
 from wardian.policy import Action, Base, Policy
-from wardian.prove import find_installed
+from wardian.prove import PROOF_FAILED, find_installed
 from wardian.prove import prove as prove_case
 from wardian.reporters import Reporter, reporting
+from wardian.reports import Attempt, PackReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,41 +41,6 @@ Resource = bytes | str | os.PathLike[str]
 
 _GUESSES = 3
 """Failed proofs after which no extern counts as soft: each costs as long as loading the object."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackReport:
-    """What `wardian.pack` did."""
-
-    path: Path
-    digest: str
-    """Identifies the case."""
-    size: int
-    """Of the file, in bytes."""
-    plan: Plan
-    manifest: Manifest
-    warnings: tuple[str, ...]
-    """What is not as one would expect: code that loads in this Python only, files that were changed."""
-    left_out: tuple[str, ...]
-    """Globals that packed code of a script mentions and that cannot be packed, each with the reason."""
-    seconds: Mapping[str, float] = field(compare=False)
-    """Wall time of each stage."""
-
-    def __str__(self) -> str:
-        inside = ", ".join(f"{d.name} {d.version or ''}".strip() for d in self.manifest.distributions)
-        outside = ", ".join(
-            f"{e.distribution or e.modules[0]} {e.version or ''}".strip() for e in self.manifest.externs
-        )
-        return (
-            f"{self.path}: {size_text(self.size)}, {len(self.manifest.records)} records,"
-            f" digest {self.digest[:16]}\n"
-            f"  inside: {inside or 'no code'}\n"
-            f"  outside: {outside}\n"
-            f"  proof: {self.manifest.proof}; "
-            + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
-            + "".join(f"\n  warning: {warning}" for warning in self.warnings)
-            + "".join(f"\n  left out: {sentence}" for sentence in self.left_out)
-        )
 
 
 @collector_paused()
@@ -146,8 +112,9 @@ def pack(
             bytecode_only=tuple(sorted({*capture.bytecode, *the_plan.bytecode_only})),
             proof="passed" if prove else "skipped",
         )
+        attempts: list[Attempt] = []
         manifest, digest = _write_and_prove(
-            archive, the_plan, contents, stages, policy or Policy(), prove=prove
+            archive, the_plan, contents, stages, policy or Policy(), attempts if prove else None
         )
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
         # Tools that compile functions remember, and read, the files that these are of.
@@ -181,6 +148,7 @@ def pack(
             warnings=(*warned, *map(_sealed, contents.bytecode_only)),
             left_out=tuple(capture.left_out),
             seconds=stages.seconds,
+            attempts=tuple(attempts),
         )
 
 
@@ -243,47 +211,70 @@ def _write_and_prove(
     contents: Contents,
     stages: _Stages,
     policy: Policy,
-    *,
-    prove: bool,
+    attempts: list[Attempt] | None,
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it: as free of the environment, and as fast, as the proof shows possible.
 
     A failed proof is followed by one that asks more of the environment or has less freedom: with what only
     externs import, without the soft externs that were used, without soft externs, without deferred packages.
+
+    Args:
+        archive: The file.
+        the_plan: What goes into it.
+        contents: What else does.
+        stages: Told of each stage.
+        policy: The rules: nothing is declared that is denied.
+        attempts: Each proof is added; None for no proof.
     """
-    if the_plan.deferrable and contents.entries[0].outputs and prove:
+    if the_plan.deferrable and contents.entries[0].outputs and attempts is not None:
         contents = replace(contents, deferred=the_plan.deferrable)
     with stages("write"):
         manifest, digest = assemble(archive, the_plan, contents)
-    failures = 0
-    while prove:
+    while attempts is not None:
         try:
             with stages("prove"):
                 prove_case(archive.path, manifest)
-            break
         except ProofError as error:
-            failures += 1
-            guess = error.used if failures < _GUESSES else None
-            externs = with_missing(the_plan, manifest.externs, error.missing)
-            if externs == manifest.externs:
-                found = find_installed(error.missing, manifest)
-                externs = (*externs, *(extern for extern in found if not _is_denied(extern, policy)))
-            if externs == manifest.externs:
-                externs = with_hard(externs, guess or None)
-            if externs == manifest.externs:
-                externs = with_hard(externs, None)
-            if externs != manifest.externs:
-                manifest = replace(manifest, externs=externs)
-            elif manifest.deferred:
-                manifest = replace(manifest, deferred=())
-            else:
+            relaxed = _relaxed(the_plan, manifest, error, policy, final=len(attempts) + 1 >= _GUESSES)
+            if relaxed is None:
                 raise
+            failure = str(error).partition("\n")[0].removeprefix(PROOF_FAILED)
+            attempts.append(Attempt(stages.seconds["prove"], failure, _difference(manifest, relaxed)))
+            manifest = relaxed
+        else:
+            attempts.append(Attempt(stages.seconds["prove"], None, None))
+            break
         with stages("write"):
             digest = amend(archive, manifest)
     problems = find_homeless(the_plan, manifest.externs)
     if problems:
         raise PlanError(f"{the_plan.entry} cannot be packed", problems=problems)
     return manifest, digest
+
+
+def _relaxed(
+    the_plan: Plan, manifest: Manifest, error: ProofError, policy: Policy, *, final: bool
+) -> Manifest | None:
+    """Return what is proven next, None if nothing is left to try."""
+    before = manifest.externs
+    externs = with_missing(the_plan, before, error.missing)
+    if externs == before:
+        found = find_installed(error.missing, manifest)
+        externs = (*externs, *(extern for extern in found if not _is_denied(extern, policy)))
+    if externs == before:
+        externs = with_hard(externs, None if final else error.used or None)
+    if externs == before:
+        externs = with_hard(externs, None)
+    if externs != before:
+        return replace(manifest, externs=externs)
+    return replace(manifest, deferred=()) if manifest.deferred else None
+
+
+def _difference(before: Manifest, after: Manifest) -> str:
+    """Tell what is asked of the environment in the second of two manifests and not in the first."""
+    hard = {extern.distribution or extern.modules[0] for extern in after.externs if not extern.soft}
+    hard -= {extern.distribution or extern.modules[0] for extern in before.externs if not extern.soft}
+    return f"{', '.join(sorted(hard))} needed" if hard else "no package deferred"
 
 
 def _check_arguments(obj: Any, inputs: Any, policy: Any, name: Any) -> None:
@@ -360,4 +351,6 @@ class _Stages:
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+            taken = time.perf_counter() - start
+            # Proofs are told one by one, as attempts.
+            self.seconds[stage] = taken + (0.0 if stage == "prove" else self.seconds.get(stage, 0.0))

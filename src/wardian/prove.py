@@ -25,10 +25,13 @@ from wardian.names import ModuleName
 if TYPE_CHECKING:
     from wardian.live.case import Case
 
-__all__ = ["find_installed", "prove", "prove_in_child"]
+__all__ = ["PROOF_FAILED", "find_installed", "prove", "prove_in_child"]
 
 _OWN = ("wardian", "torch", "blake3", "packaging", "platformdirs")
 
+
+PROOF_FAILED = "the finished case does not work in a clean process: "
+"""How a failed proof begins."""
 
 _NEEDS = {"Numpy is not available": "numpy"}
 """Errors of other kinds that say what is missing, and its top-level name."""
@@ -55,9 +58,7 @@ def prove(path: Path, manifest: Manifest) -> None:
         if error.facts.get("versions"):
             used = _required_with(used, manifest)
         raise ProofError(
-            "the finished case does not work in a clean process: "
-            f"{error.summary.replace(f'{path}: ', '')}{_advice(error)}"
-            f"\n\n{error.output}",
+            f"{PROOF_FAILED}{error.summary.replace(f'{path}: ', '')}{_advice(error)}\n\n{error.output}",
             output=error.output,
             used=used,
             missing=frozenset(error.facts.get("missing", ())),

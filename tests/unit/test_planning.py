@@ -143,14 +143,15 @@ def _soft(plan: Any) -> dict[str | None, bool]:
 
 def test_an_extern_is_hard_that_packed_code_could_not_do_without(forest: Forest) -> None:
     assert _soft(make_plan(forest.trace("mill.Saw"), Policy()))["numlib"] is True
-    for evidence in (
+    evidences: tuple[dict[str, Any], ...] = (
         {"demands": (ObservedImport("mill", "numlib", 3),)},
         {"checked": ("numlib",)},
-    ):
+    )
+    for evidence in evidences:
         assert _soft(make_plan(forest.trace("mill.Saw", **evidence), Policy()))["numlib"] is False
     # What another extern needs, it needs where it is needed itself.
-    among_externs = {"demands": (ObservedImport("numlib._core", "numlib", 3),)}
-    assert _soft(make_plan(forest.trace("mill.Saw", **among_externs), Policy()))["numlib"] is True
+    demands = (ObservedImport("numlib._core", "numlib", 3),)
+    assert _soft(make_plan(forest.trace("mill.Saw", demands=demands), Policy()))["numlib"] is True
 
 
 def test_what_pytorch_imports_and_does_not_require_is_an_extern(forest: Forest) -> None:
@@ -325,25 +326,39 @@ def test_a_plan_is_compared_with_an_older_one(forest: Forest) -> None:
 def test_the_plan_prints_what_goes_where(forest: Forest) -> None:
     compiled = "numlib._core is compiled, and so tied to a platform"
     forest.module("timberlib.elm", distribution="timberlib")
-    text = str(make_plan(forest.trace("mill.Saw", absent=("jax",)), Policy(mock="timberlib.elm")))
-    assert text.splitlines() == [
+    plan = make_plan(forest.trace("mill.Saw", absent=("jax",)), Policy(mock="timberlib.elm"))
+    assert str(plan).splitlines() == [
         "plan for 'model'",
         "mock:",
-        "  timberlib 1.0 (1 module)",
-        '    timberlib.elm: mock: "timberlib.elm"',
+        '  timberlib 1.0 (1 module): mock: "timberlib.elm"',
         "extern:",
-        "  numlib 1.0 (2 modules, soft: may be missing where nothing uses it)",
-        f"    numlib and 1 module below it: {compiled}",
-        "  torch 2.8.0 (1 module)",
-        "    torch: it is PyTorch",
+        f"  numlib 1.0 (2 modules, optional): {compiled}",
+        "  torch 2.8.0 (1 module, needed): it is PyTorch",
         "intern:",
-        "  first-party (1 module, 33 bytes)",
-        "    mill: first-party code (33 bytes)",
-        "  timberlib 1.0 (2 modules, 30 bytes)",
-        "    timberlib: part of timberlib, which is packed whole (10 bytes)",
-        "    timberlib.oak: part of timberlib, which is packed whole (10 bytes)",
+        "  first-party (1 module, 33 bytes): first-party code",
+        "  timberlib 1.0 (2 modules, 30 bytes): part of timberlib, which is packed whole",
         "not installed, and hidden when the case is loaded: jax",
     ]
+    assert repr(plan) == (
+        "<Plan for 'model': 3 modules inside, 2 externs; print it, or ask its modules() and why()>"
+    )
+
+
+def test_modules_are_told_on_request(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy())
+    assert plan.modules() == plan.decisions
+    assert [d.module for d in plan.modules("timberlib")] == ["timberlib", "timberlib.oak"]
+    assert [str(d) for d in plan.modules("first-party")] == ["mill: intern (first-party code)"]
+
+
+def test_a_plan_of_very_many_distributions_is_printed_on_a_page(forest: Forest) -> None:
+    for number in range(60):
+        forest.distribution(f"lib{number}", compiled=(f"lib{number}._c",) if number % 2 else ())
+        forest.module(f"lib{number}", distribution=f"lib{number}")
+    text = str(make_plan(forest.trace("mill.Saw"), Policy(extern=[f"none{number}" for number in range(9)])))
+    assert len(text.splitlines()) <= 40
+    assert text.count("  and 20 more") == 2
+    assert "  and 6 more" in text
 
 
 def test_equal_inputs_give_equal_plans(forest: Forest) -> None:
