@@ -6,6 +6,7 @@ import importlib.util
 import marshal
 import platform
 import re
+import string
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -145,9 +146,22 @@ def _mentions(builds: Iterable[bytes], schema: str) -> bool:
 
     What else was registered while they were loaded is of PyTorch, or of a library that is not packed.
     """
-    name = schema.partition("(")[0].partition(".")[0].rpartition("::")[2]
-    pattern = re.compile(rb"(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)")
-    return any(pattern.search(build) for build in builds)
+    name = schema.partition("(")[0].partition(".")[0].rpartition("::")[2].encode()
+    return any(_has_word(build, name) for build in builds)
+
+
+def _has_word(content: bytes, word: bytes) -> bool:
+    # A regular expression that begins with a look behind takes thirty times as long.
+    start = content.find(word)
+    while start != -1:
+        end = start + len(word)
+        if not _PART_OF_WORD.intersection(content[max(start - 1, 0) : start] + content[end : end + 1]):
+            return True
+        start = content.find(word, start + 1)
+    return False
+
+
+_PART_OF_WORD = frozenset(string.ascii_letters.encode() + string.digits.encode() + b"_")
 
 
 def _manifest(plan: Plan, contents: Contents, operators: tuple[str, ...]) -> Manifest:

@@ -34,7 +34,7 @@ from wardian.planning import make_plan
 from wardian.policy import Policy
 from wardian.reductions import Reductions
 from wardian.trace.observe import Draft, Observation, observe
-from wardian.trace.registered import find_registered, modules_beside, users_modules
+from wardian.trace.registered import find_registered, modules_beside, only_of, users_modules
 from wardian.trace.sources import loaded_elsewhere
 from wardian.trace.tracer import make_trace
 
@@ -272,8 +272,8 @@ class Drafting:
         attempts: list[list[Any]]
         if isinstance(first, Observation):
             seen = first.evidence.modules
-            attempts = [find_registered(seen, modules_beside(named, seen))]
             told = find_registered(seen, modules_beside(named, ()))
+            attempts = [only_of(told, modules_beside(named, seen))]
         else:
             # It may be for want of what a module does when it is imported.
             used = named | self.capture.modules_used()
@@ -283,7 +283,7 @@ class Drafting:
                 *beside,
                 *(name for name in map(original_name, list(sys.modules)) if top_level(name) in tops),
             )
-            from_script = find_registered(beside, {})
+            from_script = find_registered(beside, ())
             attempts = [from_script, [*beside.values(), *from_script]]
             told = find_registered(map(original_name, list(sys.modules)), beside)
         statements = self.capture.note_told(told, surely=False)

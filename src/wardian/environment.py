@@ -355,6 +355,11 @@ class Distribution:
             )
         )
 
+    @cached_property
+    def is_compiled(self) -> bool:
+        """Whether it has modules of machine code."""
+        return any(path.endswith((".so", ".pyd")) for path in self.files)
+
     def _walk(self) -> list[str]:
         found = []
         for top in sorted(self.roots):

@@ -15,6 +15,7 @@ import torch
 
 import wardian
 from tests.support import importable, write_tree
+from wardian.assembly import _mentions
 
 PROJECT = """
 --- elm/__init__.py
@@ -118,3 +119,14 @@ def test_the_entry_point_gives_way_to_no_file_and_no_file_to_it(tmp_path: Path) 
     ):
         wardian.pack(load("elm.model").Elm(), tmp_path / "elm.case", name="elm", prove=False)
     assert caught.value.problems[0].fix.startswith("pack(..., name=")
+
+
+def test_a_build_mentions_an_operator_by_its_whole_name() -> None:
+    build = b"\0rois_align\0_nms\0nms2\0nms.out\0deform"
+    schemas = (
+        "vision::nms(Tensor x) -> Tensor",
+        "vision::nms.out(Tensor x) -> Tensor",
+        "vision::align() -> ()",
+    )
+    assert [_mentions([b"", build], schema) for schema in schemas] == [True, True, False]
+    assert _mentions([b"deform"], "vision::deform() -> ()")

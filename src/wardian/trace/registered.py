@@ -5,11 +5,10 @@ import shop.blocks  # @register in it fills shop.registry.BLOCKS, by which the m
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import types
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Any
 
 from wardian.capture.homes import is_captured, is_globals
@@ -17,7 +16,7 @@ from wardian.environment import Distributions, is_stdlib, known_attribute, varia
 from wardian.live.roots import get_root
 from wardian.names import LIVE_PREFIX, original_name, top_level
 
-__all__ = ["find_registered", "modules_beside", "users_modules"]
+__all__ = ["find_registered", "modules_beside", "only_of", "users_modules"]
 
 _DEPTH = 3
 """Containers within containers that are looked through."""
@@ -35,11 +34,13 @@ def modules_beside(named: Iterable[str], seen: Collection[str]) -> dict[str, typ
     Returns:
         Name → module, in the order of their import.
     """
-    homes = {home for name in named if (home := _home_of(name)) is not None}
+    distributions = Distributions.current()
+    homes = {home for name in named if (home := _home_of(name, distributions)) is not None}
     return {
         name: module
         for name, module in list(sys.modules.items())
-        if homes and name not in seen and original_name(name) not in seen and _home_of(name) in homes
+        if homes and name not in seen and original_name(name) not in seen
+        if _home_of(name, distributions) in homes
     }
 
 
@@ -51,20 +52,21 @@ def users_modules(names: Iterable[str]) -> list[types.ModuleType]:
     """
     wanted = frozenset(names)
     found = []
+    distributions = Distributions.current()
     for name, module in list(sys.modules.items()):
         original = original_name(name)
         if name not in wanted or not isinstance(module, types.ModuleType) or is_stdlib(original):
             continue
         file = known_attribute(module, "__file__")
-        owner = Distributions.current().owner(original, file) if isinstance(file, str) else None
-        distribution = Distributions.current().get(owner or "")
-        compiled = distribution is not None and any(f.endswith((".so", ".pyd")) for f in distribution.files)
-        if isinstance(file, str) and not compiled and top_level(original) not in ("torch", "wardian"):
+        if not isinstance(file, str) or top_level(original) in ("torch", "wardian"):
+            continue
+        distribution = distributions.get(distributions.owner(original, file) or "")
+        if distribution is None or not distribution.is_compiled:
             found.append(module)
     return found
 
 
-def _home_of(name: str) -> str | None:
+def _home_of(name: str, distributions: Distributions) -> str | None:
     """Return the folder on `sys.path`, or the open case, that a loaded module of the user comes from."""
     if name.startswith(LIVE_PREFIX):
         parts = name.split(".")
@@ -75,19 +77,17 @@ def _home_of(name: str) -> str | None:
     if not isinstance(module, types.ModuleType) or variables_of(module).get("__name__") == "__main__":
         return None
     file = known_attribute(module, "__file__")
-    if not isinstance(file, str) or not os.path.isfile(file):
-        return None
     original = original_name(name)
-    if top_level(original) == "wardian" or is_stdlib(original):
+    if not isinstance(file, str) or top_level(original) == "wardian" or is_stdlib(original):
         return None
-    if Distributions.current().owner(original, file) is not None:
+    if not os.path.isfile(file) or distributions.owner(original, file) is not None:
         return None
     folder = os.path.dirname(os.path.abspath(file))
     depth = name.count(".") + (known_attribute(module, "__path__") is not None)
     return os.path.normpath(os.path.join(folder, *[".."] * depth))
 
 
-def find_registered(loaded: Iterable[str], unseen: Mapping[str, types.ModuleType]) -> list[Any]:
+def find_registered(loaded: Iterable[str], unseen: Collection[str]) -> list[Any]:
     """Return classes and functions of *unseen* modules that variables of *loaded* modules hold.
 
     Only what is found in containers counts, in globals and class attributes of those modules, and in the
@@ -95,63 +95,121 @@ def find_registered(loaded: Iterable[str], unseen: Mapping[str, types.ModuleType
 
     Args:
         loaded: Original names of modules.
-        unseen: Name → module.
+        unseen: Names of modules; those of scripts count, too.
     """
-    wanted = {*unseen, "__main__"}
-    # What was a script when the object was packed first.
-    wanted |= {
-        name for name in sys.modules if name.startswith(LIVE_PREFIX) and is_captured(original_name(name))
-    }
+    wanted = {*unseen, *_scripts()}
     names = frozenset(map(original_name, loaded))
     found: dict[int, Any] = {}
+    searches: dict[str, _Search] = {}
     # Sorted: what was imported first is another where the object was loaded from a case.
     for name, module in sorted(sys.modules.items(), key=lambda item: original_name(item[0])):
         if original_name(name) not in names or not isinstance(module, types.ModuleType):
             continue
         if name.partition(".")[0] == "torch":
             continue
-        # `vars` would run a package that waits for its first use.
-        variables = variables_of(module)
-        for value in list(variables.values()):
-            holders = [value]
+        library = top_level(original_name(name))
+        search = searches.get(library)
+        if search is None:
+            search = searches[library] = _Search(library, wanted, found)
+        for value in list(variables_of(module).values()):
+            search.through(value, _DEPTH)
             if _is_own_class(value, name):  # `__orig_bases__` is no registry
-                holders = [held for key, held in list(vars(value).items()) if not key.startswith("__")]
-            for holder in holders:
-                _search(holder, name, wanted, found, _DEPTH)
+                for key, held in list(vars(value).items()):
+                    if not key.startswith("__"):
+                        search.through(held, _DEPTH)
     return list(found.values())
+
+
+def only_of(found: Iterable[Any], unseen: Collection[str]) -> list[Any]:
+    """Return what `find_registered` finds of *unseen* modules, of what it *found* of these and more."""
+    wanted = {*unseen, *_scripts()}
+    return [each for each in found if each.__module__ in wanted]
+
+
+def _scripts() -> set[str]:
+    """Return the names of the script, and of what was a script when an object was packed first."""
+    live = (name for name in sys.modules if name.startswith(LIVE_PREFIX))
+    return {"__main__", *(name for name in live if is_captured(original_name(name)))}
 
 
 def _is_own_class(value: Any, module: str) -> bool:
     return isinstance(value, type) and value.__module__ == module
 
 
-def _search(value: Any, module: str, wanted: set[str], found: dict[int, Any], depth: int) -> None:
-    items = _items(value, module)
-    if len(items) > _MANY or is_globals(value):
-        return
-    for item in list(items):
-        kind = type(item)
-        if issubclass(kind, type | types.FunctionType):
-            if item.__module__ in wanted:
-                found.setdefault(id(item), item)
-        elif depth:
-            _search(item, module, wanted, found, depth - 1)
+class _Search:
+    """One search of what the modules of a library hold, in which nothing is looked through twice.
 
+    Modules import what others hold, and hold it, too: of transformers a visit of each cost 1.6 million.
 
-def _items(value: Any, module: str) -> Collection[Any]:
-    """Return what a container, or an object of a class of the library of *module*, holds; run no code of it.
-
-    Methods of a subclass may do anything: those of transformers' mappings import every model.
+    Args:
+        library: Top-level name of the modules.
+        wanted: Names of the modules whose classes and functions are looked for.
+        found: What is found goes there, by its id.
     """
-    kind = type(value)
-    items: list[Any] = []
-    if issubclass(kind, dict):
-        items += dict.values(value)
-    for base in (list, tuple, set, frozenset):
-        if issubclass(kind, base):
-            items += base.__iter__(value)
-    own = top_level(original_name(str(kind.__module__))) == top_level(original_name(module))
-    if own and not issubclass(kind, type | types.ModuleType):
-        with contextlib.suppress(AttributeError):
-            items += dict.values(object.__getattribute__(value, "__dict__"))
-    return items
+
+    def __init__(self, library: str, wanted: Container[str], found: dict[int, Any]) -> None:
+        self._library = library
+        self._wanted = wanted
+        self._found = found
+        self._kinds: dict[type, tuple[_Reader, ...] | None] = {}
+        # By id; the object is held, so that no other gets it. With how deep it was looked through.
+        self._done: dict[int, tuple[Any, int]] = {}
+
+    def through(self, value: Any, depth: int) -> None:
+        """Look through a container, and containers within it down to a depth of *depth*."""
+        readers = self._readers(type(value))
+        if not readers:
+            return
+        done = self._done.get(id(value))
+        if done is not None and done[1] >= depth:
+            return
+        items: list[Any] = []
+        for read in readers:
+            items += read(value)
+        if len(items) <= _MANY and not is_globals(value):
+            for item in items:
+                readers = self._readers(type(item))
+                if readers is None:
+                    if item.__module__ in self._wanted:
+                        self._found.setdefault(id(item), item)
+                elif readers and depth:
+                    self.through(item, depth - 1)
+        # At the end: within itself it is looked through again, so that all is found in the order of a search
+        # that remembers nothing.
+        self._done[id(value)] = value, depth
+
+    def _readers(self, kind: type) -> tuple[_Reader, ...] | None:
+        """Return what reads the items of an object of a class; None for classes and functions themselves.
+
+        Methods of a subclass may do anything: those of transformers' mappings import every model.
+        """
+        try:
+            return self._kinds[kind]
+        except KeyError:
+            pass
+        readers = tuple(read for base, read in _CONTAINERS.items() if issubclass(kind, base))
+        own = top_level(original_name(str(kind.__module__))) == self._library
+        if own and not issubclass(kind, types.ModuleType):
+            readers += (_attributes,)
+        is_code = issubclass(kind, type | types.FunctionType)
+        return self._kinds.setdefault(kind, None if is_code else readers)
+
+
+_Reader = Callable[[Any], Iterable[Any]]
+
+
+def _attributes(value: Any) -> Iterable[Any]:
+    try:
+        return dict.values(object.__getattribute__(value, "__dict__"))
+    except AttributeError:
+        return ()
+
+
+_CONTAINERS: Mapping[type, _Reader] = {
+    dict: dict.values,
+    list: list.__iter__,
+    tuple: tuple.__iter__,
+    set: set.__iter__,
+    frozenset: frozenset.__iter__,
+}
+"""How the items of a container are read without a method of its class."""
