@@ -102,6 +102,8 @@ def open(  # noqa: A001  the verb of the contract
 ) -> Case:
     """Open a case without running any of its code.
 
+    It need not fit this environment; `Case.environment` tells what is missing.
+
     Args:
         path: The file, its content as bytes or another buffer, or an open binary file.
         verify: Check weights before their first use on this machine. With False a damaged weight is not
@@ -114,7 +116,6 @@ def open(  # noqa: A001  the verb of the contract
         NotACaseError: if the file is of another kind; the message says which.
         UnsupportedFormatError: if it was written by a newer Wardian.
         CorruptCaseError: if it is truncated, damaged or altered.
-        EnvironmentMismatchError: if the environment lacks what the case needs.
         OSError: if the file cannot be read.
     """
     from wardian.live.case import Case
@@ -144,7 +145,8 @@ def load(
         The object, an ordinary one: train it, compile it, save it.
 
     Raises:
-        CaseError, EnvironmentMismatchError, OSError: as for `open`.
+        CaseError, OSError: as for `open`.
+        EnvironmentMismatchError: if the environment lacks what the case needs; no packed code has run then.
         EntryNotFoundError: if there is no such entry point.
     """
     from wardian.live.case import Case

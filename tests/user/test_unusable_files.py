@@ -116,7 +116,17 @@ SOURCES = "--- fern/__init__.py\nraise AssertionError('packed code ran')"
 SPORE = b"\x80\x04cfern\nspore\n."
 
 
-@pytest.mark.parametrize("verb", [wardian.open, wardian.load])
+def _open_and_import(path: Path) -> Any:
+    with wardian.open(path) as case:
+        return case.import_module("fern")
+
+
+def _open_and_load(path: Path) -> Any:
+    with wardian.open(path) as case:
+        return case.load()
+
+
+@pytest.mark.parametrize("verb", [_open_and_import, _open_and_load, wardian.load])
 def test_missing_and_old_externs_are_told_together_before_packed_code_runs(
     verb: Callable[[Path], Any], tmp_path: Path
 ) -> None:
@@ -142,6 +152,25 @@ def test_missing_and_old_externs_are_told_together_before_packed_code_runs(
     assert not [name for name in set(sys.modules) - before if name.startswith("wardian.live.fern")]
 
 
+def test_what_does_not_fit_here_can_be_looked_at(tmp_path: Path) -> None:
+    externs = (_extern("nobody-has-this", "1.2.3"), *MANIFEST.externs)
+    path = write_case(tmp_path / "fern.case", SOURCES, pickle=SPORE, externs=externs)
+    with wardian.open(path) as case:
+        assert [str(problem) for problem in case.environment()] == [
+            "nobody-has-this is not installed\n    fix: pip install nobody-has-this==1.2.3"
+        ]
+        assert case.read("fern/__init__.py").startswith(b"raise")
+        assert case.state_dict() == {}
+        case.verify()
+        with pytest.raises(wardian.EnvironmentMismatchError):
+            case.load()
+
+
+def test_what_fits_has_nothing_to_tell(tmp_path: Path) -> None:
+    with wardian.open(write_case(tmp_path / "empty.case")) as case:
+        assert case.environment() == ()
+
+
 def test_an_older_release_of_the_same_major_version_will_do_if_it_has_the_names(tmp_path: Path) -> None:
     have = importlib.metadata.version("packaging")
     later = f"{have.partition('.')[0]}.9999"
@@ -150,7 +179,7 @@ def test_an_older_release_of_the_same_major_version_will_do_if_it_has_the_names(
     with wardian.open(write_case(tmp_path / "enough.case", externs=(enough,))) as case:
         assert case.load() is None
     with pytest.raises(wardian.EnvironmentMismatchError, match=r"lacks packaging\.version\.NewThing;"):
-        wardian.open(write_case(tmp_path / "lacking.case", externs=(too_little,)))
+        wardian.load(write_case(tmp_path / "lacking.case", externs=(too_little,)))
 
 
 def test_what_is_soft_may_be_missing(tmp_path: Path) -> None:

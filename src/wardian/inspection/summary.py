@@ -146,7 +146,7 @@ class Summary:
             code=sum(map(archive.size, packed)),
             weights=tuple(_weights(manifest.tensors)),
             externs=tuple(map(_extern, manifest.externs)),
-            problems=tuple(find_problems(manifest)[0]),
+            problems=tuple(find_problems(manifest)),
         )
 
 
@@ -192,7 +192,7 @@ def size_of(dtype: str) -> int:
 
 
 def _extern(extern: Extern) -> ExternFacts:
-    problem, _ = find_problem(extern)
+    problem = find_problem(extern)
     installed = _installed(extern.distribution)
     return ExternFacts(
         name=extern.distribution or extern.modules[0],

@@ -49,7 +49,7 @@ _BINDS_OTHERWISE = re.compile(
 """Ways by which a module may have a name that its source does not bind."""
 
 
-def check_environment(manifest: Manifest, path: str, *, may_import: bool = False) -> bool:
+def check_environment(manifest: Manifest, path: str, *, may_import: bool = False) -> None:
     """Compare the environment with the manifest.
 
     Args:
@@ -57,36 +57,28 @@ def check_environment(manifest: Manifest, path: str, *, may_import: bool = False
         path: Its file, for messages.
         may_import: Whether modules of installed distributions may be imported to see what names they have.
 
-    Returns:
-        Whether that would tell more.
-
     Raises:
         EnvironmentMismatchError: naming every distribution that is missing or does not fit, with the
             command that installs them.
     """
-    problems, undecided = find_problems(manifest, may_import=may_import)
+    problems = find_problems(manifest, may_import=may_import)
     if problems:
         raise EnvironmentMismatchError(
             f"{path} needs what this environment does not have", problems=tuple(problems), path=path
         )
-    return undecided
 
 
-def find_problems(manifest: Manifest, *, may_import: bool = False) -> tuple[list[Problem], bool]:
+def find_problems(manifest: Manifest, *, may_import: bool = False) -> list[Problem]:
     """Return what this interpreter and the environment lack that a case needs; nothing if it fits.
 
     Args:
         manifest: Of the case.
         may_import: As for `check_environment`.
-
-    Returns:
-        The problems, and whether importing modules would tell more.
     """
     # torch.package lists what it met, needed or not; there is nothing to tell of that.
     needed = [extern for extern in manifest.externs if not extern.soft and manifest.torch]
     found = [find_problem(extern, may_import=may_import) for extern in needed]
-    problems = (_problem_of_interpreter(manifest), *(problem for problem, _ in found))
-    return [p for p in problems if p is not None], any(undecided for _, undecided in found)
+    return [problem for problem in (_problem_of_interpreter(manifest), *found) if problem is not None]
 
 
 def _problem_of_interpreter(manifest: Manifest) -> Problem | None:
@@ -136,7 +128,7 @@ def requirements(manifest: Manifest, *, soft: bool = False, exact: bool = True) 
     )
 
 
-def find_problem(extern: Extern, *, may_import: bool = False) -> tuple[Problem | None, bool]:
+def find_problem(extern: Extern, *, may_import: bool = False) -> Problem | None:
     """Tell what is wrong with an extern in this environment.
 
     Args:
@@ -144,20 +136,20 @@ def find_problem(extern: Extern, *, may_import: bool = False) -> tuple[Problem |
         may_import: As for `check_environment`.
 
     Returns:
-        The problem, None if it fits as far as one can tell; and whether importing would tell more.
+        The problem, or None if it fits as far as one can tell.
     """
     name, version = extern.distribution, extern.version
     module = extern.modules[0] if extern.modules else None
     if name is None or version is None:
         lost = [name for name in _roots(extern) if not _is_there(name)]
-        return (_nowhere(lost) if lost else None), False
+        return _nowhere(lost) if lost else None
     label = name
     try:
         # Not `version`, which since Python 3.12 warns of a distribution that has none.
         installed: str | None = next(iter(importlib.metadata.metadata(name).get_all("Version") or ()), None)
     except importlib.metadata.PackageNotFoundError:
         if not extern.modules or not all(map(_is_there, _roots(extern))):
-            return Problem(f"{name} is not installed", _install(_pinned(name, version)), module), False
+            return Problem(f"{name} is not installed", _install(_pinned(name, version)), module)
         # Of one library there may be builds under several names: opencv-python and opencv-python-headless.
         label, installed = _provider_of(_roots(extern)[0])
     fix = _install(_compatible(name, version))
@@ -167,25 +159,24 @@ def find_problem(extern: Extern, *, may_import: bool = False) -> tuple[Problem |
             what = (
                 f"{label} {installed} is too old, the case was packed with {_release(name, label, version)}"
             )
-            return Problem(what, fix, module), False
+            return Problem(what, fix, module)
         if have.release[:1] == packed.release[:1] and have >= packed:
-            return None, False
+            return None
     elif installed is not None and packed is not None:
-        return None, False  # by PEP 440 it is none; there is nothing to compare
+        return None  # by PEP 440 it is none; there is nothing to compare
     broken: dict[str, str] = {}
     told = {dotted: _has(dotted) for dotted in extern.names}
     if may_import:
         owner = canonicalize_name(label)
         told |= {d: _exists(d, broken) for d, has in told.items() if has is None and _owner(d) == owner}
     missing = [dotted for dotted, has in told.items() if has is False]
-    undecided = any(has is None and _owner(dotted) is not None for dotted, has in told.items())
     if not missing:
-        return None, undecided and not may_import
+        return None
     listing = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
     what = f"{label} {installed or ''}".rstrip() + f" lacks {listing}"
     if broken:
         what += f" ({'; '.join(f'{name} cannot be imported: {why}' for name, why in broken.items())})"
-    return Problem(f"{what}; the case was packed with {_release(name, label, version)}", fix, module), False
+    return Problem(f"{what}; the case was packed with {_release(name, label, version)}", fix, module)
 
 
 def _nowhere(names: list[str]) -> Problem:

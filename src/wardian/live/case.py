@@ -18,9 +18,10 @@ from wardian.errors import (
     CorruptCaseError,
     EntryNotFoundError,
     ModuleNotInCaseError,
+    Problem,
 )
 from wardian.live.announcements import announced_path, find_held
-from wardian.live.audit import check_environment, packed_elsewhere
+from wardian.live.audit import check_environment, find_problems, packed_elsewhere
 from wardian.live.closed import how_to_load, open_again
 from wardian.live.finder import PREFIX
 from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
@@ -121,10 +122,9 @@ class Case:
         shared: frozenset[str] = frozenset(),
         *,
         verify: bool = True,
-        undecided: bool = False,
     ) -> None:
         self._path = path
-        self._undecided = undecided  # whether the environment fits: only its modules tell
+        self._fits = False  # it was not asked yet
         self._verify = verify
         self.manifest = manifest
         options: dict[str, Any] = {"shared": shared}
@@ -147,7 +147,7 @@ class Case:
         share: bool = False,
         verify: bool = True,
     ) -> Case:
-        """Open a case: parse it and check it against the environment; no packed code runs.
+        """Open a case and check its structure. No packed code runs, and it need not fit this environment.
 
         Args:
             path: The file, its content as bytes or another buffer, or an open binary file.
@@ -157,13 +157,11 @@ class Case:
 
         Raises:
             NotACaseError, UnsupportedFormatError, CorruptCaseError: if the file cannot be used.
-            EnvironmentMismatchError: if the environment lacks something.
         """
         archive = ArchiveReader.open(path)
         try:
             label = str(archive.path or "<memory>")
             manifest = read_manifest(archive)
-            undecided = check_environment(manifest, label)
         except BaseException:
             archive.close()
             raise
@@ -172,7 +170,7 @@ class Case:
             stem, shared = stem + SHARED_SUFFIX, find_shared(manifest)
         else:
             shared = frozenset()
-        return cls(label, archive, manifest, stem, shared, verify=verify, undecided=undecided)
+        return cls(label, archive, manifest, stem, shared, verify=verify)
 
     def __enter__(self) -> Self:
         return self
@@ -244,13 +242,14 @@ class Case:
 
         Raises:
             EntryNotFoundError: if there is no such entry point.
+            EnvironmentMismatchError: if the environment lacks what the case needs.
             CorruptCaseError: if a record that is read is damaged.
         """
         return self._unpickle(self._entry(name).record, map_location)
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
         root = self.root
-        self._decide()
+        self._require_environment()
         try:
             loaded = Loading(root, map_location, verify=self._verify).load(record)
             with contextlib.suppress(TypeError):  # a list, say, has no weak references
@@ -265,17 +264,36 @@ class Case:
 
         Raises:
             ValueError: if *name* is not a dotted name.
+            EnvironmentMismatchError: if the environment lacks what the case needs.
             ModuleNotFoundError: if the case has no such module.
         """
         name = module_name(name)
-        self._decide()
+        self._require_environment()
         return self.root.import_module(name)
 
-    def _decide(self) -> None:
-        """Check of the environment what only its modules tell, now that code is to run."""
-        if self._undecided:
+    def environment(self) -> tuple[Problem, ...]:
+        """Return what the case needs and this environment lacks; nothing if it fits.
+
+        `load` and `import_module` refuse to run packed code for the same reasons. Nothing is imported to find
+        out, so that a name that only running a module would tell counts as there.
+
+        Returns:
+            The problems, each with the line that mends it.
+
+        >>> import tempfile, torch, wardian
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = wardian.pack(torch.nn.Linear(2, 1), f"{folder}/linear.case", prove=False)
+        ...     with wardian.open(f"{folder}/linear.case") as case:
+        ...         case.environment()
+        ()
+        """
+        return tuple(find_problems(self.manifest))
+
+    def _require_environment(self) -> None:
+        """Check the environment once, now that code is to run."""
+        if not self._fits:
             check_environment(self.manifest, self._path, may_import=True)
-            self._undecided = False
+            self._fits = True
 
     @property
     def tensors(self) -> TensorMapping:

@@ -145,7 +145,7 @@ def find_stand_ins(manifest: Manifest, case: str) -> Mapping[str, tuple[Extern, 
     found: dict[str, tuple[Extern, StandIn]] = {}
     for extern in manifest.externs:
         for top in {module.partition(".")[0] for module in extern.modules} if extern.soft else ():
-            if not _is_installed(top) or find_problem(extern, may_import=True)[0] is not None:
+            if not _is_installed(top) or find_problem(extern, may_import=True) is not None:
 
                 def refuse(what: str, extern: Extern = extern) -> MissingExternError:
                     return missing(extern, what, case)

@@ -44,10 +44,10 @@ def compost(version: str, names: tuple[str, ...] = ("compost.turn",)) -> Extern:
 
 
 def problems_of(case: Path, site: Path) -> EnvironmentMismatchError | None:
-    """Open a case where the distributions of *site* are installed."""
-    with importable(site):
+    """Load a case where the distributions of *site* are installed."""
+    with importable(site), wardian.open(case) as opened:
         try:
-            wardian.open(case).close()
+            opened.load()
         except EnvironmentMismatchError as error:
             return error
     return None
@@ -182,7 +182,7 @@ def test_nothing_of_torch_is_imported_to_tell(tmp_path: Path) -> None:
     case = write_case(tmp_path / "meadow.case", SOURCES, externs=(compost("2.1"),))
     script = (
         "import sys, wardian\n"
-        "try:\n    wardian.open(sys.argv[1])\n"
+        "try:\n    wardian.load(sys.argv[1])\n"
         "except wardian.EnvironmentMismatchError as error:\n    print(error.command, 'torch' in sys.modules)"
     )
     run = [sys.executable, "-c", script, str(case)]
