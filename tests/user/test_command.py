@@ -68,7 +68,7 @@ def test_info_tells_what_it_is_on_a_page_of_eighty_columns(case: Path, wardian_c
         "cherry.case: a case",
         "digest",
         "fits here   yes",
-        "nothing: it was packed with prove=False",
+        "not proven",
     ):
         assert words in out
     assert max(map(len, out.replace(str(case), "cherry.case").splitlines())) <= 80
@@ -253,6 +253,21 @@ def test_pack_plan_check_run_and_weights_work_together(
     assert "tensor(" in wardian_command("run", "pear.case", "--inputs", "in.pt")[1]
     assert wardian_command("weights", "pear.case", "-o", "w.safetensors", "--only", "b*")[0] == 0
     assert list(wardian.read_safetensors("w.safetensors")) == ["bias"]
+
+
+def test_cache_shows_what_is_there_and_clears_it(
+    tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WARDIAN_CACHE", str(tmp_path / "cache"))
+    kept = tmp_path / "cache/cases/old"
+    kept.mkdir(parents=True, mode=0o700)
+    (kept / "notes.txt").write_text("x" * 500)
+    code, out, _ = wardian_command("cache")
+    assert code == 0
+    assert out.splitlines()[0] == str(tmp_path / "cache")
+    assert "500 bytes  cases" in out
+    assert "500 bytes removed" in wardian_command("cache", "--clear")[1]
+    assert not kept.exists()
 
 
 def test_looking_runs_no_packed_code_and_imports_no_torch(case: Path) -> None:

@@ -10,11 +10,11 @@ import click
 
 from wardian.cli.exits import NO
 from wardian.cli.opening import opened
-from wardian.cli.output import echo, echo_error, examples
+from wardian.cli.output import columns, echo, echo_error, examples
 from wardian.decisions import size_text
 from wardian.names import RecordName
 
-__all__ = ["COMMANDS", "check", "extract", "pack", "plan", "run", "weights"]
+__all__ = ["COMMANDS", "cache", "check", "extract", "pack", "plan", "run", "weights"]
 
 _file = click.argument("file", type=click.Path())
 
@@ -223,5 +223,28 @@ def extract(file: str, pattern: str | None, directory: str) -> None:
     echo(f"{len(chosen)} records below {directory}")
 
 
-COMMANDS = (pack, plan, check, run, weights, extract)
+@click.command(short_help="Show or clear the cache folder.", epilog=examples("wardian cache --clear"))
+@click.option("--clear", "is_cleared", is_flag=True, help="Remove what no process uses.")
+def cache(is_cleared: bool) -> None:
+    """Show the folder of files that can be made again, with sizes; clear it.
+
+    It is $WARDIAN_CACHE, else the user's cache folder. By itself Wardian keeps 16 GiB at most, and nothing
+    that was not used for 90 days.
+    """
+    import wardian
+    from wardian.live.cache import cache_folder, sizes
+
+    folder = cache_folder()
+    if folder is None:
+        echo("there is no cache folder that can be used")
+        return
+    if is_cleared:
+        echo(f"{folder}: {size_text(wardian.clear_cache())} removed")
+        return
+    echo(str(folder))
+    for line in columns([(size_text(size), kind) for kind, size in sizes(folder).items()], indent="  "):
+        echo(line)
+
+
+COMMANDS = (pack, plan, check, run, weights, extract, cache)
 """The commands of this module, in the order of the help."""

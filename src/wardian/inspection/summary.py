@@ -87,11 +87,7 @@ class Summary:
         """What was proven when the case was packed, in words."""
         if self.kind != "case":
             return "nothing: archives of torch.package have no proof"
-        if self.manifest.proof == "skipped":
-            return "nothing: it was packed with prove=False"
-        if any(entry.outputs for entry in self.manifest.entries):
-            return "loaded and called in a clean process, with equal outputs"
-        return "only loaded in a clean process: no inputs were given"
+        return self.manifest.proven
 
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as JSON-able data; docs/reference/cli.md has the keys."""

@@ -27,7 +27,16 @@ if sys.platform == "win32":
 else:
     import fcntl as _fcntl
 
-__all__ = ["CACHE_VARIABLE", "Lock", "MAKING", "cache_folder", "clear", "keep_within_bounds", "make_private"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "Lock",
+    "MAKING",
+    "cache_folder",
+    "clear",
+    "keep_within_bounds",
+    "make_private",
+    "sizes",
+]
 
 CACHE_VARIABLE = "WARDIAN_CACHE"
 """Environment variable that names another cache folder."""
@@ -232,6 +241,11 @@ def clear(folder: Path, *, max_days: float | None = None, max_bytes: int | None 
             left -= size
             freed += size
     return freed
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Return what lies in the cache folder: the size of each kind of entry, in bytes."""
+    return {level: _size(str(folder / level)) for level in _LEVELS}
 
 
 def _members(folder: Path) -> list[os.DirEntry[str]]:
