@@ -63,6 +63,11 @@ class FolderReader:
         """Names the folder in this process."""
         return hashlib.sha256(os.fsencode(self.path)).hexdigest()
 
+    @property
+    def outline(self) -> str:
+        """The same."""
+        return self.fingerprint
+
     def expect(self, digests: Mapping[RecordName, RecordDigest]) -> None:
         """Do nothing: the content may change."""
 

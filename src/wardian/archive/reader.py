@@ -15,6 +15,7 @@ import os
 import stat
 import zlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
@@ -143,9 +144,21 @@ class ArchiveReader:
             return "torch.package", {_name_since_1_9(name): record for name, record in records.items()}
         raise self._other_kind(kinds.describe(data, entries))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """The digest of a case; of an archive of torch.package a SHA-256 of its directory."""
+        """The digest of a case; of an archive of torch.package a SHA-256 of the whole file.
+
+        It is what tells archives apart.
+        """
+        return self.digest if self.digest is not None else hashlib.sha256(self._opened()).hexdigest()
+
+    @cached_property
+    def outline(self) -> str:
+        """The digest of a case; of an archive of torch.package a SHA-256 of its directory.
+
+        Archives with different outlines are different. Those of torch.package with one outline need not be
+        the same: their directories hold no more than names, sizes and CRC-32.
+        """
         if self.digest is not None:
             return self.digest
         listing = "".join(f"{name}\0{r.size}\0{r.crc}\n" for name, r in sorted(self._records.items()))

@@ -1,7 +1,8 @@
 """Open cases. Every open case has a package of its own below this one.
 
 The package of a case, its *root*, is called `wardian.live.<stem>_<digest>`: the stem of the file name and
-the first eight digits of the case's digest, so it has the same name in every process. Packed modules live
+the first eight digits of the case's digest, so it has the same name in every process. (Another case of
+that name in one process gets more digits; cases are recognised by the whole digest.) Packed modules live
 below it as ordinary modules: `wardian.live.resnet18_3f9a2c1b.torchvision.models.resnet`.
 
 Importing this package adds one finder to `sys.meta_path`. It answers for names below `wardian.live`, and is

@@ -12,29 +12,46 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from wardian.child import MARKER_VARIABLE, OPEN_CASES_VARIABLE
 from wardian.live.cache import cache_folder, make_private
 
-__all__ = ["announce", "announced_path", "find_held", "withdraw"]
+__all__ = ["Announced", "announce", "announced", "find_held", "withdraw"]
 
 _MOST = 256
 """Cases in the variable; an environment has little room."""
 
 
-def announce(name: str, path: Path) -> None:
+class Announced(NamedTuple):
+    """What a process says of a case that it has open."""
+
+    path: Path
+    outline: str
+    """Tells its archive from others."""
+    stamp: str
+    """Tells the file from others; empty without one."""
+
+
+def announce(name: str, case: Announced) -> None:
     """Let child processes find the file of a root."""
     # Quoted, because a path may have a colon in it.
-    entries = [*_entries(), f"{name}={quote(os.fsencode(path))}"][-_MOST:]
+    entry = b",".join((os.fsencode(case.outline), os.fsencode(case.stamp), os.fsencode(case.path)))
+    entries = [*_entries(), f"{name}={quote(entry)}"][-_MOST:]
     os.environ[OPEN_CASES_VARIABLE] = os.pathsep.join(entries)
     note = _note(os.getpid(), name)
     if note is not None:
         with contextlib.suppress(OSError):  # children that exist already are all that need it
             make_private(note.parent)
             _remove_old(note.parent)
-            facts = {"path": str(path), "started": _started(os.getpid()), "file": _identity(path)}
+            facts = {
+                "path": str(case.path),
+                "outline": case.outline,
+                "stamp": case.stamp,
+                "started": _started(os.getpid()),
+                "file": _identity(case.path),
+            }
             note.write_text(json.dumps(facts))
 
 
@@ -51,15 +68,18 @@ def withdraw(name: str) -> None:
             note.unlink(missing_ok=True)
 
 
-def announced_path(name: str) -> str | None:
-    """Return the file of the root *name* if a process above this one has it open, or None."""
+def announced(name: str) -> Announced | None:
+    """Return what a process above this one has open as the root *name*, or None."""
     for entry in _entries():
-        known, _, path = entry.partition("=")
+        known, _, value = entry.partition("=")
         if known == name:
-            return os.fsdecode(unquote_to_bytes(path))
+            outline, stamp, path = map(os.fsdecode, unquote_to_bytes(value).split(b",", 2))
+            return Announced(Path(path), outline, stamp)
     if MARKER_VARIABLE in os.environ or not _is_worker():  # a clean process finds nothing
         return None
-    return next((str(note["path"]) for _, note in _notes(name)), None)
+    for _, note in _notes(name):
+        return Announced(Path(note["path"]), str(note["outline"]), str(note["stamp"]))
+    return None
 
 
 def find_held(name: str) -> str | None:

@@ -20,7 +20,7 @@ from wardian.errors import (
     ModuleNotInCaseError,
     Problem,
 )
-from wardian.live.announcements import announced_path, find_held
+from wardian.live.announcements import Announced, announced, find_held
 from wardian.live.audit import check_environment, find_problems, packed_elsewhere
 from wardian.live.closed import how_to_load, open_again
 from wardian.live.finder import PREFIX
@@ -33,7 +33,8 @@ from wardian.live.roots import (
     acquire_private,
     closed_path,
     find_open,
-    is_private_name,
+    get_root,
+    is_named_by,
     is_shared,
     release,
     root_name,
@@ -122,6 +123,7 @@ class Case:
         shared: frozenset[str] = frozenset(),
         *,
         verify: bool = True,
+        name: str | None = None,
     ) -> None:
         self._path = path
         self._fits = False  # it was not asked yet
@@ -132,7 +134,7 @@ class Case:
             allowed = allowed_externs(extern_modules(archive))
             options["allows"] = lambda module: is_allowed(module, allowed)
             options["attributes"] = {"__torch_package__": True}
-        self._root: Root | None = acquire(stem, archive, manifest, **options)
+        self._root: Root | None = acquire(stem, archive, manifest, name, **options)
         # Another file of the same digest may serve the case already; `verify` is asked about this one.
         self._file = archive
         if self._root.archive is not archive and _is_same_file(archive, self._root.archive):
@@ -203,7 +205,7 @@ class Case:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 that identifies the case (docs/format.md, 3.3); of the directory of other archives."""
+        """The SHA-256 that identifies the case (docs/format.md, 3.3); of the file of other archives."""
         return self.root.archive.fingerprint
 
     def files(self) -> tuple[str, ...]:
@@ -456,11 +458,14 @@ def find_root(name: str) -> Root | None:
         CaseError: if the file the parent named is not usable any more.
         ModuleNotInCaseError: if the case was closed in this process.
     """
-    root = find_open(name)
+    root = get_root(name)  # each import of a packed module asks
     if root is not None:
         return root
-    path = announced_path(name)
-    if path is None:
+    told = announced(name)
+    root = find_open(name, None if told is None else told.outline)
+    if root is not None:
+        return root
+    if told is None:
         if (closed := closed_path(name)) is not None:
             raise ModuleNotInCaseError(
                 f"{PREFIX}{name} is {open_again(how_to_load(closed, shared=is_shared(name)))}",
@@ -468,8 +473,8 @@ def find_root(name: str) -> Root | None:
             )
         return None
     digest = name.rpartition("_")[2]
-    share = is_shared(name) and root_name(Path(path).stem, digest) != name
-    return open_as(name, _reopen(name, path), share=share)
+    share = is_shared(name) and root_name(told.path.stem, digest, len(digest)) != name
+    return open_as(name, _reopen(name, told), share=share)
 
 
 def _is_same_file(one: ArchiveReader | FolderReader, other: ArchiveReader | FolderReader) -> bool:
@@ -486,14 +491,14 @@ def open_as(name: str, archive: ArchiveReader | FolderReader, *, share: bool) ->
         archive: What the other process has open as this.
         share: As for `Case.open`.
     """
-    stem, _, digest = name.rpartition("_")
+    stem = name.rpartition("_")[0]
     path = str(archive.path)
     try:
         manifest = read_manifest(archive)
-        if archive.fingerprint.startswith(digest):
+        if is_named_by(name, archive):
             check_environment(manifest, path)
             shared = find_shared(manifest) if share else frozenset()
-            case = Case(path, archive, manifest, stem, shared)
+            case = Case(path, archive, manifest, stem, shared, name=name)
             _reopened.append(case)
             return case.root
         root = acquire_private(stem, archive, manifest, name)  # of a PackageImporter
@@ -504,13 +509,13 @@ def open_as(name: str, archive: ArchiveReader | FolderReader, *, share: bool) ->
     return root
 
 
-def _reopen(name: str, path: str) -> ArchiveReader | FolderReader:
+def _reopen(name: str, told: Announced) -> ArchiveReader | FolderReader:
     """Return the archive that a process above this one has open as the root *name*.
 
     Raises:
         CaseError: if it is gone.
     """
-    stem, _, digest = name.rpartition("_")
+    path, digest = str(told.path), name.rpartition("_")[2]
     lost = f"{path}, the case whose digest begins with {digest}, that the parent process has open,"
     if os.path.isdir(path):
         return FolderReader(path)
@@ -519,7 +524,9 @@ def _reopen(name: str, path: str) -> ArchiveReader | FolderReader:
     except FileNotFoundError:
         problem = "is not there any more"
     else:
-        if archive.fingerprint.startswith(digest) or is_private_name(name, stem, archive.fingerprint):
+        # The directory of an archive of torch.package does not tell all of it.
+        same = archive.kind == "case" or archive.stamp() == told.stamp
+        if same and archive.outline == told.outline:
             return archive
         archive.close()
         problem = "was replaced by another file"

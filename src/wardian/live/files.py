@@ -87,7 +87,7 @@ class CaseFiles:
         beside: Iterable[str] = (),
     ) -> None:
         self._archive = archive
-        self._digest = digest
+        self._digest_of = digest
         self._records = records
         self._libraries = sorted(libraries)
         self._link = link
@@ -105,6 +105,10 @@ class CaseFiles:
         self._cache = cache
         self._lock: Lock | None = None
         self._by_top: dict[str, list[RecordName]] | None = None
+
+    @cached_property
+    def _digest(self) -> str:
+        return self._digest_of()
 
     @cached_property
     def _links(self) -> dict[RecordName, Path | None]:
@@ -141,7 +145,7 @@ class CaseFiles:
 
         Another process may find another build installed.
         """
-        folder = self._cache / "cases" / self._digest()
+        folder = self._cache / "cases" / self._digest
         if not self._links:
             return folder
         return folder / hashlib.sha256(repr(sorted(self._links.items())).encode()).hexdigest()[:16]
@@ -189,7 +193,7 @@ class CaseFiles:
         folder = self.folder
         if self._lock is None:
             make_private(self._cache / "cases")
-            self._lock = Lock(self._cache / "cases" / self._digest())
+            self._lock = Lock(self._cache / "cases" / self._digest)
             make_private(folder)
         tree = [name for name in records if name.startswith(f"{top}/")]
         placed = bool(tree) and not os.path.lexists(folder / top) and self._place(tree, top)

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 PREFIX = "wardian.live."
-_ROOT_NAME = re.compile(r"_[0-9a-f]{8}$")
+_ROOT_NAME = re.compile(r"_(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64})$")
 
 
 _registering: set[str] = set()
@@ -132,7 +132,7 @@ class SecondCopyLoader(importlib.abc.Loader):
 
 
 def _not_open(module: str, root_name: str) -> ModuleNotInCaseError:
-    stem, digest = root_name[:-9], root_name[-8:]
+    stem, _, digest = root_name.rpartition("_")
     call = f"wardian.open('{stem}.case')"
     if stem.endswith(SHARED_SUFFIX):
         stem = stem.removesuffix(SHARED_SUFFIX)

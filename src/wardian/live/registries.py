@@ -50,7 +50,7 @@ _REGISTERING = frozenset(
 _CALLING_BACK = frozenset({"atexit", "codecs", "register_at_fork", "addaudithook"})
 """The same for functions of Python."""
 
-_PACKED_MODULE = re.compile(r"wardian\.live\.\w+_[0-9a-f]{8}\.")
+_PACKED_MODULE = re.compile(r"wardian\.live\.\w+_[0-9a-f]{8,64}\.")
 _MAX_FRAMES = 12
 _ALREADY = ("already", "same name", "multiple times", "duplicate")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -96,7 +97,6 @@ class Root:
         """Further full names, under which pickles know it that were made when its file had another name."""
         self.registers = False
         """Whether a module that ran mentions tables of PyTorch that others may have filled."""
-        digest = archive.fingerprint
         libraries = {RecordName(library.record): library for library in manifest.libraries}
 
         def link(record: RecordName) -> str | None:
@@ -107,7 +107,7 @@ class Root:
             if isinstance(archive, FolderReader)
             else CaseFiles(
                 archive,
-                lambda: digest,
+                self._digest_of_files,
                 manifest.records,
                 libraries,
                 link,
@@ -128,6 +128,17 @@ class Root:
         self._extern_distributions = frozenset(
             str(canonicalize_name(e.distribution)) for e in manifest.externs if e.distribution is not None
         )
+
+    def _digest_of_files(self) -> str:
+        """Return the digest of the case; of torch.package of all records that may become files."""
+        if self.archive.digest is not None:
+            return self.archive.digest
+        digest = hashlib.sha256()
+        for name in sorted(self.archive.names):
+            if not name.startswith("."):
+                content = hashlib.sha256(self.archive.read(name)).hexdigest()
+                digest.update(f"{name}\0{content}\n".encode())
+        return digest.hexdigest()
 
     @cached_property
     def modules(self) -> dict[str, PackedModule]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.environment import variables_of
-from wardian.live.announcements import announce, withdraw
+from wardian.errors import CaseError
+from wardian.live.announcements import Announced, announce, announced, withdraw
 from wardian.live.closed import mark_closed
 from wardian.live.finder import PREFIX, FolderFinder
 from wardian.live.leftovers import plant, take_out_leftovers
@@ -30,30 +31,31 @@ __all__ = [
     "find_folder",
     "find_open",
     "get_root",
-    "is_private_name",
+    "is_named_by",
     "is_shared",
     "release",
     "root_name",
 ]
 
-_MOST_PRIVATE = 10_000
-"""Private roots of one file that a process is taken to open at most."""
-
 _roots: dict[str, Root] = {}
 _roots_lock = threading.RLock()
-_used: dict[str, str] = {}
-"""Files of the roots of this process, closed ones too: objects outlive a root, and must not be taken for
-another's."""
+_used: dict[str, tuple[str, str]] = {}
+"""File and identity of the roots of this process, closed ones too: objects outlive a root, and must not be
+taken for another's."""
+_private: set[str] = set()
+"""Names of roots that somebody has for himself."""
+_LENGTHS = (8, 16, 32, 64)
+"""Digits of a digest in names: more if another archive has a name with fewer in this process."""
 
 
-def root_name(stem: str, digest: str) -> str:
+def root_name(stem: str, digest: str, length: int = 8) -> str:
     """Return the name of the root of a case below `wardian.live`.
 
     >>> root_name("ResNet-18 v2", "3f9a2c1b" + 56 * "0")
     'ResNet_18_v2_3f9a2c1b'
     """
     clean = re.sub(r"\W", "_", stem, flags=re.ASCII).strip("_") or "case"
-    return f"{'_' if clean[0].isdigit() else ''}{clean}_{digest[:8]}"
+    return f"{'_' if clean[0].isdigit() else ''}{clean}_{digest[:length]}"
 
 
 def get_root(name: str) -> Root | None:
@@ -61,16 +63,33 @@ def get_root(name: str) -> Root | None:
     return _roots.get(name)
 
 
-def find_open(name: str) -> Root | None:
-    """Return the open root *name*, or one of the same case that was opened from a file of another name."""
+def find_open(name: str, outline: str | None = None) -> Root | None:
+    """Return the open root *name*, or one of the same case that was opened from a file of another name.
+
+    Args:
+        name: Its name, without `wardian.live.`.
+        outline: That of the archive, where it is known; else there must be one that fits and no more.
+    """
     found = _roots.get(name)
-    if found is None:
-        digest = name.rpartition("_")[2]
-        for short, root in list(_roots.items()):
-            # With the installed library in place of the packed one it is not the same.
-            if short.rpartition("_")[2] == digest and is_shared(short) == is_shared(name):
-                return root
-    return found
+    if found is not None:
+        return found if outline in (None, found.archive.outline) else None
+    fitting = {
+        root.archive.outline: root
+        for short, root in list(_roots.items())
+        # With the installed library in place of the packed one it is not the same.
+        if short not in _private
+        and is_shared(short) == is_shared(name)
+        and outline in (None, root.archive.outline)
+        and is_named_by(name, root.archive)
+    }
+    return next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def is_named_by(name: str, archive: ArchiveReader | FolderReader) -> bool:
+    """Tell whether *name* can be that of the root of an archive, which others may share."""
+    digits = name.rpartition("_")[2]
+    # The first name is made without reading all of the file.
+    return archive.outline[:8] == digits or (len(digits) > 8 and archive.fingerprint.startswith(digits))
 
 
 def is_shared(name: str) -> bool:
@@ -80,7 +99,7 @@ def is_shared(name: str) -> bool:
 
 def closed_path(name: str) -> str | None:
     """Return the file of the root *name* if it was open in this process and is closed, else None."""
-    return None if name in _roots else _used.get(name)
+    return None if name in _roots or name not in _used else _used[name][0]
 
 
 def find_folder(path: str) -> FolderFinder:
@@ -105,30 +124,73 @@ def _folder_of(root: Root) -> Path | None:
     return folder
 
 
-def acquire(stem: str, archive: ArchiveReader | FolderReader, manifest: Manifest, **options: Any) -> Root:
+def acquire(
+    stem: str,
+    archive: ArchiveReader | FolderReader,
+    manifest: Manifest,
+    name: str | None = None,
+    **options: Any,
+) -> Root:
     """Return the root of a case, made at the first use; each call is undone by `release`.
+
+    What is open already is recognised by its whole digest. The name has the first eight digits, and more if
+    another archive has, or had, that name in this process or has it in one above.
 
     Args:
         stem: What the name of the root begins with.
         archive: The open archive.
         manifest: Its manifest.
+        name: The name the root has in a parent process.
         **options: As for `Root`.
+
+    Raises:
+        CaseError: if another archive has *name* here.
     """
-    short = root_name(stem, archive.fingerprint)
     with _roots_lock:
-        root = _roots.get(short) or _find_same_file(short, archive)
-        return _register(Root(PREFIX + short, archive, manifest, **options)) if root is None else _use(root)
+        short = root_name(stem, archive.outline)
+        for other, root in _roots.items():
+            if other in _private or root.archive.outline != archive.outline:
+                continue
+            same_stem = other.rpartition("_")[0] == short.rpartition("_")[0]
+            alike = is_shared(other) == is_shared(short) and (same_stem or _same_file(root.archive, archive))
+            if alike and _same_content(root.archive, archive):
+                return _use(root)
+        if name is not None:
+            if not _is_free(name, archive):
+                raise CaseError(
+                    f"another case than {archive.path} is {PREFIX}{name} in this process", path=None
+                )
+            short = name
+        elif not _is_free(short, archive):
+            longer = (root_name(stem, archive.fingerprint, length) for length in _LENGTHS[1:])
+            short = next((name for name in longer if _is_free(name, archive)), short)
+        return _register(Root(PREFIX + short, archive, manifest, **options))
 
 
-def _find_same_file(short: str, archive: ArchiveReader | FolderReader) -> Root | None:
-    """Return the open root of the very file under another name, as symbolic links give it."""
-    stamp = archive.stamp() if isinstance(archive, ArchiveReader) else None
-    for other, root in _roots.items() if stamp is not None else ():
-        # Others are of a PackageImporter, which has a root for itself.
-        public = other.rpartition("_")[2] == short.rpartition("_")[2] and is_shared(other) == is_shared(short)
-        if public and isinstance(root.archive, ArchiveReader) and root.archive.stamp() == stamp:
-            return root
-    return None
+def _is_free(name: str, archive: ArchiveReader | FolderReader) -> bool:
+    """Tell whether nothing else has, or had, a name, and no process above has it."""
+    if name in _used and _used[name][1] != _identity(archive):
+        return False
+    told = announced(name)
+    return name not in _roots and (told is None or told.outline == archive.outline)
+
+
+def _identity(archive: ArchiveReader | FolderReader) -> str:
+    """Return what tells an archive from all others, without reading all of it where that can be."""
+    if isinstance(archive, ArchiveReader) and archive.digest is None and archive.stamp() is not None:
+        return f"{archive.outline}:{archive.stamp()}"
+    return archive.fingerprint
+
+
+def _same_file(one: ArchiveReader | FolderReader, other: ArchiveReader | FolderReader) -> bool:
+    if not isinstance(one, ArchiveReader) or not isinstance(other, ArchiveReader):
+        return one.path == other.path
+    return one.stamp() is not None and one.stamp() == other.stamp()
+
+
+def _same_content(one: ArchiveReader | FolderReader, other: ArchiveReader | FolderReader) -> bool:
+    """Tell whether two archives of one outline are the same."""
+    return one.kind == "case" or _same_file(one, other) or one.fingerprint == other.fingerprint
 
 
 def acquire_private(
@@ -153,13 +215,9 @@ def acquire_private(
         short = name or ""
         while not short or (name is None and short in _used):
             number += 1
-            short = _private_name(stem, archive.fingerprint, number)
+            short = _private_name(stem, archive.outline, number)
+        _private.add(short)
         return _register(Root(PREFIX + short, archive, manifest, **options))
-
-
-def is_private_name(name: str, stem: str, fingerprint: str) -> bool:
-    """Tell whether `acquire_private` makes *name* for a file of this fingerprint."""
-    return any(_private_name(stem, fingerprint, n) == name for n in range(1, _MOST_PRIVATE))
 
 
 def _private_name(stem: str, fingerprint: str, number: int) -> str:
@@ -181,9 +239,10 @@ def _register(root: Root) -> Root:
     if find_folder not in sys.path_hooks:
         sys.path_hooks.insert(0, find_folder)
     _roots[short] = root
-    _used[short] = str(root.archive.path or "<memory>")
+    _used[short] = (str(root.archive.path or "<memory>"), _identity(root.archive))
     if root.archive.path is not None:
-        announce(short, root.archive.path)
+        stamp = root.archive.stamp() if isinstance(root.archive, ArchiveReader) else None
+        announce(short, Announced(root.archive.path, root.archive.outline, stamp or ""))
     return _use(root)
 
 
@@ -206,6 +265,7 @@ def release(root: Root) -> None:
             return
         short = root.name[len(PREFIX) :]
         _roots.pop(short, None)
+        _private.discard(short)
         parent = sys.modules.get("wardian.live")
         modules: list[Any] = []
         for name in (root.name, *root.aliases):
@@ -213,7 +273,7 @@ def release(root: Root) -> None:
             modules += [sys.modules.pop(module, None) for module in found]
             vars(parent).pop(name[len(PREFIX) :], None)
         own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, root)]
-        mark_closed(own, _used[short], shared=is_shared(short))
+        mark_closed(own, _used[short][0], shared=is_shared(short))
         plant(root.name, own)
         own.clear()
         modules.clear()

@@ -13,6 +13,9 @@ import pytest
 
 from wardian.live import announcements
 
+OAK = announcements.Announced(Path("/woods/a,b:c=d/oak.case"), "01234567" * 8, "1:2:3")
+ELM = announcements.Announced(Path("/woods/elm.case"), "01234567" * 8, "")
+
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -22,13 +25,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_note_is_there_as_long_as_the_case_is_open(cache: Path) -> None:
-    announcements.announce("oak_01234567", Path("/woods/oak.case"))
+    announcements.announce("oak_01234567", OAK)
     (note,) = (cache / "open").iterdir()
-    assert json.loads(note.read_text())["path"] == "/woods/oak.case"
-    assert announcements.announced_path("oak_01234567") == "/woods/oak.case"
+    assert json.loads(note.read_text())["path"] == str(OAK.path)
+    assert announcements.announced("oak_01234567") == OAK
     announcements.withdraw("oak_01234567")
     assert list((cache / "open").iterdir()) == []
-    assert announcements.announced_path("oak_01234567") is None
+    assert announcements.announced("oak_01234567") is None
 
 
 def test_notes_of_processes_that_were_killed_are_removed(cache: Path) -> None:
@@ -37,7 +40,7 @@ def test_notes_of_processes_that_were_killed_are_removed(cache: Path) -> None:
     (cache / "open").mkdir()
     (cache / "open" / f"{done.pid}.elm_01234567.json").write_text("{}")
     (cache / "open" / f"{os.getppid()}.elm_01234567.json").write_text("{}")
-    announcements.announce("oak_01234567", Path("/woods/oak.case"))
+    announcements.announce("oak_01234567", OAK)
     left = {note.name.partition(".")[0] for note in (cache / "open").iterdir()}
     assert left == {str(os.getppid()), str(os.getpid())}
     announcements.withdraw("oak_01234567")
@@ -53,9 +56,10 @@ def test_a_note_of_an_earlier_process_of_the_same_number_is_not_taken(
 ) -> None:
     (cache / "open").mkdir()
     note = cache / "open" / f"{os.getppid()}.elm_01234567.json"
-    note.write_text(json.dumps({"path": "/woods/elm.case", "started": "1"}))
+    told = {"path": str(ELM.path), "outline": ELM.outline, "stamp": ELM.stamp}
+    note.write_text(json.dumps({**told, "started": "1"}))
     monkeypatch.setattr(multiprocessing.current_process(), "name", "SpawnProcess-1")
-    assert announcements.announced_path("elm_01234567") is None
+    assert announcements.announced("elm_01234567") is None
     started = Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[19]
-    note.write_text(json.dumps({"path": "/woods/elm.case", "started": started}))
-    assert announcements.announced_path("elm_01234567") == "/woods/elm.case"
+    note.write_text(json.dumps({**told, "started": started}))
+    assert announcements.announced("elm_01234567") == ELM
