@@ -15,6 +15,7 @@ from typing import Any
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.environment import variables_of
 from wardian.errors import CaseError
+from wardian.live import loggers
 from wardian.live.announcements import Announced, announce, announced, withdraw
 from wardian.live.closed import mark_closed
 from wardian.live.finder import PREFIX, FolderFinder
@@ -238,6 +239,7 @@ def _register(root: Root) -> Root:
         os.register_at_fork(after_in_child=_go_on_after_fork)
     if find_folder not in sys.path_hooks:
         sys.path_hooks.insert(0, find_folder)
+        loggers.install()
     _roots[short] = root
     _used[short] = (str(root.archive.path or "<memory>"), _identity(root.archive))
     if root.archive.path is not None:
@@ -288,6 +290,7 @@ def release(root: Root) -> None:
                     other.show_sources()
         if not _roots:
             sys.path_hooks.remove(find_folder)
+            loggers.uninstall()
         root.withdraw_operators()
         root.files.close()
         root.archive.close()
