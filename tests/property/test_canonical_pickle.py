@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import pickletools
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -222,6 +224,89 @@ def apart(value: Any) -> Any:
     if isinstance(value, list):
         return list(map(apart, value))
     return {apart(key): apart(held) for key, held in value.items()}
+
+
+def plainly(data: bytes) -> bytes:
+    """Return the canonical form of a pickle without sets and globals, opcode by opcode."""
+    tokens: list[Any] = []  # bytes, and objects where they occur: texts, and tuples for others
+    memo: list[Any] = []
+    marked = [*pickletools.genops(data)]
+    ends = [position for _, _, position in marked[1:]] + [len(data)]
+    for (opcode, argument, position), end in zip(marked, ends, strict=True):
+        assert position is not None
+        assert end is not None
+        match opcode.name:
+            case "PROTO" | "FRAME":
+                pass
+            case "SHORT_BINUNICODE" | "BINUNICODE" | "BINUNICODE8":
+                tokens.append(argument)
+            case "MEMOIZE":
+                if isinstance(tokens[-1], bytes):
+                    tokens.append((len(memo),))
+                memo.append(tokens[-1])
+            case "BINGET" | "LONG_BINGET":
+                tokens.append(memo[cast("int", argument)])
+            case _:
+                tokens.append(data[position:end])
+    counts = Counter(token for token in tokens if not isinstance(token, bytes))
+    entries: dict[Any, int] = {}
+    written = [b"\x80\x04"]
+    for token in tokens:
+        if isinstance(token, bytes):
+            written.append(token)
+        elif token in entries:
+            entry = entries[token]
+            written.append(b"h%c" % entry if entry < 256 else b"j" + entry.to_bytes(4, "little"))
+        else:
+            if isinstance(token, str):
+                text = token.encode("utf-8", "surrogatepass")
+                size = len(text)
+                written.append(b"\x8c%c" % size if size < 256 else b"X" + size.to_bytes(4, "little"))
+                written.append(text)
+            if counts[token] > 1:
+                entries[token] = len(entries)
+                written.append(b"\x94")
+    return b"".join(written)
+
+
+_plain_values: st.SearchStrategy[Any] = st.one_of(
+    *(st.none(), st.booleans(), st.floats(allow_nan=False), st.integers(-(2**80), 2**80)),
+    *(st.text(max_size=90), st.text("ab", max_size=2), st.binary(max_size=90)),
+    st.sampled_from(
+        [0x94, 0x51, 0x9494, 0x5151, b"\x94", b"\x8c\x01a\x94", "\x94\u0551", "x" * 63, "x" * 64]
+    ),
+)
+# Rows of one kind are written all at once, if they are long.
+_rows: st.SearchStrategy[Any] = st.one_of(
+    st.builds(lambda n: [f"word{i}" for i in range(n)], st.integers(0, 9000)),
+    st.builds(lambda n, m: [f"word{i % m}" for i in range(n)], st.integers(0, 9000), st.integers(1, 99)),
+    st.builds(lambda n: [(i, -i) for i in range(n)], st.integers(0, 9000)),
+    st.builds(lambda n: {f"key{i}": (f"value{i}", i, {"n": [i]}) for i in range(n)}, st.integers(0, 3000)),
+    st.builds(lambda n: [[]] * n, st.integers(0, 3000)),
+)
+_plain_graphs = st.recursive(
+    _plain_values,
+    lambda held: (
+        st.lists(held, max_size=6)
+        | st.lists(held, max_size=4).map(tuple)
+        | st.dictionaries(st.text(max_size=3), held, max_size=4)
+        | st.builds(lambda value: [value, (value, [value])], held)
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_plain_graphs)
+def test_every_opcode_is_written_as_the_format_says(value: Any) -> None:
+    assert canonicalise(pickle.dumps(value, 4)).data == plainly(pickle.dumps(value, 4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(_rows, min_size=1, max_size=4), _plain_graphs)
+def test_long_rows_are_written_as_short_ones(rows: list[Any], value: Any) -> None:
+    data = pickle.dumps([*rows, value, *(row[:3] for row in rows if isinstance(row, list)), rows[0]], 4)
+    assert canonicalise(data).data == plainly(data)
 
 
 PRINT_CANONICAL = """

@@ -21,6 +21,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import or_
 
 from wardian.names import PlainTensor
 from wardian.pickling.opcodes import (
@@ -45,6 +47,8 @@ from wardian.pickling.opcodes import (
     global_names,
     literal_of,
     run_of_plain,
+    run_of_tokens,
+    split_tokens,
     token_end,
 )
 from wardian.pickling.sets import Region, Unsortable, find_regions
@@ -132,26 +136,31 @@ def _copy(
         _RegionsNeeded: if *regions* is None and there is a set that is not empty.
         Unsortable: if one of the regions must be copied as it is.
     """
-    tape, occurrences, counts = output.tape, output.occurrences, output.counts
     literals, strings = output.literals, output.strings
-    append, occurs_at = tape.append, occurrences.append
+    pieces, things = output.pieces, output.things
+    append, occurs = pieces.append, things.append
     # An object, or, of what was put but not fetched so far, ~place on the tape.
     memo: list[int] = []
     memo_append = memo.append
-    run, find_string = run_of_plain, strings.get
+    run, tokens, find_string = run_of_plain, run_of_tokens, strings.get
     size = len(data)
     pending = list(reversed(regions or ()))
     limit = pending[-1][0] if pending else size
     # Memo entries made within regions: for each, the first index and the start of the region.
     first_entries: list[int] = []
     starts: list[int] = []
-    # Objects of the tensors; -1 for one that was not met so far.
-    met = [-1] * len(tensors)
+    met = _Tensors(tensors, output)
 
     position = 2  # of the next opcode
     copied = 2  # everything before is on the tape
     top = -1  # the object that the last opcode pushed, if it is one already
     while True:
+        end = tokens(data, position, limit).end()  # type: ignore[union-attr]  # it can match nothing
+        if end != position:
+            if position > copied:
+                output.copy(data[copied:position])
+            position, top = _copy_tokens(data, position, end, top, output, memo, met)
+            copied = position
         end = run(data, position, limit).end()  # type: ignore[union-attr]  # it can match nothing
         if end != position:
             top = -1
@@ -159,7 +168,7 @@ def _copy(
             if not pending:
                 fail(size, "the pickle ends without STOP")
             if end > copied:
-                append(data[copied:end])
+                output.copy(data[copied:end])
             start, position = pending.pop()
             first_entries.append(len(memo))
             starts.append(start)
@@ -171,16 +180,14 @@ def _copy(
         op = data[end]
         if op == MEMOIZE:
             if top < 0:
+                memo_append(~len(things))
                 append(data[copied:end])
-                memo_append(~len(tape))
-                append(b"")
+                occurs(-1)
             else:
                 memo_append(top)
             position = copied = end + 1
         elif op in FETCHES:
-            if end > copied:
-                append(data[copied:end])
-            position = copied = end + 2 if op == BINGET else end + 5
+            position = end + 2 if op == BINGET else end + 5
             if position > size:
                 fail(end, "the argument of the opcode is cut off")
             index = data[end + 1] if op == BINGET else int.from_bytes(data[end + 1 : position], "little")
@@ -188,10 +195,13 @@ def _copy(
                 fail(end, f"memo entry {index} does not exist")
             top = memo[index]
             if top == output.marker and top >= 0:
+                output.copy(data[copied:end])
                 top, position = _read_named_global(data, position, output, memo)
                 copied = position
                 output.occur(top)
                 continue
+            append(data[copied:end])
+            copied = position
             if top == output.same and top >= 0:
                 index, position = _read_same_object(data, position, output, memo)
                 copied, top = position, memo[index]
@@ -199,12 +209,10 @@ def _copy(
                 if top == LOST:
                     raise Unsortable(starts[bisect_right(first_entries, index) - 1])
                 top = output.share(memo, index)
-            occurs_at(len(tape))
-            append(top)
-            counts[top] += 1
+            output.again.add(top)
+            occurs(top)
         elif op in STRINGS:
-            if end > copied:
-                append(data[copied:end])
+            append(data[copied:end])
             if op == SHORT_BINUNICODE and end + 1 < size:
                 position = end + 2 + data[end + 1]
                 literal = data[end:position]
@@ -215,40 +223,35 @@ def _copy(
             if known is None:
                 if position >= size:
                     fail(end, "the argument of the opcode is cut off")
-                known = strings[literal] = len(counts)
-                counts.append(0)
+                known = strings[literal] = len(literals)
                 literals.append(literal)
+            else:
+                output.again.add(known)
             top = known
             if data[position : position + 1] == PUT:
                 memo_append(top)
                 position += 1
             copied = position
-            occurs_at(len(tape))
-            append(top)
-            counts[top] += 1
+            occurs(top)
         elif op in NUMBERS and end + NUMBERS[op] <= size:
-            if end > copied:
-                append(data[copied:end])
+            output.copy(data[copied:end])
             position = copied = end + NUMBERS[op]
             number = int.from_bytes(data[end + 1 : position - 1], "little")
-            if number >= len(met):
-                fail(end, f"persistent id {number}, but there are {len(met)} tensors")
-            top = met[number]
-            if top < 0:
-                top = met[number] = output.tensor(tensors[number])
-            else:
-                output.occur(top)
+            if number >= met.count:
+                fail(end, f"persistent id {number}, but there are {met.count} tensors")
+            top = met.write(number)
         elif op == STACK_GLOBAL:
-            if top < 0 or end > copied or not literals[top]:
+            if end > copied:
                 fail(end, "STACK_GLOBAL without two strings")
             names = []
+            before = b""
             for _ in range(2):
-                name = tape.pop()
-                if type(name) is not int or not literals[name]:
+                name = things.pop()
+                if before or name < 0 or not literals[name]:
                     fail(end, "STACK_GLOBAL without two strings")
-                occurrences.pop()
-                counts[name] -= 1
+                before = pieces.pop()
                 names.append(name)
+            output.copy(before)
             top = output.global_(names[1], names[0])
             position = end + 1
             if top == output.marker:
@@ -262,8 +265,7 @@ def _copy(
             copied = position
             output.occur(top)
         elif op == GLOBAL:
-            if end > copied:
-                append(data[copied:end])
+            output.copy(data[copied:end])
             position = copied = token_end(data, end)
             top = output.global_(*map(output.string, global_names(data, end, position)))
             output.occur(top)
@@ -272,26 +274,140 @@ def _copy(
             if int.from_bytes(data[end + 1 : position], "little") != len(memo):
                 fail(end, "memo entries are not numbered in order")
             if top < 0:
+                memo_append(~len(things))
                 append(data[copied:end])
-                memo_append(~len(tape))
-                append(b"")
+                occurs(-1)
             else:
                 memo_append(top)
             copied = position
         elif op == FRAME:
             if end > copied:
-                append(data[copied:end])
+                output.copy(data[copied:end])
             position = copied = frame_end(data, end)
         elif op == STOP:
             if end + 1 != size:
                 fail(end + 1, "bytes after STOP")
-            append(data[copied:])
+            output.copy(data[copied:])
             return
         else:
             if op in (ADDITEMS, FROZENSET) and regions is None:
                 raise _RegionsNeeded
             position = token_end(data, end)
             top = -1
+
+
+class _Tensors:
+    """The tensors that a pickle names by number; each is written where it is named first."""
+
+    def __init__(self, tensors: Sequence[PlainTensor], output: Tape) -> None:
+        self._tensors = tensors
+        self._output = output
+        self._met = [-1] * len(tensors)
+        self.count = len(tensors)
+
+    def write(self, number: int) -> int:
+        """Put a tensor at the end of the tape, and return its object."""
+        known = self._met[number]
+        if known < 0:
+            known = self._met[number] = self._output.tensor(self._tensors[number])
+        else:
+            self._output.occur(known)
+        return known
+
+
+def _copy_tokens(
+    data: bytes, start: int, end: int, top: int, output: Tape, memo: list[int], met: _Tensors
+) -> tuple[int, int]:
+    """Write a row of tokens to the tape, as far as none needs more than its own bytes.
+
+    Returns:
+        Where to go on: at the end, or before a token that the caller has to look at. And the object that the
+        last opcode pushed, -1 if it is none.
+    """
+    # Flat: what is between matches, which is nothing, and the four parts of each.
+    found = split_tokens(data[start:end])
+    parts = found[1::5], found[2::5], found[3::5], found[4::5]
+    if _copy_new(*parts, output, memo):
+        return end, output.things[-1]
+    things, strings, literals = output.things, output.strings, output.literals
+    append, occurs, memo_append = output.pieces.append, things.append, memo.append
+    find_string, again = strings.get, output.again.add
+    special = {output.marker, output.same, LOST} - {-1}
+    for number, (piece, literal, fetch, tensor) in enumerate(zip(*parts, strict=True)):
+        if fetch:
+            index = fetch[1] if len(fetch) == 2 else int.from_bytes(fetch[1:], "little")
+            known = memo[index] if index < len(memo) else LOST
+            if known in special:
+                return start + _size_of(parts, number), -1
+            top = known if known >= 0 else output.share(memo, index)
+            again(top)
+            append(piece)
+            occurs(top)
+        elif literal:
+            known_string = find_string(literal)
+            if known_string is None:
+                top = strings[literal] = len(literals)
+                literals.append(literal)
+            else:
+                top = known_string
+                again(top)
+            memo_append(top)
+            append(piece)
+            occurs(top)
+        elif tensor:
+            index = int.from_bytes(tensor[1:-1], "little")
+            if index >= met.count:
+                return start + _size_of(parts, number), -1
+            output.copy(piece)
+            top = met.write(index)
+        elif top >= 0 and not piece:
+            memo_append(top)
+        else:
+            memo_append(~len(things))
+            append(piece)
+            occurs(-1)
+            top = -1
+    return end, top
+
+
+def _copy_new(
+    pieces: list[bytes],
+    texts: list[bytes | None],
+    fetches: list[bytes | None],
+    tensors: list[bytes | None],
+    output: Tape,
+    memo: list[int],
+) -> bool:
+    """Write tokens to the tape if none is a fetch or a tensor: all at once, without a step for each.
+
+    So are those of a dictionary of a million texts, or of a list of a million pairs.
+    """
+    if any(fetches) or any(tensors):
+        return False
+    written = list(filter(None, texts))
+    # A MEMOIZE with nothing in front of it is of what came before the row.
+    if len(written) < len(texts) and not all(map(or_, map(len, pieces), map(bool, texts))):
+        return False
+    place = len(output.things)
+    strings = output.strings_of(written)
+    output.pieces += pieces
+    if len(written) == len(texts):
+        output.things += strings
+        memo += strings
+    else:
+        next_string = iter(strings).__next__
+        things = [next_string() if text else -1 for text in texts]
+        output.things += things
+        memo += [thing if thing >= 0 else ~at for at, thing in enumerate(things, place)]
+    return True
+
+
+def _size_of(parts: Sequence[Sequence[bytes | None]], count: int) -> int:
+    """Return how many bytes the first tokens of a row have; the MEMOIZE of a token is in no part."""
+    size = 0
+    for piece, literal, fetch, tensor in islice(zip(*parts, strict=True), count):
+        size += len(piece or b"") + len(fetch or tensor or b"%b\x94" % (literal or b""))
+    return size
 
 
 def _next_token(data: bytes, position: int) -> tuple[int, int, int]:

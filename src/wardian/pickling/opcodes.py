@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final, NoReturn
 
 __all__ = [
@@ -33,7 +32,9 @@ __all__ = [
     "global_names",
     "literal_of",
     "run_of_plain",
+    "run_of_tokens",
     "run_without_marks",
+    "split_tokens",
     "token_end",
 ]
 
@@ -90,20 +91,49 @@ _REFUSED: Final = {
 }
 
 
-def _run_of(opcodes: bytes, others: bytes = rb"K.|M..|J.{4}|G.{8}") -> Callable[..., re.Match[bytes] | None]:
-    # Possessive (*+): a list of a million integers is one run and must not fill the backtracking stack.
-    return re.compile(rb"(?:[%b]++|%b)*+" % (re.escape(opcodes), others), re.DOTALL).match
+def _counted(opcode: bytes, sizes: range) -> bytes:
+    """Return the form of an opcode with a length of one byte and as many bytes behind it.
+
+    A regular expression cannot count, so it has an alternative for each length; these are compared at a
+    nanosecond each.
+    """
+    sized = (re.escape(b"%c" % size) + b".{%d}" % size for size in sizes)
+    return re.escape(opcode) + b"(?:" + b"|".join(sized) + b")"
 
 
-# Not the persistent ids that are numbers: those are places in a list of tensors.
-run_of_plain: Final = _run_of(
-    bytes(op for op in _PLAIN if op != ord("Q")), rb"K.(?!Q)|M..(?!Q)|J.{4}(?!Q)|G.{8}|Q"
+_SHORT: Final = _counted(b"\x8c", range(64))
+"""The literal of a string that is not long."""
+_NUMBERS: Final = rb"K.|M..|J.{4}"
+_OTHERS: Final = b"|".join([rb"G.{8}", _counted(b"\x8a", range(9)), _counted(b"C", range(64))])
+_PLAIN_RUN: Final = b"(?:[%b]++|%b|%b)*+" % (
+    re.escape(bytes(op for op in _PLAIN if op != ord("Q"))),
+    # Not the persistent ids that are numbers: those are places in a list of tensors.
+    rb"K.(?!Q)|M..(?!Q)|J.{4}(?!Q)|Q",
+    _OTHERS,
 )
-# The same without the opcodes that touch marks, and with those of the memo: to find marks quickly.
-run_without_marks: Final = _run_of(
-    bytes(op for op in _PLAIN if op not in b"(teu") + b"\x93\x94",
-    rb"K.|M..|J.{4}|G.{8}|[hq].|[jr].{4}",
-)
+
+
+def _form(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.DOTALL)
+
+
+# Possessive (*+): a list of a million integers is one run and must not fill the backtracking stack.
+run_of_plain: Final = _form(_PLAIN_RUN).match
+_TOKEN: Final = rb"%b(?:%b\x94|\x94|%b|%b)"
+_PARTS: Final = (_PLAIN_RUN, _SHORT, rb"h.|j.{4}", rb"(?:%b)Q" % _NUMBERS)
+run_of_tokens: Final = _form(rb"(?:%b){0,4096}+" % _TOKEN % tuple(b"(?:%b)" % part for part in _PARTS)).match
+"""Matches many tokens in a row: what is plain, and a string with MEMOIZE, a MEMOIZE, a fetch or a tensor."""
+split_tokens: Final = _form(_TOKEN % tuple(b"(%b)" % part for part in _PARTS)).split
+"""Splits such a row into nothing and the four parts of a token, over and over: what is plain, the literal of
+a string, a fetch, the number of a tensor; the last three are None where a token has none."""
+# Without the opcodes that touch marks, and with strings and the opcodes of the memo: to find marks quickly.
+run_without_marks: Final = _form(
+    b"(?:[%b]++|%b)*+"
+    % (
+        re.escape(bytes(op for op in _PLAIN if op not in b"(teu") + b"\x93\x94"),
+        b"|".join([_NUMBERS, _SHORT, _OTHERS, rb"[hq].", rb"[jr].{4}"]),
+    )
+).match
 
 
 def fail(position: int, what: str) -> NoReturn:

@@ -388,13 +388,13 @@ class Region:
 
     def _emit(self, value: _Node, keys: _Keys) -> None:
         """Write *value* as the pickler would, without recursion."""
-        output, tape = self._output, self._output.tape
+        output = self._output
         # A node stands for itself, a node in a list for what follows its parts.
         todo: list[_Value | list[_Node]] = [value]
         while todo:
             step = todo.pop()
             if type(step) is bytes:
-                tape.append(step)
+                output.copy(step)
             elif type(step) is int:
                 output.occur(step)
             elif type(step) is _Node:
@@ -410,10 +410,10 @@ class Region:
                 (node,) = cast("list[_Node]", step)
                 if node.thing >= 0:
                     # One of the parts refers to the node and has made it.
-                    tape.append(_UNDO.get(node.op, node.op + b"0"))
+                    output.copy(_UNDO.get(node.op, node.op + b"0"))
                     output.occur(node.thing)
                     continue
-                tape.append(node.op)
+                output.copy(node.op)
                 if node.shared:
                     node.thing = output.define()
                 todo += reversed(node.fill)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NoReturn, cast
 
@@ -47,31 +48,34 @@ _SAME: Final = (same_object.__module__, same_object.__qualname__)
 class Tape:
     """The tape, with the objects that occur on it.
 
-    An object is a number, its index in `counts` and `literals`.
+    An object is a number, its index in `literals`. The tape is two lists of one length: at each place is a
+    piece of bytes and after it an object, or -1 where none occurs.
 
     Attributes:
-        tape: Pieces of bytes and, at the places listed in `occurrences`, objects.
-        occurrences: Indices into the tape; sorted only at the end.
-        counts: How often each object occurs.
+        pieces: The bytes.
+        things: The objects.
         literals: The opcode and argument that make a string; empty for other objects.
         strings: Literal → object.
         pairs: Global → the objects of its module and its qualified name.
         places: Other object → index into the tape of its first occurrence.
         phrases: Object that stands for several that follow each other → these, and the bytes between them.
+        again: Objects that may occur more than once; all others occur at most once.
         names: What becomes `CanonicalPickle.globals`.
     """
 
     def __init__(self, rename: Callable[[str], str] | None) -> None:
-        self.tape: list[bytes | int] = [HEADER]
-        self.occurrences: list[int] = []
-        self.counts: list[int] = []
+        self.pieces: list[bytes] = [HEADER]
+        self.things: list[int] = [-1]
         self.literals: list[bytes] = []
         self.strings: dict[bytes, int] = {}
         self.pairs: dict[int, tuple[int, int]] = {}
         self.places: dict[int, int] = {}
         self.phrases: dict[int, tuple[bytes | int, ...]] = {}
+        self.again: set[int] = set()
         self.names: list[tuple[str, str]] = []
         self._globals: dict[tuple[int, int], int] = {}
+        self._written: set[int] = set()
+        self._said: dict[int, int] = {}
         self._rename = rename
         self._renamed: dict[int, int] = {}
         self._fixed: tuple[int, int, int, int] | None = None
@@ -82,11 +86,15 @@ class Tape:
         self.same = -1
         """That of `same_object`."""
 
+    def copy(self, piece: bytes) -> None:
+        """Put bytes at the end of the tape."""
+        self.pieces.append(piece)
+        self.things.append(-1)
+
     def new(self, literal: bytes = b"") -> int:
         """Make an object; a string if it has a literal."""
-        self.counts.append(0)
         self.literals.append(literal)
-        return len(self.counts) - 1
+        return len(self.literals) - 1
 
     def string(self, text: bytes) -> int:
         """Return the object of the string that is *text* in UTF-8."""
@@ -94,6 +102,18 @@ class Tape:
         found = self.strings.get(literal)
         if found is None:
             found = self.strings[literal] = self.new(literal)
+        return found
+
+    def strings_of(self, literals: list[bytes]) -> list[int]:
+        """Return the objects of strings that occur now."""
+        made = range(len(self.literals), len(self.literals) + len(literals))
+        found = list(map(self.strings.setdefault, literals, made))
+        self.literals += literals
+        if found != list(made):
+            for new, string in zip(made, found, strict=True):
+                if string != new:
+                    self.again.add(string)
+                    self.literals[new] = b""  # of no object
         return found
 
     def text(self, string: int) -> str:
@@ -124,21 +144,19 @@ class Tape:
 
         Args:
             memo: Objects, and, of what was only put so far, ~place on the tape.
-            index: The entry. Where it was put, the object occurs now, too.
+            index: The entry. Where it was put, after the piece of that place, the object occurs now, too.
         """
         place = ~memo[index]
-        made = memo[index] = self.new()
-        self.counts[made] = 1
+        made = memo[index] = self.things[place] = self.new()
         self.places[made] = place
-        self.tape[place] = made
-        self.occurrences.append(place)
         return made
 
     def define(self) -> int:
         """Make an object of what the tape has built last."""
         made = self.new()
-        self.places[made] = len(self.tape)
-        self.occur(made)
+        self.places[made] = len(self.things)
+        self.pieces.append(b"")
+        self.things.append(made)
         return made
 
     def tensor(self, tensor: PlainTensor) -> int:
@@ -170,64 +188,56 @@ class Tape:
 
     def _say(self, phrase: int) -> None:
         """Put a phrase at the end of the tape."""
-        pieces = self.phrases[phrase]
-        counts = self.counts
-        counts[phrase] += 1
-        if counts[phrase] > 1:
-            self.occurrences.append(len(self.tape))
-            self.tape.append(phrase)
-            if counts[phrase] > 2:
-                return
+        said = self._said[phrase] = self._said.get(phrase, 0) + 1
+        if said > 1:
+            self.occur(phrase)
+            return
         # The first time each piece is there by itself, since it may be defined there. What comes later is
-        # made of fetches; that they occur more than once is all that `join` has to know.
-        for piece in pieces:
-            if type(piece) is not int:
-                if counts[phrase] == 1:
-                    self.tape.append(piece)
-            elif counts[phrase] == 1:
+        # made of fetches.
+        for piece in self.phrases[phrase]:
+            if type(piece) is int:
                 self.occur(piece)
             else:
-                counts[piece] += 1
+                self.copy(cast("bytes", piece))
 
     def _global_named(self, module: str, qualname: str) -> int:
         return self.global_(self.string(module.encode()), self.string(qualname.encode()))
 
     def occur(self, thing: int) -> None:
         """Put an object at the end of the tape, of a global the names first."""
-        if not self.counts[thing] and thing in self.pairs:
+        if thing in self.pairs and thing not in self._written:
+            self._written.add(thing)
             module, qualname = self.pairs[thing]
             self.names.append((self.text(module), self.text(qualname)))
             self.occur(module)
             self.occur(qualname)
-            self.tape.append(b"\x93")
-        self.occurrences.append(len(self.tape))
-        self.tape.append(thing)
-        self.counts[thing] += 1
+            self.copy(b"\x93")
+        self.again.add(thing)
+        self.pieces.append(b"")
+        self.things.append(thing)
 
     def join(self) -> bytes:
         """Replace objects by definitions and fetches, and return the pickle."""
-        tape, counts, literals = self.tape, self.counts, self.literals
-        fetches: list[bytes | None] = [None] * len(counts)
-        entries = 0
-        self.occurrences.sort()
-        for place in self.occurrences:
-            thing = cast("int", tape[place])
-            fetch = fetches[thing]
-            if fetch is not None:
-                tape[place] = fetch
-            elif thing in self.phrases:
-                pieces = self.phrases[thing]
-                said = b"".join(
-                    p if type(p) is bytes else cast("bytes", fetches[cast("int", p)]) for p in pieces
-                )
-                tape[place] = fetches[thing] = said
-            elif counts[thing] == 1:
-                tape[place] = literals[thing]
-            else:
-                tape[place] = literals[thing] + PUT
-                fetches[thing] = b"h%c" % entries if entries < 256 else b"j" + entries.to_bytes(4, "little")
-                entries += 1
-        return b"".join(cast("list[bytes]", tape))
+        things, literals, phrases = self.things, self.literals, self.phrases
+        # In the order of first occurrence, in which they get their memo entries.
+        counts = Counter(filter(self.again.__contains__, things))
+        for phrase, said in self._said.items():
+            if said > 1:
+                counts.update([piece for piece in phrases[phrase] if type(piece) is int])
+        shared = [thing for thing, count in counts.items() if count > 1 and thing not in phrases]
+        written = [*literals, b""]  # the last one for -1
+        for entry, thing in enumerate(shared):
+            written[thing] = b"h%c" % entry if entry < 256 else b"j" + entry.to_bytes(4, "little")
+        for phrase, pieces in phrases.items():
+            written[phrase] = b"".join([p if type(p) is bytes else written[cast("int", p)] for p in pieces])
+        joined = [b""] * (2 * len(things))
+        joined[::2] = self.pieces
+        joined[1::2] = map(written.__getitem__, things)
+        place = 0
+        for thing in shared:
+            place = things.index(thing, place)
+            joined[2 * place + 1] = literals[thing] + PUT
+        return b"".join(joined)
 
 
 def _numbers_of(tensor: PlainTensor) -> bytes:
