@@ -91,6 +91,8 @@ class Plan:
     graph: ImportGraph = field(repr=False)
     unmatched: tuple[str, ...] = ()
     """Rules of the policy that match no module that the object reaches, with names that are near."""
+    denied: tuple[str, ...] = ()
+    """Imports of denied modules in functions of packed libraries, as sentences."""
 
     def decision(self, module: str) -> Decision | None:
         """Return the decision for *module*, or None if the object does not reach it."""
@@ -168,6 +170,9 @@ class Plan:
         if self.unmatched:
             rows.append("rules that match no module:")
             rows += _shortened(self.unmatched)
+        if self.denied:
+            rows.append("imports of denied modules that will fail:")
+            rows += _shortened(self.denied)
         if self.absent:
             rows.append(f"not installed, and hidden when the case is loaded: {', '.join(self.absent)}")
         if self.left_out:

@@ -112,6 +112,8 @@ class PackedOrigin:
     """Distributions of which it has no more than the version, because code asks for that: `name==version`."""
     beside: tuple[tuple[str, str], ...] = ()
     """Record name and path of data that code has looked at beside the packages."""
+    mocks: tuple[str, ...] = ()
+    """Modules that are mocked in it."""
 
     def original(self, name: str) -> ModuleName | None:
         """Return the own name of a module by its full name; None if it is not one of this case."""

@@ -114,3 +114,5 @@ class Trace:
     sharing: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
     """Top-level names in these cases that several distributions share, and whose they are; None stands for
     first-party code. No case tells which of the files are whose: they count as those of the first."""
+    mocks: tuple[ModuleName, ...] = ()
+    """Modules that are mocked in these cases."""

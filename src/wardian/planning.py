@@ -16,7 +16,7 @@ from wardian.decisions import FIRST_PARTY, Decision, PackedFile, Plan
 from wardian.environment import ModuleFacts, ModuleKind, is_always_there
 from wardian.errors import PlanError, Problem
 from wardian.facts import Trace
-from wardian.graph import ImportContext
+from wardian.graph import Import, ImportContext
 from wardian.manifest import Extern, PackedDistribution
 from wardian.names import LOGGING_LIBRARIES, ModuleName, RecordName, ancestors, record_name, top_level
 from wardian.policy import Action, Policy, Rule
@@ -42,13 +42,17 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
     externs = _extern_distributions(trace, policy)
     decisions: list[Decision] = []
     problems: list[Problem] = []
+    left_out: list[str] = []
 
     def refuse(module: ModuleName, what: str, fix: str) -> None:
         problems.append(Problem(what, fix, module, trace.graph.explain(ModuleName(trace.entry), module)))
 
+    declared: set[ModuleName] = set()
     for name, facts in trace.modules.items():
         rule = policy.rule_for(name)
         action, reason = _default(facts, externs, policy)
+        if rule is None and name in trace.mocks:
+            action, reason = Action.MOCK, _MOCKED_BEFORE
         if rule is not None:
             if (
                 rule.action is Action.INTERN
@@ -60,17 +64,38 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 reason = f"{reason}; {rule} cannot pack part of it"
             else:
                 action, reason = rule.action, str(rule)
+                declared.update({name} if action is Action.EXTERN else ())
         if action is Action.DENY:
+            importer = _importer_of(trace, name)
             if name in trace.needed:
                 refuse(
                     name, f"{name} is denied by {reason} and the object needs it", f'Policy(mock=["{name}"])'
+                )
+            elif importer is not None and trace.modules[importer.importer].distribution is None:
+                what = f"{name} is denied by {reason} and {importer.importer} imports it in a function"
+                refuse(name, what, f'leave that import out, or Policy(mock=["{name}"])')
+            elif importer is not None:
+                left_out.append(
+                    f"{name} is denied by {reason}; {importer.importer}, which is packed, imports it in a"
+                    f" function, line {importer.line}, which will fail"
                 )
             continue
         if action is Action.INTERN and facts.kind is ModuleKind.BYTECODE:
             reason += ", without source: the case loads in this Python only"
         decisions.append(Decision(name, action, reason, facts.distribution))
+    decisions += [
+        Decision(name, Action.MOCK, _MOCKED_BEFORE, None)
+        for name in trace.mocks
+        if name not in trace.modules and policy.rule_for(name) is None
+    ]
     known = {d.module for d in decisions}
+    mocked = {d.module: d.reason for d in decisions if d.action is Action.MOCK}
     for ref in trace.globals:
+        if ref.module in mocked and ref.qualname:
+            what = f"{ref} is mocked ({mocked[ref.module]}), and the object holds it or instances of it"
+            refuse(
+                ref.module, what, f'take what is of it out of the object, or Policy(intern=["{ref.module}"])'
+            )
         if ref.module == "__main__":
             refuse(
                 ref.module,
@@ -88,11 +113,25 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
             if not rule.allow_empty:
                 what = f"the rule {unmatched[-1]} must match a module that the object reaches, and does not"
                 problems.append(Problem(what, "correct the pattern, or leave out allow_empty=False"))
-    plan = replace(_assemble(trace, decisions), unmatched=tuple(unmatched))
+    plan = replace(
+        _assemble(trace, decisions, declared), unmatched=tuple(unmatched), denied=tuple(sorted(left_out))
+    )
     problems += find_homeless(plan, plan.externs)
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
     return plan
+
+
+_MOCKED_BEFORE = "mocked in the case that the object was loaded from"
+
+
+def _importer_of(trace: Trace, denied: ModuleName) -> Import | None:
+    """Return an import in a function of a module that is needed; those in a `try` may do without."""
+    for importer in sorted(trace.needed):
+        for edge in trace.graph.find_imports_by(importer):
+            if edge.imported == denied and edge.context is ImportContext.FUNCTION:
+                return edge
+    return None
 
 
 def _near(rule: Rule, modules: Iterable[ModuleName]) -> str:
@@ -234,7 +273,7 @@ def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> 
     return Action.INTERN, f"part of {facts.distribution}, which is packed whole"
 
 
-def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
+def _assemble(trace: Trace, decisions: list[Decision], declared: Container[str]) -> Plan:
     action = {d.module: d.action for d in decisions}
     interned = {d.module for d in decisions if d.action is Action.INTERN}
     needed = interned & trace.needed
@@ -308,7 +347,7 @@ def _assemble(trace: Trace, decisions: list[Decision]) -> Plan:
             )
         )
     )
-    externs, indirect = _externs(trace, decisions, interned)
+    externs, indirect = _externs(trace, decisions, interned, declared)
     # A case that is packed again where something is missing does without it as before.
     lacking = [
         Extern(distribution=name, version=version, modules=found, names=names, soft=True)
@@ -355,7 +394,7 @@ def _module_of(record: str) -> ModuleName | None:
 
 
 def _externs(
-    trace: Trace, decisions: list[Decision], interned: set[ModuleName]
+    trace: Trace, decisions: list[Decision], interned: set[ModuleName], declared: Container[str]
 ) -> tuple[tuple[Extern, ...], tuple[Extern, ...]]:
     """Return what packed code and the pickle take from the environment, and what only that imports."""
     outside = {d.module: d.distribution for d in decisions if d.action is Action.EXTERN}
@@ -380,6 +419,13 @@ def _externs(
                 if distribution in modules:
                     names.setdefault(distribution, set()).add(candidate.imported)
     demanded = _demanded(trace, interned)
+    # Without a call nothing shows that what a module imports first of all is not needed.
+    imported = {
+        edge.imported
+        for edge in (() if trace.evidence.ran else trace.graph)
+        if edge.importer in interned & trace.needed and edge.context is ImportContext.UNCONDITIONAL
+        if not {top_level(edge.imported)} <= LOGGING_LIBRARIES
+    }
     # What PyTorch, which comes from the environment, imports and does not require.
     for distribution in demanded & others.keys() - modules.keys():
         if not trace.distributions[distribution].required_by_torch:
@@ -390,7 +436,8 @@ def _externs(
             version=_version(trace, distribution),
             modules=tuple(sorted(found)),
             names=tuple(sorted(names.get(distribution, ()))),
-            soft=_may_be_soft(trace, distribution, found, demanded),
+            soft=not any(module in declared or module in imported for module in found)
+            and _may_be_soft(trace, distribution, found, demanded),
         )
         for distribution, found in sorted(modules.items(), key=lambda item: item[0] or "")
     )

@@ -466,3 +466,55 @@ def test_what_only_a_logging_library_imports_is_not_needed(forest: Forest) -> No
     plan = make_plan(forest.trace("mill.Saw"), Policy(intern="wandb.**"))
     assert _decisions(plan)["wandb"][0] == "intern"
     assert "wirelib" in {e.distribution for e in plan.externs}
+
+
+def test_an_extern_that_a_rule_names_is_hard(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw"), Policy(extern=["numlib.**"]))
+    assert _soft(plan)["numlib"] is False
+    thin = make_plan(forest.trace("mill.Saw"), Policy(base="thin"))
+    assert _soft(thin)["timberlib"] is True
+
+
+def test_without_a_call_only_what_may_fail_or_comes_late_is_soft(forest: Forest) -> None:
+    forest.module("timberlib.late", "def cut():\n    import pulplib", distribution="timberlib")
+    forest.module(
+        "timberlib.may", "try:\n    import barklib\nexcept ImportError: pass", distribution="timberlib"
+    )
+    for name in ("pulplib", "barklib"):
+        forest.distribution(name, compiled=(f"{name}._c",))
+        forest.module(name, distribution=name)
+    plan = make_plan(forest.trace("mill.Saw", ran=False), Policy())
+    assert _soft(plan) == {"barklib": True, "numlib": False, "pulplib": True, "torch": False}
+
+
+def test_a_denied_module_that_a_function_imports_is_told(forest: Forest) -> None:
+    needed = ("mill", "timberlib", "timberlib.oak", "torch", "numlib")
+    forest.module("vault", "def keys(): pass")
+    forest.module("timberlib.late", "def cut():\n    import vault", distribution="timberlib")
+    trace = forest.trace("mill.Saw", needed=(*needed, "timberlib.late"))
+    plan = make_plan(trace, Policy(deny="vault"))
+    (told,) = plan.denied
+    assert told.startswith('vault is denied by deny: "vault"; timberlib.late, which is packed, imports it')
+    assert "in a function, line 2," in told
+    assert plan.denied[0] in str(plan)
+    forest.module("mill", "def cut():\n    import vault")
+    with pytest.raises(PlanError, match=r"vault is denied .* and mill imports it in a function"):
+        make_plan(forest.trace("mill.Saw", needed=needed), Policy(deny="vault"))
+
+
+def test_objects_of_mocked_classes_are_refused_all_by_name(forest: Forest) -> None:
+    with pytest.raises(PlanError) as caught:
+        make_plan(
+            forest.trace("timberlib.oak.Board", "mill.Saw", "timberlib.oak.Beam"),
+            Policy(mock="timberlib.oak"),
+        )
+    assert [problem.what for problem in caught.value.problems] == [
+        f'timberlib.oak.{name} is mocked (mock: "timberlib.oak"), and the object holds it or instances of it'
+        for name in ("Board", "Beam")
+    ]
+
+
+def test_what_was_mocked_before_is_mocked_again(forest: Forest) -> None:
+    trace = replace(forest.trace("mill.Saw"), mocks=(_name("barklib"), _name("timberlib.oak")))
+    assert make_plan(trace, Policy()).mocks == ("barklib", "timberlib.oak")
+    assert make_plan(trace, Policy(intern="timberlib.**")).mocks == ("barklib",)

@@ -84,6 +84,7 @@ def packed_origin(root: Root) -> PackedOrigin:
         ),
         sharing=tuple((top, tuple(names)) for top, names in sorted(all_owners.items()) if len(names) > 1),
         asked=tuple(asked),
+        mocks=root.manifest.mocks,
         beside=tuple(
             (record, root.files.path_of(record))
             for record in root.archive.names

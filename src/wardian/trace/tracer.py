@@ -470,6 +470,7 @@ def _assemble(
         materialised=frozenset(top for origin in tracer.origins for top in origin.materialised),
         captured={name: module.source for name, module in tracer.captured.items()},
         sharing=tuple(sorted(sharing, key=str)),
+        mocks=tuple(sorted({ModuleName(name) for origin in tracer.origins for name in origin.mocks})),
         lacking=tuple(sorted({found for origin in tracer.origins for found in origin.lacking}, key=str)),
     )
 
