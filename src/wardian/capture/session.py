@@ -100,6 +100,9 @@ class Capture:
         # Whatever stands there now: a shell or a test runner has its own.
         names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
         self.streams = {id(stream): name for name in names if (stream := getattr(sys, name)) is not None}
+        self.stream_kinds = {type(getattr(sys, name)) for name in names}
+        self.left_to_python: set[type] = set()
+        """Classes of whose instances Python pickles each rightly; they need not be asked for again."""
 
     # The pickler's questions
 

@@ -119,6 +119,7 @@ class _Pickler(pickle.Pickler):
         super().__init__(file, protocol=PROTOCOL)
         self._hooks = hooks
         self._without_id: set[type] = set(_ATOMS)
+        self._left_to_python = frozenset() if hooks.capture is None else hooks.capture.left_to_python
         self._tensor = None if hooks.tensors is None else hooks.tensors.kind
         self._numbers: dict[int, int] = {}
         self.tensors: list[PlainTensor] = []
@@ -166,6 +167,8 @@ class _Pickler(pickle.Pickler):
         return number
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) in self._left_to_python:
+            return NotImplemented
         hooks = self._hooks
         if issubclass(type(obj), _ALIAS) and hooks.capture is not None:
             known = self._known_alias(obj)
