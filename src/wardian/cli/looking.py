@@ -18,7 +18,7 @@ from wardian.errors import CorruptCaseError
 from wardian.manifest import Manifest, TensorEntry
 from wardian.names import RecordName
 
-__all__ = ["COMMANDS", "cat", "diff", "info", "ls", "requirements", "verify", "why"]
+__all__ = ["COMMANDS", "audit", "cat", "diff", "info", "ls", "requirements", "verify", "why"]
 
 _as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON; docs/reference/cli.md has the keys."
@@ -277,5 +277,30 @@ def requirements(file: str, soft: bool, exact: bool, as_json: bool) -> None:
         echo(line)
 
 
-COMMANDS = (info, ls, cat, why, diff, verify, requirements)
+@click.command(short_help="What the code could do.", epilog=examples("wardian audit stranger.case"))
+@_file
+@click.option(
+    "--all", "shows_all", is_flag=True, help="List every place, also those that the object cannot reach."
+)
+@_as_json
+def audit(file: str, shows_all: bool, as_json: bool) -> None:
+    """Say what the code of a file could do: network, files, processes, native code, and more.
+
+    Sources, bytecode and pickles are read and not run. This informs, and proves nothing: code that wants to
+    hide what it does can.
+    """
+    from wardian.inspection.audit import audit as find
+
+    with opened(file) as (archive, manifest):
+        found = find(archive, manifest)
+    if as_json:
+        echo_json(found.to_plain())
+        return
+    from wardian.cli.pages import audit_page
+
+    for line in audit_page(found, shows_all=shows_all):
+        echo(line)
+
+
+COMMANDS = (info, ls, cat, why, diff, verify, audit, requirements)
 """The commands of this module, in the order of the help."""

@@ -8,10 +8,12 @@ from typing import Any
 
 from wardian.cli.output import columns
 from wardian.decisions import size_text
+from wardian.inspection.audit import Audit
+from wardian.inspection.capabilities import Capability
 from wardian.inspection.differences import Differences, TensorChange
 from wardian.inspection.summary import ExternFacts, Summary
 
-__all__ = ["diff_page", "info_page"]
+__all__ = ["audit_page", "diff_page", "info_page"]
 
 _WIDTH = 80
 _LABEL = 12
@@ -80,6 +82,48 @@ def _here(extern: ExternFacts) -> str:
     if extern.here == "missing" or extern.installed in (None, extern.version):
         return extern.here
     return f"{extern.here} ({extern.installed})"
+
+
+_WHEN = {
+    "import": "when it is imported",
+    "reachable": "when the object is used",
+    "elsewhere": "in code that the object does not reach",
+}
+_PLACES = 5
+"""Places of one kind that a page lists."""
+
+
+def audit_page(audit: Audit, *, shows_all: bool) -> Iterator[str]:
+    """Yield the lines of `wardian audit`.
+
+    Args:
+        audit: The findings.
+        shows_all: Whether to list every place.
+    """
+    for capability in Capability:
+        mine = [finding for finding in audit.findings if finding.capability == capability]
+        counts = {when: sum(finding.when == when for finding in mine) for when in _WHEN}
+        if not any(counts.values()):
+            continue
+        told = ", ".join(f"{number} {_WHEN[when]}" for when, number in counts.items() if number)
+        yield f"{capability}: {told}"
+        shown = mine if shows_all else [f for f in mine if f.when != "elsewhere"][:_PLACES]
+        for finding in shown:
+            yield f"    {finding} ({_WHEN[finding.when]})"
+        if len(mine) > len(shown) and not shows_all:
+            yield f"    and {len(mine) - len(shown)} more; list them: --all"
+    doubtful = [g for g in audit.globals if g.capability is not None or g.where == "not declared"]
+    for found in doubtful:
+        what = found.capability or "not declared as an extern"
+        yield f"the pickle {found.record} names {found.module}.{found.qualname}: {what}"
+    for record in audit.unlike:
+        yield f"{record} does not compile from its source"
+    for record in audit.unreadable:
+        yield f"{record} cannot be read"
+    if audit.unchecked:
+        yield f"{len(audit.unchecked)} records of bytecode are of another Python, and were not compared"
+    yield f"{len(audit.globals)} classes and functions are named by pickles; list them: --json"
+    yield "This was read off the code, and informs; it cannot prove that code does no harm."
 
 
 def diff_page(differences: Differences) -> Iterator[tuple[str, dict[str, Any]]]:
