@@ -22,6 +22,8 @@ import platform
 import re
 import symtable
 import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import decode_source
 from pathlib import Path
@@ -29,10 +31,13 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from wardian.archive import ArchiveReader, FolderReader
 from wardian.environment import Distributions, find_module, find_spec, variables_of
 from wardian.errors import EnvironmentMismatchError, Problem
+from wardian.graph import Import, ImportContext
 from wardian.manifest import Extern, Manifest
-from wardian.names import LIVE_PREFIX, ModuleName
+from wardian.names import LIVE_PREFIX, ModuleName, top_level
+from wardian.source import scan
 
 __all__ = [
     "check_environment",
@@ -49,12 +54,14 @@ _BINDS_OTHERWISE = re.compile(
 """Ways by which a module may have a name that its source does not bind."""
 
 
-def check_environment(manifest: Manifest, path: str, *, may_import: bool = False) -> None:
+def check_environment(
+    manifest: Manifest, archive: ArchiveReader | FolderReader, *, may_import: bool = False
+) -> None:
     """Compare the environment with the manifest.
 
     Args:
         manifest: Of the case.
-        path: Its file, for messages.
+        archive: Its file, for messages: which module wants what is missing.
         may_import: Whether modules of installed distributions may be imported to see what names they have.
 
     Raises:
@@ -63,9 +70,45 @@ def check_environment(manifest: Manifest, path: str, *, may_import: bool = False
     """
     problems = find_problems(manifest, may_import=may_import)
     if problems:
+        path = str(archive.path or "<memory>")
+        wanted = _find_imports(archive, {top_level(ModuleName(p.module)) for p in problems if p.module})
         raise EnvironmentMismatchError(
-            f"{path} needs what this environment does not have", problems=tuple(problems), path=path
+            f"{path} needs what this environment does not have",
+            problems=tuple(replace(p, chain=_chain(p, wanted)) for p in problems),
+            path=path,
         )
+
+
+def _chain(problem: Problem, wanted: Mapping[str, Import]) -> tuple[str, ...]:
+    found = wanted.get(top_level(ModuleName(problem.module or "")))
+    return problem.chain if found is None else (f"{found}",)
+
+
+def _find_imports(archive: ArchiveReader | FolderReader, names: Iterable[str]) -> dict[str, Import]:
+    """Return an import of each top-level name in packed sources, if possible one that must succeed."""
+    tops = frozenset(names)
+    found: dict[str, Import] = {}
+    for record in archive.names if tops else ():
+        if not record.endswith(".py") or record.startswith("."):
+            continue
+        source = archive.read(record)
+        if not any(top.encode() in source for top in tops):
+            continue
+        is_package = record.endswith("/__init__.py")
+        name = record.removesuffix("/__init__.py" if is_package else ".py").replace("/", ".")
+        try:
+            facts = scan(source, ModuleName(name), is_package=is_package, file=record)
+        except SyntaxError:
+            continue
+        for edge in facts.imports:
+            top = top_level(edge.imported)
+            if top in tops and (top not in found or _rank(edge) < _rank(found[top])):
+                found[top] = edge
+    return found
+
+
+def _rank(edge: Import) -> int:
+    return list(ImportContext).index(edge.context)
 
 
 def find_problems(manifest: Manifest, *, may_import: bool = False) -> list[Problem]:

@@ -294,7 +294,7 @@ class Case:
     def _require_environment(self) -> None:
         """Check the environment once, now that code is to run."""
         if not self._fits:
-            check_environment(self.manifest, self._path, may_import=True)
+            check_environment(self.manifest, self._file, may_import=True)
             self._fits = True
 
     @property
@@ -496,7 +496,7 @@ def open_as(name: str, archive: ArchiveReader | FolderReader, *, share: bool) ->
     try:
         manifest = read_manifest(archive)
         if is_named_by(name, archive):
-            check_environment(manifest, path)
+            check_environment(manifest, archive)
             shared = find_shared(manifest) if share else frozenset()
             case = Case(path, archive, manifest, stem, shared, name=name)
             _reopened.append(case)

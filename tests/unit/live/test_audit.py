@@ -7,6 +7,7 @@ import pickle
 import platform
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,25 @@ def test_the_fix_is_a_command_that_gives_a_release_that_fits(tmp_path: Path) -> 
     assert str(error).count("fix: ") == 4
     for line in wardian.requirements(case):
         assert str(Requirement(line)) == line
+
+
+def test_what_is_missing_comes_with_the_module_that_wants_it(tmp_path: Path) -> None:
+    sources = """
+    --- meadow/__init__.py
+    --- meadow/hay.py
+    def bale():
+        import compost
+    --- meadow/soil.py
+    import os
+    from compost import turn
+    """
+    case = write_case(tmp_path / "meadow.case", textwrap.dedent(sources), externs=(compost("2.1"),))
+    error = problems_of(case, tmp_path)
+    assert error is not None
+    (step,) = error.problems[0].chain
+    assert "meadow.soil" in step
+    assert "meadow/soil.py:2" in step
+    assert step in str(error)
 
 
 def test_another_distribution_of_the_same_modules_takes_the_place(tmp_path: Path) -> None:
