@@ -1,4 +1,4 @@
-"""Archives that were extracted: the folder is the one that torch.package would have made."""
+"""Archives that were extracted: the folder is the one that torch.package makes of what has no name."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ def _export(target: Path | io.BytesIO) -> None:
         exporter.save_pickle("grove", "weights.pkl", torch.arange(3.0))
 
 
-@pytest.mark.parametrize(
-    ("name", "folder"),
-    [("oak.v2.pt", "oak.v2"), ("tmp1234", "tmp1234"), (".hidden", ".hidden"), ("a:b", "a:b")],
-)
-def test_the_folder_is_named_after_the_file(name: str, folder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["oak.v2.pt", "tmp1234", ".hidden", "a:b"])
+def test_the_folder_does_not_depend_on_the_name_of_the_file(name: str, tmp_path: Path) -> None:
+    folder = "archive"
     _export(tmp_path / name)
     with zipfile.ZipFile(tmp_path / name) as archive:
         archive.extractall(tmp_path / "out")
@@ -53,6 +51,6 @@ def test_it_is_a_case_all_the_same(name: str, tmp_path: Path) -> None:
         case.verify()
     stock = PackageImporter(tmp_path / name)
     assert stock.import_module("grove").AGE == 7
-    renamed = (tmp_path / name).read_bytes().replace(b"oak/grove/", b"elm/grove/")
-    with pytest.raises(wardian.CorruptCaseError, match="does not start with 'oak/'"):
+    renamed = (tmp_path / name).read_bytes().replace(b"archive/grove/", b"archiwe/grove/")
+    with pytest.raises(wardian.CorruptCaseError, match="does not start with 'archive/'"):
         wardian.open(renamed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from wardian.archive import FolderReader
 from wardian.errors import CorruptCaseError
 from wardian.live.root import Root
 from wardian.names import RecordName
@@ -47,7 +46,8 @@ class Loading:
         return device_for_scripts(self._root.archive, self._map_location)
 
     @cached_property
-    def _storages(self) -> StorageReader:
+    def storages(self) -> StorageReader:
+        """Makes the storages of this load."""
         from wardian.tensors.storages import StorageReader
 
         return StorageReader.of(self._root.archive, self._map_location)
@@ -59,7 +59,7 @@ class Loading:
             KeyError: if there is no such record.
             CorruptCaseError: if the pickle refers to storages that are not there, or to what no reader knows.
         """
-        from wardian.tensors.storages import restoring
+        from wardian.tensors.storages import load_from_bytes, restoring
 
         if self._verify:
             self._root.storages.check_all()
@@ -67,7 +67,7 @@ class Loading:
 
         def persistent_load(pid: Any) -> Any:
             try:
-                return self._storages.persistent_load(pid)
+                return self.storages.persistent_load(pid)
             except (ValueError, KeyError) as error:
                 raise corrupt(error) from None
 
@@ -75,16 +75,21 @@ class Loading:
             path = str(self._root.archive.path or "<memory>")
             return CorruptCaseError(f"{path}: {record}: {error}", path=path, record=record)
 
+        def find_global(module: str, qualname: str) -> Any:
+            if (module, qualname) == ("torch.storage", "_load_from_bytes") and self._map_location is not None:
+                return load_from_bytes(self._map_location)  # else they go where they were
+            return self._root.find_global(module, qualname)
+
         with restoring(self._map_location):
             loaded = unpickle(
                 data,
-                find_global=self._root.find_global,
+                find_global=find_global,
                 persistent_load=calling_importer(
                     persistent_load, self if self._importer is None else self._importer
                 ),
             )
         try:
-            self._storages.check_sizes()
+            self.storages.check_sizes()
         except ValueError as error:
             raise corrupt(error) from None
         return loaded
@@ -106,10 +111,9 @@ class Loading:
         """The archive as PyTorch's own reader, which loads objects of TorchScript."""
         from wardian.tensors.scripts import open_for_scripts
 
-        archive = self._root.archive
-        return archive if isinstance(archive, FolderReader) else open_for_scripts(archive)
+        return open_for_scripts(self._root.archive)
 
     @property
     def storage_context(self) -> Any:
         """The table by which objects of TorchScript share storages with tensors of this load."""
-        return self._storages.script_context
+        return self.storages.script_context

@@ -18,9 +18,9 @@ from wardian.environment import ModuleKind, is_stdlib
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import ModuleName, top_level
 from wardian.package._digraph import DiGraph
-from wardian.package._modules import FoundModule, exists, find, find_in_stdlib, stand_in_source
+from wardian.package._modules import FoundModule, exists, find, find_in, find_in_stdlib, stand_in_source
 from wardian.package.find_file_dependencies import BEYOND, imports_of
-from wardian.package.importer import Importer
+from wardian.package.importer import Importer, leaves
 from wardian.policy import Action, Policy, Rule
 from wardian.source import SourceFacts, batch, parse, scan
 from wardian.trace.tracer import TORCH
@@ -152,6 +152,11 @@ class Closure:
         )
 
 
+def _place_of(member: Member) -> str:
+    root = None if member.found is None else member.found.root
+    return "this interpreter" if root is None else f"the package {root.archive.path or root.name}"
+
+
 class Scans:
     """Facts about sources, each found once."""
 
@@ -163,10 +168,26 @@ class Scans:
         self.owners: dict[ModuleName, Importer] = {}
         """Modules that objects were pickled from, with the importer that has those objects."""
 
+    def claim(self, name: ModuleName, leaf: Importer) -> Importer:
+        """Note whose objects are of a module; return the importer of those that were saved before, if any."""
+        if name not in self.owners:
+            self.owners[name] = leaf
+            self._found.clear()  # the rest of the library comes from there, too
+            self._exists.clear()
+        return self.owners[name]
+
+    def _claimed(self, name: ModuleName) -> Importer | None:
+        """Return the importer that objects of a library were saved from, if it is one."""
+        top = top_level(name)
+        claims = {id(leaf): leaf for known, leaf in self.owners.items() if top_level(known) == top}
+        return next(iter(claims.values())) if len(claims) == 1 else None
+
     def find(self, name: ModuleName) -> FoundModule | None:
         """Return what the importers have under *name*."""
         if name not in self._found:
-            self._found[name] = find(self.owners.get(name, self.importer), name)
+            owner = self.owners.get(name) or self._claimed(name)
+            found = None if owner is None else find(owner, name)
+            self._found[name] = found or find(self.importer, name)
         return self._found[name]
 
     def exists(self, name: ModuleName) -> bool:
@@ -224,6 +245,7 @@ def close_over(saved: Sequence[Saved], rules: Sequence[Rule], scans: Scans) -> C
             walk = _Walk(rules, scans, compiled)
             walk.run(saved)
             if set(compiled) == known:
+                walk.refuse_mixtures()
                 return walk.closure
 
 
@@ -419,6 +441,35 @@ class _Walk:
             if candidate in self.provided or candidate == OWN_MODULE or self.scans.exists(candidate):
                 return candidate
         return None
+
+    def refuse_mixtures(self) -> None:
+        """Refuse libraries of which parts are from one place and parts from another that has other code.
+
+        Of a package that was exported a year ago and the library as it is installed by now, each may lack
+        what the other imports.
+        """
+        libraries: dict[str, list[Member]] = {}
+        for member in self.closure.members.values():
+            if member.action is Action.INTERN and member.found is not None and member.source is not None:
+                libraries.setdefault(top_level(member.module), []).append(member)
+        for members in libraries.values():
+            places = {id(m.found.root): m for m in members if m.found is not None}
+            if len(places) < 2 or any(self.is_as_in(leaf, members) for leaf in leaves(self.scans.importer)):
+                continue
+            told = " and ".join(f"`{m.module}` from {_place_of(m)}" for m in places.values())
+            self.refuse(
+                list(places.values())[-1].module,
+                PackagingErrorReason.DEPENDENCY_RESOLUTION_FAILED,
+                f"{told}, which do not fit: package objects of one of them, or load and save the others anew",
+            )
+
+    def is_as_in(self, leaf: Importer, members: Sequence[Member]) -> bool:
+        """Tell whether an importer has the very source of all these modules."""
+        for member in members:
+            found = find_in(leaf, member.module)
+            if found is None or found.read() != member.source:
+                return False
+        return True
 
     def add(self, member: Member) -> None:
         self.closure.members[member.module] = member

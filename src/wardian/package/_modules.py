@@ -19,7 +19,7 @@ from wardian.live.root import Root
 from wardian.names import ModuleName
 from wardian.package.importer import Importer, leaves, sys_importer
 
-__all__ = ["FoundModule", "exists", "find", "find_in_stdlib", "stand_in_source"]
+__all__ = ["FoundModule", "exists", "find", "find_in", "find_in_stdlib", "stand_in_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def find(importer: Importer, name: ModuleName) -> FoundModule | None:
     """
     folder: FoundModule | None = None
     for leaf in leaves(importer):
-        found = _find_in(leaf, name)
+        found = find_in(leaf, name)
         if found is None:
             continue
         if found.root is None or found.facts.kind is not ModuleKind.NAMESPACE:
@@ -58,7 +58,8 @@ def find(importer: Importer, name: ModuleName) -> FoundModule | None:
     return folder
 
 
-def _find_in(leaf: Importer, name: ModuleName) -> FoundModule | None:
+def find_in(leaf: Importer, name: ModuleName) -> FoundModule | None:
+    """Return module *name* as one importer has it; see `find`."""
     if leaf is sys_importer:
         return _in_interpreter(name)
     root = getattr(leaf, "root", None)

@@ -199,7 +199,7 @@ class PackageExporter:
         else:
             raise TypeError(f"a path or a binary file is needed to export to, not {type(f).__name__}")
         try:
-            self._archive = ArchiveWriter(target, _root_name(target) if folder is None else "archive")
+            self._archive = ArchiveWriter(target, "archive")
         except BaseException:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -287,7 +287,7 @@ class PackageExporter:
             for leaf in leaves(self.importer):
                 mangler = getattr(leaf, "_mangler", None)
                 if isinstance(mangler, PackageMangler) and mangler.demangle(module_name) == name:
-                    self._scans.owners[name] = leaf
+                    self._scans.claim(name, leaf)
                     break
             else:
                 raise ModuleNotFoundError(
@@ -655,7 +655,7 @@ class PackageExporter:
                 missing = missing or error
                 continue
             key = ModuleName(module)
-            owner = self._scans.owners.setdefault(key, leaf)
+            owner = self._scans.claim(key, leaf)
             if owner is not leaf:
                 raise ObjMismatchError(
                     f"{obj!r} is from {leaf!r}, but objects of {module} from {owner!r} were saved before, "
@@ -689,15 +689,6 @@ def _as_importer(importer: Importer | Iterable[Importer]) -> Importer:
         if not isinstance(item, Importer):
             raise TypeError(f"{item!r} is not an Importer, as all of a sequence of Importers must be")
     return OrderedImporter(*importer)
-
-
-def _root_name(target: Path) -> str:
-    """Return the folder in which torch.package puts all records: the name of the file up to its last dot."""
-    name = target.name.rpartition(".")[0] or target.name
-    try:
-        return record_name(name)
-    except ValueError:
-        return "archive"
 
 
 def _dispose(archive: ArchiveWriter, folder: str | None) -> None:

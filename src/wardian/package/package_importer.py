@@ -23,6 +23,7 @@ from wardian.live.roots import acquire_private, release
 from wardian.manifest import Manifest
 from wardian.names import RecordName, record_name
 from wardian.package._mangling import PackageMangler
+from wardian.package._storages import SharedStorages
 from wardian.package.file_structure_representation import Directory, make_directory
 from wardian.package.glob_group import GlobPattern
 from wardian.package.importer import Importer
@@ -111,6 +112,7 @@ class PackageImporter(Importer):
             raise
         self._archive = archive
         self._loads = threading.local()
+        self._shared = SharedStorages()
         allowed = self._allowed = allowed_externs(self.extern_modules)
         self.root: Root = acquire_private(
             archive.path.stem if archive.path is not None else "package",
@@ -173,8 +175,12 @@ class PackageImporter(Importer):
         """
         record = self._record(package, resource)
         loading = Loading(self.root, map_location, self)
+        copy = self._shared.copy_for(record, map_location)
+        loading.storages.share(copy.storages())
         with self._current(loading):
-            return loading.load(record)
+            loaded = loading.load(record)
+        copy.note(loading.storages.loaded)
+        return loaded
 
     def load_text(
         self, package: str | ModuleType, resource: str, encoding: str = "utf-8", errors: str = "strict"
@@ -265,20 +271,11 @@ class PackageImporter(Importer):
 
     @property
     def zip_reader(self) -> Any:
-        """The package as PyTorch's own reader; for a folder, an object with the same questions."""
-        return (
-            _FolderQuestions(self._archive)
-            if isinstance(self._archive, FolderReader)
-            else self._scripts_reader
-        )
-
-    @property
-    def _scripts_reader(self) -> Any:
+        """The package as PyTorch's own reader; of a folder, as it is when this is first asked for."""
         reader = self.__dict__.get("_reader")
         if reader is None:
             from wardian.tensors.scripts import open_for_scripts
 
-            assert isinstance(self._archive, ArchiveReader)
             reader = self.__dict__["_reader"] = open_for_scripts(self._archive)
         return reader
 
@@ -375,22 +372,6 @@ class PackageResourceReader:
         start = self._package.replace(".", "/") + "/"
         names = self._importer._archive.names
         yield from dict.fromkeys(n[len(start) :].partition("/")[0] for n in names if n.startswith(start))
-
-
-class _FolderQuestions:
-    """A folder with the methods of PyTorch's reader that people call."""
-
-    def __init__(self, folder: FolderReader) -> None:
-        self._folder = folder
-
-    def has_record(self, name: str) -> bool:
-        return name in self._folder
-
-    def get_record(self, name: str) -> bytes:
-        return self._folder.read(RecordName(name))
-
-    def get_all_records(self) -> list[str]:
-        return [str(name) for name in self._folder.names]
 
 
 def _open(source: Any) -> ArchiveReader | FolderReader:

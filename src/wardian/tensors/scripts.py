@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickletools
 import re
+import zipfile
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -31,8 +32,15 @@ _HAS_DESCRIPTOR = 0x08
 _DIRECTORY = (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06")
 
 
-def open_for_scripts(archive: ArchiveReader) -> torch._C.PyTorchFileReader:
-    """Open *archive* with PyTorch's own reader."""
+def open_for_scripts(archive: ArchiveReader | FolderReader) -> torch._C.PyTorchFileReader:
+    """Open *archive* with PyTorch's own reader, which takes no folder: that is put together in memory."""
+    if isinstance(archive, FolderReader):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as zipped:
+            for name in archive.names:
+                zipped.writestr(f"archive/{name}", archive.read(name))
+        buffer.seek(0)
+        return torch._C.PyTorchFileReader(buffer)
     if archive.path is not None and archive.is_unchanged():
         return torch._C.PyTorchFileReader(str(archive.path))
     return torch._C.PyTorchFileReader(io.BytesIO(archive.whole()))

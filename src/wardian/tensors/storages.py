@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import PlainTensor, RecordName
 from wardian.tensors.host import bytes_on_host, map_file
 
-__all__ = ["StorageReader", "StorageWriter", "device_by", "restoring", "storage_record"]
+__all__ = ["StorageReader", "StorageWriter", "device_by", "load_from_bytes", "restoring", "storage_record"]
 
 _DTYPES: dict[Any, torch.dtype] = {
     UntypedStorage: torch.uint8,
@@ -202,6 +203,17 @@ class StorageReader:
         return cls(archive.path if archive.is_unchanged() else None, place, content, map_location)
 
     @property
+    def loaded(self) -> Mapping[str, UntypedStorage]:
+        """The storages that were asked for, where `map_location` wants them, by number."""
+        return self._loaded
+
+    def share(self, storages: Mapping[str, UntypedStorage]) -> None:
+        """Take storages that others have loaded already; what is faked has none."""
+        if not _faking():
+            self._loaded.update(storages)
+            self._sizes.update((key, storage.nbytes()) for key, storage in storages.items())
+
+    @property
     def script_context(self) -> Any:
         """The table by which objects of TorchScript share storages with those of this reader."""
         if self._scripts is None:
@@ -332,6 +344,19 @@ class _Devices(dict[Any, Any]):
 
     def get(self, device: Any, default: Any = None) -> Any:
         return self._place(str(device))
+
+
+def load_from_bytes(map_location: Any) -> Callable[[bytes], Any]:
+    """Return what loads a storage that was pickled as bytes, as `torch.storage._load_from_bytes` does.
+
+    Args:
+        map_location: Where it goes, as for `torch.load`.
+    """
+
+    def load(content: bytes) -> Any:
+        return torch.load(io.BytesIO(content), map_location, weights_only=False)
+
+    return load
 
 
 _EXPECTED = ("map_location", "sparse_tensors_to_validate")

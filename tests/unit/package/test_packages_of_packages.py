@@ -6,7 +6,8 @@ import gc
 import importlib
 import pickle
 import warnings
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import torch
 from torch.fx import Graph, GraphModule, symbolic_trace
 
 from tests.packages import exported, imported, in_turn
-from wardian.package import ObjMismatchError, PackageExporter, PackageImporter, sys_importer
+from tests.support import importable
+from wardian.package import ObjMismatchError, PackageExporter, PackageImporter, PackagingError, sys_importer
 from wardian.package.package_exporter import PackagingErrorReason
 
 
@@ -132,6 +134,72 @@ def test_externs_of_a_package_are_found_through_it() -> None:
     )
     second = imported(in_turn(lambda e: e.extern("tools"), lambda e: e.save_module("mine")), importer=first)
     assert second.import_module("mine").tools is module("tools")
+
+
+_OLD = {
+    "orchard": "",
+    "orchard.tools": "def prune(): return 'old'",
+    "orchard.trees": "from orchard.tools import prune\nclass Tree: cut = staticmethod(prune)",
+}
+_NEW = {
+    "orchard/__init__.py": "",
+    "orchard/tools.py": "def prune(): return 'new'\ndef graft(): return 'new'\n",
+    "orchard/vines.py": "from orchard.tools import graft\nclass Vine: cut = staticmethod(graft)\n",
+    "orchard/trees.py": "from orchard.tools import graft\nclass Tree: cut = staticmethod(graft)\n",
+}
+
+
+@pytest.fixture
+def orchard(tmp_path: Path) -> Iterator[PackageImporter]:
+    """Return a package of an older release of a library than the one that can be imported."""
+    for name, source in _NEW.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(source)
+
+    def fill(e: PackageExporter) -> None:
+        for name, source in _OLD.items():
+            e.save_source_string(name, source, is_package=name == "orchard")
+
+    with importable(tmp_path):
+        yield imported(fill)
+
+
+def test_old_objects_and_new_code_of_one_library_are_not_mixed(orchard: PackageImporter) -> None:
+    old, new = orchard.import_module("orchard.trees").Tree(), module("orchard.vines").Vine()
+    with PackageExporter(BytesIO(), importer=(orchard, sys_importer)) as e:
+        e.intern("**")
+        e.save_pickle("old", "obj.pkl", old)
+        e.save_pickle("new", "obj.pkl", new)
+        with pytest.raises(PackagingError) as caught:
+            e.close()
+    (problem,) = caught.value.problems
+    for told in ("`orchard.vines` from this interpreter", "from the package wardian.live.", "do not fit"):
+        assert told in problem.what
+
+
+def test_a_library_comes_from_where_its_objects_come_from(orchard: PackageImporter) -> None:
+    old, new = orchard.import_module("orchard.trees").Tree(), module("orchard.vines").Vine()
+    for obj, cut in ((old, "old"), (new, "new")):
+        again = imported(saves(obj), importer=(orchard, sys_importer))
+        assert again.load_pickle("model", "model.pkl").cut() == cut
+
+
+def test_copies_of_one_source_may_be_mixed(orchard: PackageImporter) -> None:
+    again = imported(saves(module("orchard.vines").Vine()))
+    both = imported(
+        saves([again.load_pickle("model", "model.pkl"), module("orchard.trees").Tree()]),
+        importer=(again, sys_importer),
+    )
+    assert [obj.cut() for obj in both.load_pickle("model", "model.pkl")] == ["new", "new"]
+
+
+def test_a_package_has_the_same_bytes_whatever_its_file_is_called(tmp_path: Path) -> None:
+    bed = module("greenhouse.beds").Bed("a")
+    for name in ("one.pt", "another.name.zip"):
+        with PackageExporter(tmp_path / name) as e:
+            saves(bed)(e)
+    one, another = sorted(path.read_bytes() for path in tmp_path.iterdir())
+    assert one == another == exported(saves(bed)).getvalue()
 
 
 def test_a_package_above_a_module_may_come_from_the_next_importer() -> None:
@@ -322,11 +390,61 @@ def test_a_loaded_model_is_scripted_and_saved() -> None:
     assert torch.equal(i.load_pickle("res", "mod.pkl")(x), loaded(x))
 
 
-def test_scripted_modules_do_not_load_from_a_folder(tmp_path: Path) -> None:
-    import zipfile
-
-    scripted = script(module("greenhouse.models").Growth())
-    with zipfile.ZipFile(exported(lambda e: e.save_pickle("res", "mod.pkl", scripted))) as archive:
+def test_scripted_modules_load_from_a_folder(tmp_path: Path) -> None:
+    model = module("greenhouse.models").Growth()
+    scripted = script(model)
+    with zipfile.ZipFile(exported(saves([scripted, model]))) as archive:
         archive.extractall(tmp_path)
-    with pytest.raises(RuntimeError, match="directory"):
-        PackageImporter(tmp_path / "archive").load_pickle("res", "mod.pkl")
+    loaded, eager = PackageImporter(tmp_path / "archive").load_pickle("model", "model.pkl")
+    x = torch.rand(3)
+    assert torch.equal(loaded(x), model(x))
+    with torch.no_grad():
+        eager.linear.weight.zero_()
+    assert not loaded.linear.weight.any()  # they share, as they did
+
+
+def test_objects_of_one_importer_share_storages_as_they_did() -> None:
+    table = torch.arange(100.0)
+    names = ("whole", "part", "alone")
+
+    def fill(e: PackageExporter) -> None:
+        for name, value in zip(names, (table, table[10:], table.clone()), strict=True):
+            e.save_pickle("model", f"{name}.pkl", value)
+
+    i = imported(fill)
+    whole, part, alone = (i.load_pickle("model", f"{name}.pkl") for name in names)
+    part[0] = -1
+    assert (whole[10], alone[10]) == (-1, 10)
+    # Loaded again it is another copy, and so is what is loaded again with it.
+    again, second = (i.load_pickle("model", f"{name}.pkl") for name in ("part", "whole"))
+    assert (again[0], second[10]) == (10, 10)
+    again[0] = -2
+    assert (whole[10], second[10]) == (-1, -2)
+    elsewhere = i.load_pickle("model", "whole.pkl", map_location="meta")
+    assert elsewhere.device.type == "meta"
+
+
+def test_what_nobody_has_any_more_is_read_anew() -> None:
+    table = torch.arange(100.0)
+    i = imported(in_turn(saves(table), lambda e: e.save_pickle("model", "other.pkl", table)))
+    i.load_pickle("model", "model.pkl").zero_()
+    gc.collect()
+    assert i.load_pickle("model", "other.pkl")[1] == 1
+
+
+class _Pickled:
+    """Reduces itself to bytes that PyTorch loads."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __reduce__(self) -> Any:
+        return torch.storage._load_from_bytes, (self.content,)
+
+
+def test_storages_that_are_pickled_as_bytes_go_where_they_are_sent() -> None:
+    buffer = BytesIO()
+    torch.save(torch.arange(3.0), buffer)
+    i = imported(lambda e: e.save_pickle("model", "model.pkl", _Pickled(buffer.getvalue())))
+    assert i.load_pickle("model", "model.pkl").device.type == "cpu"
+    assert i.load_pickle("model", "model.pkl", map_location="meta").device.type == "meta"
