@@ -30,7 +30,8 @@ from wardian.manifest import (
     TensorEntry,
 )
 from wardian.names import ModuleName, RecordName, record_name
-from wardian.rewrite import SHIMMED, compile_module, dump_code
+from wardian.remembered import compile_once
+from wardian.rewrite import SHIMMED, dump_code
 from wardian.source import batch
 
 __all__ = ["Contents", "amend", "assemble"]
@@ -212,7 +213,7 @@ def _bytecode(
             if file.module not in plan.loaded:
                 continue
             assert file.module is not None
-            code = compile_module(
+            code = compile_once(
                 source,
                 file.module,
                 is_package=file.record.endswith("/__init__.py"),
@@ -224,7 +225,7 @@ def _bytecode(
                 importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
             )
             name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
-            yield name, header + dump_code(code)
+            yield name, header + code
 
 
 def _without_path(data: bytes, record: str) -> bytes:

@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from wardian.archive import ArchiveWriter
@@ -33,6 +34,7 @@ from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import make_plan
 from wardian.policy import Policy
 from wardian.reductions import Reductions
+from wardian.trace.ahead import reading_ahead
 from wardian.trace.observe import Draft, Observation, observe
 from wardian.trace.registered import find_registered, modules_beside, only_of, users_modules
 from wardian.trace.sources import loaded_elsewhere
@@ -328,7 +330,8 @@ class Drafting:
                     self._reductions.resources,
                     self._find_place,
                     silenced,
-                )
+                ),
+                partial(reading_ahead, {module for module, _ in self._pickled.globals}),
             )
 
     def _find_place(self, module: str, qualname: str) -> tuple[str | None, str]:

@@ -12,7 +12,7 @@ import ast
 import copy
 import marshal
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import CodeType
@@ -20,7 +20,7 @@ from types import CodeType
 from wardian.names import ModuleName
 from wardian.source import TokenLines, parse, probe, with_whole_stack
 
-__all__ = ["SHIMMED", "compile_module", "dump_code"]
+__all__ = ["SHIMMED", "compile_module", "dump_code", "mentioned"]
 
 SHIMMED = frozenset({"importlib", "importlib_metadata", "importlib_resources", "pkgutil"})
 """Modules that are never packed and for which a root serves its own: they find modules and files by name.
@@ -84,6 +84,16 @@ def compile_module(
     # Nothing to rewrite. From source the compiler gives the same code, needs no tree, and takes code that is
     # nested three times deeper.
     return _compile(source, filename)
+
+
+def mentioned(roots: Iterable[str], source: bytes) -> frozenset[str]:
+    """Return those of *roots* that stand anywhere in *source*: of no other can it import anything.
+
+    >>> sorted(mentioned(["app", "mylib"], b"from mylib import ops"))
+    ['mylib']
+    """
+    text = probe(source)
+    return frozenset(root for root in roots if root.encode() in text)
 
 
 def _compile(code: bytes | ast.Module, filename: str) -> CodeType:

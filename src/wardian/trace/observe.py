@@ -9,6 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,8 +72,12 @@ class Observation:
     has_outputs: bool
 
 
-def observe(draft: Draft) -> Observation:
+def observe(draft: Draft, meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext) -> Observation:
     """Load the draft in a clean process, call it with the inputs, and report.
+
+    Args:
+        draft: What is loaded.
+        meanwhile: A context that lasts as long as the clean process.
 
     Raises:
         PackError: if the object cannot be loaded or called there.
@@ -98,7 +103,8 @@ def observe(draft: Draft) -> Observation:
             "silenced": draft.silenced,
         }
         try:
-            answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
+            with meanwhile():
+                answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
         except ChildError as error:
             if error.facts.get("unmade"):
                 raise _not_made(draft, error) from None

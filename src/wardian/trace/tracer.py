@@ -25,7 +25,8 @@ from wardian.environment import (
 from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
 from wardian.names import LIVE_PREFIX, GlobalRef, ModuleName, ancestors, is_module_name, top_level
-from wardian.source import SourceFacts, batch, parse, scan
+from wardian.remembered import scan_once
+from wardian.source import SourceFacts, batch, scan
 from wardian.trace.bytecode import scan_code
 
 __all__ = ["TORCH", "make_trace"]
@@ -150,13 +151,7 @@ class _Tracer:
             return self.facts.get(found.name)
         try:
             source = Path(found.file).read_bytes()
-            facts = scan(
-                source,
-                found.name,
-                is_package=found.is_package,
-                file=found.file,
-                tree=parse(source, found.file),
-            )
+            facts = scan_once(source, found.name, is_package=found.is_package, file=found.file)
         except (OSError, SyntaxError):
             # A module that was never imported may be for another Python; the import will tell.
             return None
