@@ -2,7 +2,7 @@
 
     python -m benchmarks [RUNS] [--page FILE] [--only PART ...] [--folder FOLDER]
 
-RUNS is how often each program is timed, 3 if left out. The page goes to docs/benchmarks.md.
+RUNS is how often each program is timed, 5 if left out. The page goes to docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from benchmarks import loading, package, packing, tensors
+from benchmarks import loading, package, packing, tensors, waiting
 from benchmarks.timing import HEAD, Row, machine
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PARTS = ("loading", "package", "packing", "tensors")
+PARTS = ("loading", "package", "packing", "tensors", "waiting")
+
+
+_TIMED = (("waiting", waiting), ("loading", loading), ("packing", packing), ("package", package))
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("runs", nargs="?", type=int, default=3)
+    parser.add_argument("runs", nargs="?", type=int, default=5)
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", help="where the files lie, such as /dev/shm")
@@ -30,7 +33,7 @@ def main() -> None:
     rows: list[Row] = []
     side_by_side = ""
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        for part, module in (("loading", loading), ("packing", packing), ("package", package)):
+        for part, module in _TIMED:
             if part in options.only:
                 rows += module.measure(Path(name), options.runs)
         if "tensors" in options.only:

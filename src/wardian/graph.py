@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 from wardian.names import GlobalRef, ModuleName
 
@@ -61,7 +62,8 @@ class ImportGraph:
     """
 
     def __init__(self, imports: Iterable[Import]) -> None:
-        self._imports = tuple(sorted(set(imports)))
+        # The order that they have themselves: tuples are compared in C, objects by a function of Python.
+        self._imports = tuple(sorted(set(imports), key=attrgetter(*Import.__match_args__)))
         self._from: dict[ModuleName, list[Import]] = {}
         for edge in self._imports:
             self._from.setdefault(edge.importer, []).append(edge)

@@ -38,18 +38,25 @@ def find_patches(cls: type, is_synthesised: Callable[[dict[str, Any]], bool]) ->
         is_synthesised: Tells of the globals of a function whether no import leads to it.
     """
     for owner in cls.__mro__:
-        module = owner.__module__
-        if module.partition(".")[0] in ("builtins", "torch") or not is_importable(module):
+        yield from _patches_of(owner, is_synthesised)
+
+
+def _patches_of(
+    owner: type, is_synthesised: Callable[[dict[str, Any]], bool]
+) -> Iterator[tuple[str, Change]]:
+    """Yield the methods that a script gave to a class itself."""
+    module = owner.__module__
+    if module.partition(".")[0] in ("builtins", "torch") or not is_importable(module):
+        return
+    for name, value in list(vars(owner).items()):
+        function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
             continue
-        for name, value in list(vars(owner).items()):
-            function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-            if not isinstance(function, types.FunctionType) or "__wrapped__" in vars(function):
-                continue
-            scope = function.__globals__
-            if scope.get("__name__") == module or is_generated(function.__code__):
-                continue
-            if is_synthesised(scope):
-                yield f"{module}.{owner.__qualname__}", Change(owner, name, value)
+        scope = function.__globals__
+        if scope.get("__name__") == module or is_generated(function.__code__):
+            continue
+        if is_synthesised(scope):
+            yield f"{module}.{owner.__qualname__}", Change(owner, name, value)
 
 
 def find_changes(
@@ -80,10 +87,14 @@ def find_changes(
             continue
         where = f"{owner.__module__}.{owner.__qualname__}" if is_class else owner.__name__
         yield where, Change(owner, name, value)
+    looked_at: set[int] = set()
     for module in inside.values():
         for name, value in list(variables_of(module).items()):
             if isinstance(value, type) and value.__module__ == module.__name__:
-                yield from find_patches(value, is_synthesised)
+                for owner in value.__mro__:
+                    if id(owner) not in looked_at:
+                        looked_at.add(id(owner))
+                        yield from _patches_of(owner, is_synthesised)
             is_function = isinstance(value, types.FunctionType)
             if any(
                 value.__globals__ is script.variables
