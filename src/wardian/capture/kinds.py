@@ -66,6 +66,8 @@ def answer_for(capture: Capture, obj: Any) -> Any:
     answer = _ANSWERS.get(kind)
     if answer is not None:
         return answer(capture, obj)
+    if isinstance(obj, _DESCRIPTORS):
+        return _descriptor(capture, obj)
     if issubclass(kind, threading.local):  # what this thread has of it
         return copyreg.__newobj__, (kind,), dict(vars(obj)) or None  # type: ignore[attr-defined]
     of_process = answer_of_process(kind)
@@ -109,6 +111,8 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         return _with_getattr(capture, obj)
     if isinstance(obj, enum.Enum):
         return _member(capture, obj)
+    if (sentinel := _sentinel(capture, obj)) is not None:
+        return sentinel
     ordered = _sets_attributes(kind)
     if _has_state_of_its_own(kind):
         reduced = _with_own_state(capture, obj)
@@ -152,6 +156,22 @@ def _member(capture: Capture, member: enum.Enum) -> Any:
     if by_value or not usual or member._name_ not in type(member).__members__:
         return NotImplemented
     return capture.named("operator", "getitem"), (type(member), member._name_)
+
+
+def _sentinel(capture: Capture, obj: Any) -> Any:
+    """Return the name of an object without state that its module keeps: it is looked for by `is`."""
+    kind = type(obj)
+    if not _is_plain(kind) or kind.__module__ == "builtins" or getattr(obj, "__dict__", None):
+        return None
+    if not is_importable(kind.__module__) or _slots_of(kind):
+        return None
+    names = (n for n, v in list(vars(sys.modules[kind.__module__]).items()) if v is obj and n.isidentifier())
+    name = next(names, None)
+    return None if name is None else capture.named(capture.rename(kind.__module__), name)
+
+
+def _slots_of(kind: type) -> bool:
+    return any(vars(cls).get("__slots__") for cls in kind.__mro__)
 
 
 def _with_own_state(capture: Capture, obj: Any) -> Any:
@@ -328,6 +348,32 @@ def _operator(capture: Capture, operator: Any) -> Any:
     return capture.named("torch", f"ops.{name}") if found is operator else NotImplemented
 
 
+_DESCRIPTORS = (property, staticmethod, classmethod, functools.cached_property)
+
+
+def _descriptor(capture: Capture, found: Any) -> Any:
+    """Return what makes a property or the like, also of a class of the user's, which may have attributes."""
+    kind: Any = type(found)
+    if kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__:
+        return NotImplemented
+    base = next(base for base in _DESCRIPTORS if isinstance(found, base))
+    state = dict(getattr(found, "__dict__", {}))
+    arguments: tuple[Any, ...]
+    if base is property:
+        arguments = (found.fget, found.fset, found.fdel, found.__doc__)
+    elif base is functools.cached_property:
+        arguments = (state.pop("func", None),)
+        state.pop("lock", None)  # before Python 3.12
+    else:
+        arguments = (found.__func__,)
+        state = {
+            name: value for name, value in state.items() if value is not getattr(found.__func__, name, state)
+        }
+    if kind is base:
+        return (kind, arguments, state) if state and base is functools.cached_property else (kind, arguments)
+    return capture.helper("descriptor"), (kind, base, *arguments), state or None
+
+
 def _variable(capture: Capture, obj: Any) -> Any:
     """Return the name of a type variable or the like, which pickles by name."""
     found = importable(obj) or (obj.__module__, obj.__name__)
@@ -486,10 +532,6 @@ _ANSWERS: dict[type, Callable[[Capture, Any], Any]] = {
     typing.TypeVarTuple: _variable,
     typing.NewType: _variable,
     type(functools.lru_cache(len)): _lru_cache,
-    functools.cached_property: lambda capture, found: (functools.cached_property, (found.func,)),
-    property: lambda capture, found: (property, (found.fget, found.fset, found.fdel, found.__doc__)),
-    staticmethod: lambda capture, found: (staticmethod, (found.__func__,)),
-    classmethod: lambda capture, found: (classmethod, (found.__func__,)),
     # A lock that somebody holds says nothing about the object.
     type(threading.Lock()): lambda capture, lock: (capture.named("threading", "Lock"), ()),
     type(threading.RLock()): lambda capture, lock: (capture.named("threading", "RLock"), ()),

@@ -5,14 +5,18 @@ A case holds this file as the package `captured`; it needs nothing but Python.
 
 import abc
 import collections
+import contextlib
 import contextvars
 import csv
 import dataclasses
+import enum
 import functools
 import io
 import marshal
 import socket
 import sys
+import threading
+import types
 import typing
 import weakref
 from types import FunctionType
@@ -29,6 +33,7 @@ __all__ = [
     "code_of",
     "context_variable",
     "dead_reference",
+    "descriptor",
     "dropping",
     "dropping_rows",
     "enum_of",
@@ -36,6 +41,7 @@ __all__ = [
     "executor",
     "factory",
     "fill",
+    "finish",
     "named_tuple_of",
     "of_class",
     "parametrized",
@@ -47,6 +53,7 @@ __all__ = [
     "set_state_in_order",
     "silent",
     "thread",
+    "typed_dict_of",
 ]
 
 
@@ -90,43 +97,170 @@ def _function(code: Any, namespace: dict[str, Any], cells: dict[str, Any]) -> Fu
     return FunctionType(code, namespace, code.co_name, None, closure or None)
 
 
+def _once(make: Any) -> Any:
+    """Return what makes a class once, however often what holds it is loaded, as an import would.
+
+    What is made takes a key first, which no other class of the module has.
+    """
+    known: dict[str, Any] = {}
+
+    def make_once(key: str, *arguments: Any) -> Any:
+        made = known.get(key, _nothing)()
+        if made is None or not _is_whole(made):
+            made = make(*arguments)
+            known[key] = weakref.ref(made)
+        return made
+
+    return make_once
+
+
+def _nothing() -> None:
+    pass
+
+
+_whole: dict[int, Any] = {}
+"""References to classes that have all their members, by id: a metaclass may say what is equal."""
+
+
+def _is_whole(made: Any) -> bool:
+    return _whole.get(id(made), _nothing)() is made
+
+
+_hooks = threading.RLock()
+
+
+@contextlib.contextmanager
+def _passing_over(owner: Any) -> Any:
+    """Let no `__init_subclass__` of *owner* be called: what it does has been done, and travels."""
+    if owner is None:
+        yield
+        return
+    with _hooks:
+        hook = vars(owner)["__init_subclass__"]
+        type.__setattr__(owner, "__init_subclass__", classmethod(lambda cls, **keywords: None))
+        try:
+            yield
+        finally:
+            type.__setattr__(owner, "__init_subclass__", hook)
+
+
+def _make_class(
+    metaclass: Any, name: str, bases: tuple[Any, ...], body: Any, way: dict[str, Any], **more: Any
+) -> Any:
+    """Make a class.
+
+    Args:
+        metaclass: Its class.
+        name: As in the statement.
+        bases: As in the statement.
+        body: What the statement has in its block.
+        way: `keywords` of the statement; `quiet`, a class whose `__init_subclass__` must not run; `plain`,
+            the metaclass whose methods run in the place of those of *metaclass*.
+        more: Other keywords.
+    """
+    with _passing_over(way.get("quiet")):
+        plain = way.get("plain")
+        if plain is None:
+            return metaclass(name, bases, body, **way.get("keywords", {}), **more)
+        made = plain.__new__(metaclass, name, bases, body, **more)
+        plain.__init__(made, name, bases, body, **more)
+        return made
+
+
 def class_of(namespace: dict[str, Any]) -> Any:
-    """Return what makes a class without members, which `restore` gives it."""
+    """Return what makes a class without members, which `finish` gives it."""
 
     def make(
-        metaclass: Any, name: str, qualname: str, bases: tuple[Any, ...], *early: tuple[str, Any]
+        metaclass: Any,
+        name: str,
+        qualname: str,
+        bases: tuple[Any, ...],
+        way: dict[str, Any],
+        *early: tuple[str, Any],
     ) -> Any:
         body = {"__module__": namespace.get("__name__", ""), "__qualname__": qualname, **dict(early)}
-        return metaclass(name, bases, body)
+        return _make_class(metaclass, name, bases, body, way)
 
-    return make
+    return _once(make)
 
 
 def enum_of(namespace: dict[str, Any]) -> Any:
-    """Return what makes an enumeration."""
+    """Return what makes an enumeration, whose members `finish` gives their attributes."""
 
-    def make(metaclass: Any, name: str, qualname: str, bases: tuple[Any, ...], body: Any) -> Any:
-        members = metaclass.__prepare__(name, bases)
-        members["__module__"] = namespace.get("__name__", "")
-        members["__qualname__"] = qualname
-        for key, value in body:
-            members[key] = value
-        return metaclass(name, bases, members)
+    def make(
+        metaclass: Any,
+        name: str,
+        qualname: str,
+        bases: tuple[Any, ...],
+        way: dict[str, Any],
+        boundary: Any,
+        data: Any,
+        members: Any,
+    ) -> Any:
+        body = metaclass.__prepare__(name, bases)
+        body["__module__"] = namespace.get("__name__", "")
+        body["__qualname__"] = qualname
+        more = {} if boundary is None else {"boundary": boundary}
+        if members and data is not False:
+            # Its own are given to it afterwards: of what they were called with only the value is known.
+            body["__new__"] = lambda cls, parts: _member(data, cls, parts)
+            body["__init__"] = lambda member, *parts: None
+        for key, *parts in members:
+            body[key] = enum.member(_Parts(parts) if data is not False else parts[0])
+        made = _make_class(metaclass, name, bases, body, way, **more)
+        if members and data is not False:
+            del made.__init__
+        return made
 
-    return make
+    return _once(make)
+
+
+class _Parts:
+    """What a member of an enumeration is made of: its value and, if it is a number or text beside, that."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+
+
+def _member(data: Any, cls: Any, made_of: Any) -> Any:
+    if isinstance(made_of, tuple):  # of members that are tuples
+        (made_of,) = made_of
+    value, *beside = made_of.parts
+    member = object.__new__(cls) if data is None else data.__new__(cls, *beside)
+    member._value_ = value  # as the documentation of enum asks of a `__new__`
+    return member
 
 
 def named_tuple_of(namespace: dict[str, Any]) -> Any:
     """Return what makes a named tuple."""
 
-    def make(name: str, qualname: str, fields: Any, defaults: Any) -> Any:
+    def make(name: str, qualname: str, fields: Any, defaults: Any, bases: tuple[Any, ...]) -> Any:
         module = namespace.get("__name__", "")
         make_type: Any = vars(collections)["namedtuple"]
-        made = make_type(name, fields, defaults=defaults, module=module)
+        # Names that it has made of others begin with an underscore.
+        made = make_type(name, fields, rename=True, defaults=defaults, module=module)
         made.__qualname__ = qualname
+        if bases:
+            made.__bases__ = bases
+            generic: Any = typing.Generic
+            made.__class_getitem__ = classmethod(generic.__class_getitem__.__func__)
         return made
 
-    return make
+    return _once(make)
+
+
+def typed_dict_of(namespace: dict[str, Any]) -> Any:
+    """Return what makes a class of dictionaries with certain keys."""
+
+    def make(typed_dict: Any, name: str, qualname: str, generic: Any, total: bool) -> Any:
+        body = {"__module__": namespace.get("__name__", ""), "__qualname__": qualname}
+        bases = (typed_dict, *(generic or ()))
+        made: Any = types.new_class(name, bases, {"total": total}, lambda own: own.update(body))
+        if generic is None:
+            del made.__orig_bases__
+        return made
+
+    return _once(make)
 
 
 def parametrized(inject_class: Any, inject_property: Any, base: Any, names: tuple[str, ...]) -> Any:
@@ -350,6 +484,19 @@ def cached(function: Any, maxsize: Any, typed: bool) -> Any:
     return functools.lru_cache(maxsize, typed)(function)
 
 
+def descriptor(kind: Any, base: Any, *arguments: Any) -> Any:
+    """Return a property or the like of a class that is derived from it.
+
+    Args:
+        kind: The class.
+        base: The class of Python that it is derived from.
+        arguments: Of the constructor of that.
+    """
+    made = kind.__new__(kind)
+    base.__init__(made, *arguments)
+    return made
+
+
 def fill(cell: Any, content: tuple[Any]) -> None:
     """Give a cell its content; a tuple, as None would mean that there is none."""
     cell.cell_contents = content[0]
@@ -413,20 +560,112 @@ def set_state_in_order(made: Any, state: dict[str, Any]) -> None:
 
 def restore(made: Any, state: dict[str, Any]) -> None:
     """Give a function or class the attributes it had."""
-    generated = state.pop("@dataclass", None)
     for name, value in state.items():
         setattr(made, name, value)
-        set_name = getattr(type(value), "__set_name__", None)
-        if isinstance(made, type) and set_name is not None:
-            set_name(value, made, name)
-    if generated is not None:
-        fields, options = generated
-        for name, options_of_field in fields:
-            setattr(made, name, dataclasses.field(**options_of_field))
-        dataclasses.dataclass(made, **options)
     if isinstance(made, abc.ABCMeta):
         update: Any = abc.update_abstractmethods
         update(made)
+
+
+def finish(made: Any, state: dict[str, Any]) -> None:
+    """Give a class that was made what it had, unless it was made, and has it, before."""
+    if _is_whole(made):
+        return
+    decorated = [(decorate, state.pop(name)) for name, decorate in _DECORATORS.items() if name in state]
+    restore(made, state)
+    if "__annotations__" in state and isinstance(vars(made).get("_fields"), tuple):
+        made.__new__.__annotations__ = state["__annotations__"]
+    for decorate, told in decorated:
+        decorate(made, *told)
+    number = id(made)
+    _whole[number] = weakref.ref(made, lambda reference: _whole.pop(number, None))
+
+
+def _as_dataclass(
+    made: Any, maker: Any, fields: Any, options: dict[str, Any], kept: dict[str, Any], told: dict[str, Any]
+) -> None:
+    """Decorate a class of data.
+
+    Args:
+        made: The class, with its annotations and slots.
+        maker: The decorator, of the standard library or of pydantic.
+        fields: Name, options and kind of each field of its own.
+        options: Of the decorator.
+        kept: Attributes in the place of those that the decorator sets.
+        told: What the decorator is to say that it was told.
+    """
+    slots = {n: v for n, v in vars(made).items() if isinstance(v, types.MemberDescriptorType)}
+    annotations = vars(made).get("__annotations__", {})
+    usual = {}
+    kinds: dict[str, Any] = {"InitVar": dataclasses.InitVar[Any], "ClassVar": typing.ClassVar[Any], "": Any}
+    for name, options_of_field, kind in fields:
+        written = annotations.get(name, Any)
+        # Names in strings would be looked for where the class was defined.
+        usual[name] = kinds[kind] if isinstance(written, str) or name not in annotations else written
+        if options_of_field is not None:
+            setattr(made, name, dataclasses.field(**options_of_field))
+    made.__annotations__ = usual
+    maker(made, **options)
+    for name, found in made.__dataclass_fields__.items():
+        if name in usual and name in annotations and found.type is not annotations[name]:
+            found.type = annotations[name]
+            if name in getattr(made.__init__, "__annotations__", {}):
+                made.__init__.__annotations__[name] = annotations[name]
+    made.__annotations__ = annotations or usual
+    for name, value in {**slots, **kept}.items():
+        type.__setattr__(made, name, value)
+    for name, value in told.items():
+        if hasattr(made.__dataclass_params__, name):
+            object.__setattr__(made.__dataclass_params__, name, value)
+
+
+def _as_attrs(
+    made: Any,
+    decorate: Any,
+    field: Any,
+    fields: dict[str, Any],
+    options: dict[str, Any],
+    names: tuple[str, ...],
+    attributes: tuple[Any, ...],
+) -> None:
+    """Give a class what attrs generates: for another one, as it makes a new one of a class with slots.
+
+    Args:
+        made: The class, with its slots.
+        decorate: `attr.s`.
+        field: `attr.ib`.
+        fields: Options of each field, those of the classes above included.
+        options: Of the decorator.
+        names: Of what it generates.
+        attributes: What attrs tells of the fields.
+    """
+    body = {"__module__": made.__module__, "__qualname__": made.__qualname__}
+    for hook in ("__attrs_pre_init__", "__attrs_post_init__"):
+        if hasattr(made, hook):
+            body[hook] = getattr(made, hook)
+    like = type(made.__name__, (BaseException,) if options["auto_exc"] else (), body)
+    like = decorate(like, these={name: field(**told) for name, told in fields.items()}, **options)
+    for name in names:
+        if name in vars(like):
+            setattr(made, name, vars(like)[name])
+    made.__attrs_attrs__ = type(like.__attrs_attrs__)(attributes)
+
+
+def _as_enum(made: Any, attributes: dict[str, Any], own_new: Any, takes_parts: bool) -> None:
+    """Give the members of an enumeration their attributes, and it the `__new__` that it was made with."""
+    for name, values in attributes.items():
+        for attribute, value in values.items():
+            object.__setattr__(made[name], attribute, value)
+    if own_new is not None:
+        made.__new_member__ = own_new
+    elif "__new_member__" in vars(made):
+        del made.__new_member__
+    made._new_member_ = getattr(made, "__new_member__", made._member_type_.__new__)
+    made._use_args_ = takes_parts
+
+
+_DECORATORS: dict[str, Any] = {"@dataclass": _as_dataclass, "@attrs": _as_attrs, "@enum": _as_enum}
+"""Name in the state of a class → what it does to the class."""
 
 
 changed: list[tuple[Any, str]] = []

@@ -16,7 +16,7 @@ from typing import Any
 
 from wardian.capture import runtime
 from wardian.capture.changed import find_changed_modules
-from wardian.capture.classes import recipe_for
+from wardian.capture.classes import recipe_for, subscription_of
 from wardian.capture.factories import factory_source
 from wardian.capture.homes import (
     CAPTURED,
@@ -78,6 +78,8 @@ class Capture:
         self._namespaces: dict[int, Namespace] = {}
         self._homes: dict[str, Home] = {}
         self._known: dict[int, tuple[Any, Any]] = {}
+        self._made: list[type] = []
+        """Classes that are made again by a recipe."""
         self._globals: dict[tuple[str, str], Global] = {}
         self._set: set[tuple[ModuleName, str]] = set()
         self._live: dict[tuple[str, str], Any] = {}
@@ -194,6 +196,9 @@ class Capture:
             self._changes.setdefault((owner, change.name), change)
 
     def _class(self, cls: type) -> Any:
+        subscription = subscription_of(cls)
+        if subscription is not None:
+            return self.named("operator", "getitem"), subscription
         found = importable(cls)
         if found is not None:
             for where, change in find_patches(cls, self._is_synthesised):
@@ -213,14 +218,10 @@ class Capture:
             home = self._home(self.rename(cls.__module__))
         recipe = recipe_for(cls)
         members = {name: value for name, value in recipe.members.items() if self._fits(name, value)}
-        return (
-            self._maker(home, recipe.maker),
-            recipe.arguments,
-            members or None,
-            None,
-            None,
-            self.helper("restore"),
-        )
+        make = self._maker(home, recipe.maker)
+        key = f"{cls.__qualname__} {len(self._made)}"
+        self._made.append(cls)
+        return make, (key, *recipe.arguments), members, None, None, self.helper("finish")
 
     def script(self) -> Namespace | None:
         """Return the namespace of the script or notebook that runs; None if it is an importable module."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import importlib
 import math
+import sys
 import threading
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import write_tree
 from tests.unit.capture.transplant import execute, installed, take, transplant
 from wardian.errors import UnpicklableError
 
@@ -344,3 +349,64 @@ def test_aliases_of_typing_that_read_otherwise_are_two() -> None:
     one, two = typing.Union[int, str], typing.Union[str, int]  # noqa: UP007
     assert one == two
     assert list(map(repr, transplant([one, two]))) == [repr(one), repr(two)]
+
+
+_LIBRARY = """
+--- shelf/__init__.py
+KINDS = {}
+class Told:
+    def __init_subclass__(cls, *, kind, size=1):
+        KINDS.setdefault(kind, []).append(size)
+        cls.kind = kind
+class Meta(type):
+    def __new__(mcs, name, bases, body, *, kind):
+        KINDS.setdefault(kind, []).append(name)
+        return super().__new__(mcs, name, bases, body)
+    def __init__(cls, name, bases, body, **keywords):
+        super().__init__(name, bases, body)
+SIZE = 4
+"""
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(write_tree(tmp_path, _LIBRARY)))
+    yield importlib.import_module("shelf")
+    del sys.modules["shelf"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "noted"),
+    [
+        ("class Own(shelf.Told, kind='own'):", [1]),
+        ("class Own(shelf.Told, kind='own', size=shelf.SIZE):", [4]),
+        ("class Own(metaclass=shelf.Meta, kind='own'):", ["Own"]),
+    ],
+)
+def test_what_a_class_statement_told_a_library_is_told_again(shelf: Any, statement: str, noted: Any) -> None:
+    made = execute(
+        f"import shelf\ndef make():\n    {statement}\n        def run(self):\n            return 1\n"
+        "    return Own()\n"
+    )
+    own = made["make"]()
+    assert shelf.KINDS.pop("own") == noted
+    copy = transplant([own])[0]
+    assert shelf.KINDS.pop("own") == noted
+    assert not shelf.KINDS
+    assert copy.run() == 1
+    assert vars(type(copy)).get("kind") == vars(type(own)).get("kind")
+
+
+def test_a_keyword_that_cannot_be_told_again_is_not_needed(shelf: Any) -> None:
+    made = execute(
+        "import shelf\ndef make(kind):\n    class Own(shelf.Told, kind=kind):\n        pass\n    return Own()\n"
+    )
+    assert transplant([made["make"]("b")])[0].kind == "b"
+
+
+def test_an_object_without_state_that_a_module_keeps_is_that_object(shelf: Any) -> None:
+    exec("class Missing:\n    pass\nMISSING = Missing()", vars(shelf))
+    one, two, keyword_only = transplant([shelf.MISSING, shelf.Missing(), dataclasses.KW_ONLY])
+    assert one is shelf.MISSING
+    assert two is not shelf.MISSING
+    assert keyword_only is dataclasses.KW_ONLY
