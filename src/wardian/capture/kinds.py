@@ -19,6 +19,7 @@ import sys
 import threading
 import types
 import typing
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,8 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         return proxy, (obj.wrapped, obj.decorator.info, obj.decorator.shim)
     if isinstance(obj, _FUNCTION_LIKE):
         return _builtin(capture, obj)
+    if hasattr(kind, "_post_accumulate_grad_hooks") and (hooks := _hooks_of(obj)):
+        return _with_hooks(capture, obj, hooks)
     if silences(obj):
         return _silent(capture, obj)
     if id(obj) in capture.streams:
@@ -88,8 +91,7 @@ def answer_for(capture: Capture, obj: Any) -> Any:
         state = reduced[2][0] if isinstance(reduced[2], tuple) else reduced[2]
         return *reduced[:2], (state, slots), None, None, capture.helper("set_state_and_slots")
     if _is_forgotten_parameter(kind):
-        make, arguments = obj.__reduce_ex__(4)[:2]
-        return capture.helper("of_class"), (kind, make, *arguments)
+        return _of_class(capture, obj)
     if kind.__module__ == "torch._ops":
         return _operator(capture, obj)
     if kind.__module__ == "torch._library.custom_ops" and isinstance(
@@ -131,6 +133,43 @@ def silences(obj: Any) -> bool:
     if isinstance(obj, types.ModuleType):
         return _is_of_logging_library(original_name(obj.__name__))
     return _logs(type(obj)) or _is_silent(type(obj))
+
+
+def _of_class(capture: Capture, obj: Any) -> Any:
+    make, arguments = obj.__reduce_ex__(4)[:2]
+    return capture.helper("of_class"), (type(obj), make, *arguments)
+
+
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+def _hooks_of(tensor: Any) -> dict[str, Any]:
+    """Return the hooks of a tensor, but for those that say that they need not be kept.
+
+    PyTorch warns of the first kind, but not of those of parameters, and knows no way to keep any:
+    https://github.com/pytorch/pytorch/blob/v2.8.0/torch/utils/hooks.py#L94
+    """
+    found = {}
+    for name in _HOOKS:
+        hooks = getattr(tensor, name, None) or {}
+        kept = {number: h for number, h in hooks.items() if not hasattr(h, "__torch_unserializable__")}
+        if kept:  # the dictionary itself, to which handles refer
+            found[name] = hooks if len(kept) == len(hooks) else type(hooks)(kept)
+    return found
+
+
+def _with_hooks(capture: Capture, tensor: Any, hooks: dict[str, Any]) -> Any:
+    """Write a tensor and set its hooks afterwards; note it if they cannot be packed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's own, that they are lost
+        forgotten = _is_forgotten_parameter(type(tensor))
+        reduced = _of_class(capture, tensor) if forgotten else tensor.__reduce_ex__(4)
+    why = capture.why_not(hooks)
+    if why is None and len(reduced) == 2:
+        state = hooks, capture.named("torch.utils.hooks", "RemovableHandle")
+        return *reduced, state, None, None, capture.helper("set_hooks")
+    capture.note_unhooked(tensor, why or "its class has a state of its own")
+    return reduced
 
 
 def _with_getattr(capture: Capture, obj: Any) -> Any:

@@ -48,6 +48,7 @@ __all__ = [
     "process_context",
     "register",
     "restore",
+    "set_hooks",
     "set_state",
     "set_state_and_slots",
     "set_state_in_order",
@@ -500,6 +501,20 @@ def descriptor(kind: Any, base: Any, *arguments: Any) -> Any:
 def fill(cell: Any, content: tuple[Any]) -> None:
     """Give a cell its content; a tuple, as None would mean that there is none."""
     cell.cell_contents = content[0]
+
+
+def set_hooks(tensor: Any, state: tuple[dict[str, Any], Any]) -> None:
+    """Give a tensor its hooks: the dictionaries, which handles refer to.
+
+    Args:
+        tensor: The tensor.
+        state: Its dictionaries by attribute; the class of PyTorch that numbers hooks.
+    """
+    hooks, handle = state
+    for name, numbered in hooks.items():
+        setattr(tensor, name, numbered)
+        # What is registered next must not take the place of one.
+        handle.next_id = max(handle.next_id, *(number + 1 for number in numbered))
 
 
 def set_state(made: Any, state: Any) -> None:

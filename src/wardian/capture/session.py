@@ -93,6 +93,10 @@ class Capture:
         """What is changed in modules that are imported, by (module or class, name)."""
         self._unchanged: dict[str, str] = {}
         """Changes that could not be taken, with the reason."""
+        self._unhooked: dict[int, tuple[Any, str]] = {}
+        """Tensors, held, that lose their hooks, by id, and why."""
+        self._lost: dict[str, None] = {}
+        """What is not in the case and should be, as sentences."""
         self._ended: dict[str, None] = {}
         """What does not go on in the case, as sentences."""
         self.bytecode: set[str] = set()
@@ -182,6 +186,22 @@ class Capture:
             what: A sentence without a full stop.
         """
         self._ended[what] = None
+
+    def note_unhooked(self, tensor: Any, why: str) -> None:
+        """Note a tensor that loses its hooks."""
+        self._unhooked[id(tensor)] = tensor, why
+
+    def name_lost(self, find_path: Callable[[Any], str]) -> None:
+        """Say where what was noted is in the object.
+
+        Args:
+            find_path: Returns where something is.
+        """
+        for tensor, why in self._unhooked.values():
+            self._lost[
+                f"{find_path(tensor)} loses its hooks in the case, because they cannot be packed: {why}"
+            ] = None
+        self._unhooked.clear()
 
     def why_not(self, value: Any) -> str | None:
         """Return why *value* cannot be pickled, None if it can."""
@@ -666,7 +686,7 @@ class Capture:
                 "the case holds what was imported" if module.source is not None else "the case holds the file"
             )
             told.append(f"{module.file} was changed after {module.name} was imported; {known}")
-        return told
+        return [*told, *self._lost]
 
     @property
     def left_out(self) -> list[str]:

@@ -277,6 +277,7 @@ def pickle_object(
                     buffer = io.BytesIO()
                     pickler = _Pickler(buffer, hooks)
                     pickler.dump(wanted)
+                capture.name_lost(lambda lost: find_path(obj, lost, name) or f"a tensor of {name}")
         except Exception as error:
             if pickler.error is error:  # of an API of its own, whose callers know its errors
                 raise

@@ -120,6 +120,7 @@ class StorageWriter:
             or tensor.is_quantized
             or tensor.is_nested
             or tensor._backward_hooks
+            or tensor._post_accumulate_grad_hooks
             or tensor.is_conj()
             or tensor.is_neg()
             or not tensor.is_cpu
