@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from wardian.capture.factories import FACTORY
 from wardian.capture.homes import (
@@ -49,7 +49,7 @@ from wardian.capture.usage import Usage, find_usage
 from wardian.environment import is_stdlib
 from wardian.names import LIVE_PREFIX, ModuleName, original_name, top_level
 
-__all__ = ["Namespace", "Piece"]
+__all__ = ["ClosureOf", "Namespace", "Piece"]
 
 _OPERATORS = re.compile(r"""\bops\.(\w+)|["'](\w+)::""")
 """How code names operators: `torch.ops.shop.scale`, "shop::scale"."""
@@ -108,6 +108,13 @@ def _imported(module: types.ModuleType) -> None:
 
 
 _CONTAINERS = (dict, list, set, bytearray, collections.deque)
+
+
+class ClosureOf(NamedTuple):
+    """A variable that a function has from the one around it."""
+
+    function: types.FunctionType
+    name: str
 
 
 @dataclass(eq=False)
@@ -635,7 +642,10 @@ class Namespace:
             if expression is not None
         ]
         ways = [self._way_of(text, expression, value) for expression, value in live]
-        if not any(ways):
+        given = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        # The function, `live`, `given` and the variable here.
+        shared = any(_is_held_elsewhere(value, 4) for value in given)
+        if not any(ways) and not shared:
             return []
         for attribute in ("__defaults__", "__kwdefaults__"):
             if getattr(function, attribute):
@@ -657,6 +667,8 @@ class Namespace:
             if expression is None or name not in vars(cls) or not settable:
                 continue
             way = self._way_of(text, expression, vars(cls)[name])
+            if not way and _is_held_elsewhere(vars(cls)[name], 1):
+                way = _AFTERWARDS  # what others hold must be what they hold: `table = Base.table`
             if plain or (way == _AFTERWARDS and _written(expression) is not _UNKNOWN):
                 if way:
                     self.repairs[path, name] = (cls, name, vars(cls)[name])
@@ -674,6 +686,10 @@ class Namespace:
             plain = _literal(value) is not None or isinstance(value, _CONTAINERS)
             if not decorated or (plain and not name.startswith("_")):
                 self.repairs[path, name] = (function, name, value)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            # A memo that the function and its attribute, or the object, share.
+            if decorated and cell != types.CellType() and _is_held_elsewhere(cell.cell_contents, 1):
+                self.repairs[path, f"cell {name}"] = (ClosureOf(function, name), name, cell.cell_contents)
 
     def _way_of(self, text: Text, expression: ast.expr, value: Any) -> str:
         """Tell how what an expression made is taken: by its source (empty), by value, or by both."""
@@ -839,6 +855,17 @@ def _is_same(written: Any, value: Any) -> bool:
         return repr(written) == repr(value)
     except Exception:  # noqa: BLE001  of what was put into it
         return False
+
+
+def _is_held_elsewhere(value: Any, known: int) -> bool:
+    """Tell whether more refers to a container than what is known to.
+
+    Args:
+        value: Any value.
+        known: How many references the caller knows of.
+    """
+    # Those of this function and of `getrefcount` are two more.
+    return isinstance(value, _CONTAINERS) and sys.getrefcount(value) > known + 2
 
 
 def _is_made_by_python(value: Any) -> bool:

@@ -42,6 +42,7 @@ __all__ = [
     "factory",
     "fill",
     "finish",
+    "inside",
     "named_tuple_of",
     "of_class",
     "parametrized",
@@ -52,6 +53,7 @@ __all__ = [
     "set_state",
     "set_state_and_slots",
     "set_state_in_order",
+    "set_variable",
     "silent",
     "thread",
     "typed_dict_of",
@@ -501,6 +503,28 @@ def descriptor(kind: Any, base: Any, *arguments: Any) -> Any:
 def fill(cell: Any, content: tuple[Any]) -> None:
     """Give a cell its content; a tuple, as None would mean that there is none."""
     cell.cell_contents = content[0]
+
+
+def set_variable(function: Any, name: str, value: Any) -> None:
+    """Set a variable that a function has from the one around it."""
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))
+    cells[name].cell_contents = value
+
+
+def inside(function: Any, steps: tuple[str, ...]) -> Any:
+    """Return a function that another one was made of.
+
+    Args:
+        function: A decorated function.
+        steps: Names of the attribute, or else of the variables of the decorators, that lead to it.
+    """
+    for name in steps:
+        if name == "__wrapped__":
+            function = function.__wrapped__
+        else:
+            cells = dict(zip(function.__code__.co_freevars, function.__closure__, strict=True))
+            function = cells[name].cell_contents
+    return function
 
 
 def set_hooks(tensor: Any, state: tuple[dict[str, Any], Any]) -> None:

@@ -29,7 +29,7 @@ from wardian.capture.homes import (
     public_name_of_class,
 )
 from wardian.capture.kinds import answer_for
-from wardian.capture.namespaces import Namespace, Piece
+from wardian.capture.namespaces import ClosureOf, Namespace, Piece
 from wardian.capture.patches import Change, Holder, find_changes, find_held, find_patches
 from wardian.capture.synthesis import SET, CapturedModule, Home, module_of_home, module_of_namespace
 from wardian.capture.tables import TableEntry, find_entries
@@ -398,7 +398,23 @@ class Capture:
             known = self._in_namespace(namespace, function)
             if known is not None:
                 return known
+            inside = self._under_decorators(namespace, function)
+            if inside is not None:
+                return inside
         return self._local_function(function, namespace)
+
+    def _under_decorators(self, namespace: Namespace, function: types.FunctionType) -> Any:
+        """Return where a function is that the statement of a global decorates, None if it is not in one.
+
+        Executing the statement makes it; another one would be none of those that a memo has as keys.
+        """
+        outer = namespace.variables.get(function.__name__)
+        if function.__qualname__ != function.__name__ or not namespace.decorates(outer):
+            return None
+        steps = next((steps for steps, inner in _wrapped_by(outer) if inner is function), None)
+        if steps is None or type(self.reduce(outer)) is not Global:
+            return None
+        return self.helper("inside"), (outer, steps)
 
     # Names of a script
 
@@ -616,6 +632,8 @@ class Capture:
         return _Call(self.named("builtins", "dict.setdefault"), (table, key, entry.value))
 
     def _repaired(self, owner: Any, attribute: Any, value: Any) -> _Call:
+        if type(owner) is ClosureOf:
+            return _Call(self.helper("set_variable"), (*owner, value))
         if type(owner) is not Holder:
             return _Call(self.helper("restore"), (owner, {attribute: value}))
         container = self.named(self.rename(owner.module), owner.path)
@@ -722,6 +740,24 @@ class Capture:
 def _is_of_script(module: str) -> bool:
     """Tell whether a module of an open case, by its full name, was made of code that no import leads to."""
     return module.startswith(LIVE_PREFIX) and is_captured(original_name(module))
+
+
+def _wrapped_by(outer: Any, depth: int = 0) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the functions that a decorated one is made of, and the names that lead to each."""
+    if depth > _DECORATORS:
+        return
+    found = {"__wrapped__": getattr(outer, "__wrapped__", None)}
+    if isinstance(outer, types.FunctionType):
+        for name, cell in zip(outer.__code__.co_freevars, outer.__closure__ or (), strict=True):
+            found[name] = cell.cell_contents if cell != types.CellType() else None
+    for name, inner in found.items():
+        if isinstance(inner, types.FunctionType) or hasattr(inner, "__wrapped__"):
+            yield (name,), inner
+            yield from (((name, *steps), deep) for steps, deep in _wrapped_by(inner, depth + 1))
+
+
+_DECORATORS = 4
+"""How many decorators on one function are looked through."""
 
 
 def _never(value: Any) -> str | None:

@@ -410,3 +410,72 @@ def test_an_object_without_state_that_a_module_keeps_is_that_object(shelf: Any) 
     assert one is shelf.MISSING
     assert two is not shelf.MISSING
     assert keyword_only is dataclasses.KW_ONLY
+
+
+def test_a_table_that_a_class_and_others_hold_stays_one() -> None:
+    made = execute(
+        "class Base:\n    table = {}\n    own = []\nclass Net(Base):\n    table = Base.table\n"
+        "    def __init__(self):\n        self.own = Base.own\n"
+        "    def add(self, item):\n        self.own.append(item)\n        Base.table[item] = Net.table\nnet = Net()\n"
+    )
+    net = transplant(made["net"])
+    net.add("a")
+    assert type(net).table == type(net).__mro__[1].table == {"a": type(net).table}
+    assert type(net).__mro__[1].own == ["a"]
+
+
+def test_a_default_argument_that_others_hold_stays_one() -> None:
+    made = execute(
+        "def run(x, seen=[], *, more={}):\n    seen.append(x)\n    return seen, more\n"
+        "class Net:\n    def __init__(self):\n        self.seen, self.more = run(0)\n"
+        "    def run(self):\n        return run(1)\nnet = Net()\n"
+    )
+    net = transplant(made["net"])
+    assert net.run()[0] is net.seen
+    assert net.run()[1] is net.more
+    assert net.seen == [0, 1, 1]
+
+
+def test_tables_that_nobody_else_holds_are_made_by_their_source() -> None:
+    made = execute(
+        "class Net:\n    table = {}\n    def run(self, seen=[], *, more={}):\n        return seen, more\nnet = Net()\n"
+    )
+    data, capture = take(made["net"])
+    assert b"restore" not in data
+    assert list(capture.values()) == []
+
+
+_MEMO = """
+import functools
+CACHE = {}
+CALLS = []
+def memo(f):
+    own = {}
+    def inner(x):
+        if (f, x) not in CACHE:
+            CACHE[f, x] = own[x] = f(x)
+        return CACHE[f, x]
+    inner.own = own
+    return inner
+"""
+
+
+@pytest.mark.parametrize(
+    "decorators", ["@memo", "@memo\n@functools.lru_cache", "@functools.wraps(len)\n@memo"]
+)
+def test_a_function_under_decorators_is_the_one_that_a_memo_knows(decorators: str) -> None:
+    made = execute(
+        f"{_MEMO}{decorators}\ndef slow(x):\n    CALLS.append(x)\n    return x + 1\nslow(3)\n"
+        "class Net:\n    def run(self):\n        return slow(3), CALLS, len(CACHE)\nnet = Net()\n"
+    )
+    assert transplant(made["net"]).run() == (4, [3], 1)
+
+
+def test_a_memo_that_a_function_and_its_attribute_share_stays_one() -> None:
+    made = execute(
+        f"{_MEMO}@memo\ndef slow(x):\n    return x + 1\nslow(3)\n"
+        "class Net:\n    def run(self, x):\n        return slow(x), slow.own\nnet = Net()\n"
+    )
+    net = transplant(made["net"])
+    assert net.run(3) == (4, {3: 4})
+    assert net.run(5) == (6, {3: 4, 5: 6})
