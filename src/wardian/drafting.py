@@ -140,8 +140,11 @@ class Drafting:
             texts=_dotted_names(self._pickled.data),
         )
 
-    def doubts(self) -> list[str]:
+    def doubts(self, packed: Iterable[ModuleName]) -> list[str]:
         """Compare what the object does here with what it did in a clean process (docs/design/proof.md).
+
+        Args:
+            packed: Modules that are in the case.
 
         Returns:
             What makes one doubt that the case does the same, as sentences.
@@ -152,12 +155,14 @@ class Drafting:
             return []
         name = self.entry.name
         found = selftest.find_differences_in_fork(self._obj, self._inputs, self._outputs, f"{name}(...)")
-        return [
-            f"in a clean process, and so from the case, {difference}: something that {name} uses was changed"
-            " in this process and is not in the case, such as a default of PyTorch or a function of a"
-            f" library; let {name} hold it, or change it in a module that it imports"
-            for difference in found[:1]
-        ]
+        why = (
+            f"something that {name} uses was changed in this process and is not in the case, such as a"
+            f" default of PyTorch or a function of a library; let {name} hold it, or change it in a module"
+            " that it imports"
+        )
+        # What is known to differ needs no guess.
+        why = "; ".join(self.capture.stale(packed)) or why
+        return [f"in a clean process, and so from the case, {difference}: {why}" for difference in found[:1]]
 
     def pickles(self) -> dict[RecordName, bytes]:
         """Return the pickles of the object and of its self-test, by record."""
@@ -337,7 +342,7 @@ class Drafting:
     def _find_place(self, module: str, qualname: str) -> tuple[str | None, str]:
         wanted = (original_name(module), qualname)
         try:
-            live = self.capture.find_live(*wanted)
+            live = self.capture.made_by(qualname) or self.capture.find_live(*wanted)
             wanted = (original_name(live.__module__), live.__qualname__)
         except AttributeError:  # none of a script
             pass

@@ -122,7 +122,7 @@ def pack(
         read = [path for path in trace.evidence.files if path not in sources]
         warned = [
             *capture.warnings(packed),
-            *draft.doubts(),
+            *draft.doubts(packed),
             *map(_outside, draft.held_files(read)),
             *find_credentials(
                 lambda: itertools.chain.from_iterable(find_texts(*found) for found in draft.held()),

@@ -673,6 +673,11 @@ class Capture:
         made = isinstance(answer, tuple) and isinstance(answer[0], Global)
         return answer[0].module if made else cls.__module__
 
+    def made_by(self, key: str) -> type | None:
+        """Return the class that a recipe makes again by this key, None if it is none."""
+        number = key.rpartition(" ")[2]
+        return self._made[int(number)] if " " in key and number.isdigit() else None
+
     def find_live(self, module: str, qualname: str) -> Any:
         """Return the live object of a synthesised name.
 
@@ -695,16 +700,27 @@ class Capture:
         Args:
             packed: Modules that are in the case.
         """
-        told = []
         inside = frozenset(packed)
-        for module in self._changed:
-            if module.name not in inside:
-                continue
-            known = (
-                "the case holds what was imported" if module.source is not None else "the case holds the file"
-            )
-            told.append(f"{module.file} was changed after {module.name} was imported; {known}")
-        return [*told, *self._lost]
+        told = [
+            f"{module.file} was changed after {module.name} was imported; the case holds what was imported"
+            for module in self._changed
+            if module.name in inside and module.source is not None and not module.by_loader
+        ]
+        return [*told, *self.stale(inside), *self._lost]
+
+    def stale(self, packed: Iterable[ModuleName]) -> list[str]:
+        """Return which modules the case has in another version than this process, as sentences.
+
+        Args:
+            packed: Modules that are in the case.
+        """
+        inside = frozenset(packed)
+        return [
+            f"{module.file} was changed after {module.name} was imported; the case holds the file as it"
+            " is now: pack in a new process, which imports it"
+            for module in self._changed
+            if module.name in inside and module.source is None
+        ]
 
     @property
     def left_out(self) -> list[str]:

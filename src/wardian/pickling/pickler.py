@@ -351,10 +351,7 @@ def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> Unpicklab
             refused.setdefault(why.fix, Problem(f"{where}: {why}", why.fix))
     fixes = {id(culprit): getattr(why, "fix", None) for culprit, why in found}
     culprits = [(culprit, str(why)) for culprit, why in found if not isinstance(why, RefusedError)]
-    paths = [
-        find_path(obj, culprit, name) or (name if culprit is obj else f"something in {name}")
-        for culprit, _ in culprits
-    ]
+    paths = [_place_of(culprit, obj, name, hooks.capture) for culprit, _ in culprits]
     problems = [
         *refused.values(),
         *(
@@ -368,6 +365,17 @@ def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> Unpicklab
     rest = () if incomplete else canonicalise(buffer.getvalue(), hooks.rename).globals
     place = _path_of(*found[0], obj, name)
     return NotPicklableError("the object cannot be pickled", problems=problems, path=place, globals=rest)
+
+
+def _place_of(culprit: Any, obj: Any, name: str, capture: Capture | None) -> str:
+    """Return where something is: in the object, or in a global of a script that it uses."""
+    found = find_path(obj, culprit, name)
+    if found is None and isinstance(culprit, type):
+        found = find_path(obj, culprit, name, instance=True)
+    if found is None and capture is not None:
+        places = (find_path(value, culprit, label) for value, label in capture.values())
+        found = next(filter(None, places), None)
+    return found or f"something that {name} uses"
 
 
 def _path_of(culprit: Any, why: Exception, obj: Any, name: str) -> str:
@@ -399,4 +407,8 @@ _MANY = 3
 def _fix_for(culprit: Any, path: str) -> str:
     if isinstance(culprit, types.FunctionType | type):
         return f"define {culprit.__qualname__} at the top level of a module, and set {path} to it"
+    if path.startswith("something"):
+        return (
+            f"look for it among the variables, defaults and attributes of the functions and classes: {path}"
+        )
     return f"remove {path} before packing, or leave it out in the __getstate__ of the class that holds it"

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from wardian.capture.homes import CAPTURED, is_captured
 from wardian.collector import collector_paused
 
 __all__ = ["calling_importer", "find_unmade", "unpickle"]
@@ -78,7 +79,8 @@ def find_unmade(
         persistent_load: As for `unpickle`.
 
     Returns:
-        Module and qualified name of the class or function whose call failed; None if none did.
+        Module and qualified name of the class or function whose call failed, of a class that a recipe makes
+        its key; None if none did.
     """
     # The one that is written in Python can be watched; it is as in Lib/pickle.py since Python 3.4.
     watched: Any = pickle._Unpickler(io.BytesIO(data))  # noqa: SLF001
@@ -98,6 +100,8 @@ def find_unmade(
     try:
         watched.load()
     except Exception:  # noqa: BLE001  the error is known
+        if making and isinstance(making[0], str):
+            return CAPTURED, making[0]
         return (str(making[0].__module__), making[0].__qualname__) if making else None
     return None
 
@@ -108,6 +112,11 @@ _MAKES = {pickle.REDUCE: -2, pickle.NEWOBJ: -2, pickle.NEWOBJ_EX: -3, pickle.BUI
 
 def _made_by(stack: list[Any], place: int) -> Any:
     made = stack[place]
-    if getattr(made, "__module__", None) == "copyreg" and isinstance(stack[-1], tuple) and stack[-1]:
-        made = stack[-1][0]  # its functions take the class first
+    module = getattr(made, "__module__", None)
+    is_helper = module == "copyreg" or (isinstance(module, str) and is_captured(module) and "." not in module)
+    if is_helper and isinstance(made, types.FunctionType | types.BuiltinFunctionType):
+        # Those functions take the class, or the object, first; those that make classes a key.
+        made = stack[-1][0] if isinstance(stack[-1], tuple) and stack[-1] else made
+        if isinstance(made, str):
+            return made
     return made if isinstance(made, type | types.FunctionType) else type(made)

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from tests.support import write_tree
-from tests.unit.capture.transplant import execute, installed, take, transplant
+from tests.unit.capture.transplant import execute, find_global, installed, take, transplant
 from wardian.errors import UnpicklableError
+from wardian.names import ModuleName
+from wardian.pickling.unpickler import find_unmade
 
 
 def _source(obj: Any) -> str:
@@ -420,8 +422,9 @@ def test_a_table_that_a_class_and_others_hold_stays_one() -> None:
     )
     net = transplant(made["net"])
     net.add("a")
-    assert type(net).table == type(net).__mro__[1].table == {"a": type(net).table}
-    assert type(net).__mro__[1].own == ["a"]
+    base: Any = type(net).__mro__[1]
+    assert type(net).table == base.table == {"a": type(net).table}
+    assert base.own == ["a"]
 
 
 def test_a_default_argument_that_others_hold_stays_one() -> None:
@@ -479,3 +482,46 @@ def test_a_memo_that_a_function_and_its_attribute_share_stays_one() -> None:
     net = transplant(made["net"])
     assert net.run(3) == (4, {3: 4})
     assert net.run(5) == (6, {3: 4, 5: 6})
+
+
+def test_a_class_that_cannot_be_made_is_named_by_the_user_s_name(
+    shelf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = execute(
+        "import shelf\ndef make():\n    class Own(shelf.Told, kind='own'):\n        def run(self):\n"
+        "            return 1\n    return Own()\n"
+    )
+    own = made["make"]()
+    data, capture = take([own])
+    monkeypatch.setattr(shelf, "KINDS", None)
+    with installed({name: (m.source, m.is_package, m.file) for name, m in capture.modules().items()}):
+        found = find_unmade(data, find_global=find_global, persistent_load=lambda pid: None)
+    assert found is not None
+    assert found[0] == "captured"
+    assert capture.made_by(found[1]) is type(own)
+    assert capture.made_by("make.<locals>.Own") is None
+
+
+def test_an_object_that_a_helper_cannot_finish_is_named() -> None:
+    made = execute(
+        "class Own:\n    def __getattr__(self, name):\n        raise AttributeError(name)\n"
+        "    def __setattr__(self, name, value):\n        super().__setattr__(name, value)\nown = Own()\nown.a = 1\n"
+    )
+    data, capture = take([made["own"]])
+    sources = {name: (m.source, m.is_package, m.file) for name, m in capture.modules().items()}
+    source, is_package, file = sources[ModuleName("captured")]
+    broken = source.replace("object.__setattr__(made, name, value)", "raise ValueError(name)")
+    with installed({**sources, "captured": (broken, is_package, file)}):
+        found = find_unmade(data, find_global=find_global, persistent_load=lambda pid: None)
+    assert found == ("captured.notebook", "Own")
+
+
+def test_what_a_function_uses_is_said_to_be_used() -> None:
+    made = execute("def make(lines):\n    return lambda: lines\n")
+    with pytest.raises(UnpicklableError, match="something that obj uses is a generator") as caught:
+        take([made["make"](n for n in "ab")])
+    assert "remove" not in str(caught.value)
+    made = execute("TABLE = {}\ndef f():\n    return TABLE\nclass Net:\n    pass\nnet = Net()\nnet.f = f")
+    made["TABLE"]["lines"] = (n for n in "ab")
+    _, capture = take(made["net"])
+    assert capture.left_out[0].startswith("notebook.TABLE cannot be packed and is not defined in the case")

@@ -64,9 +64,13 @@ def _local(stream: Any) -> Callable[[Any], Any]:
     return lambda grad: stream
 
 
+def _hook(tensor: Any, hook: Any) -> None:
+    tensor.register_hook(hook)
+
+
 def test_hooks_that_cannot_be_packed_are_named() -> None:
     net = torch.nn.Linear(2, 2)
-    net.weight.register_hook(_local(n for n in "ab"))
+    _hook(net.weight, _local(n for n in "ab"))
     _, capture = take(net)
     (told,) = capture.warnings([])
     assert told.startswith("obj.weight loses its hooks in the case, because they cannot be packed: TypeError")
@@ -75,16 +79,16 @@ def test_hooks_that_cannot_be_packed_are_named() -> None:
 @pytest.mark.parametrize("kept", [False, True])
 def test_hooks_that_need_not_be_kept_are_left_out(kept: bool) -> None:
     net = torch.nn.Linear(2, 2)
-    net.weight.register_hook(unserializable_hook(_local(n for n in "ab")))
+    _hook(net.weight, unserializable_hook(_local(n for n in "ab")))  # type: ignore[no-untyped-call]
     if kept:
-        net.weight.register_hook(torch.relu)
+        _hook(net.weight, torch.relu)
     _, capture = take(net)
     assert capture.warnings([]) == []
     assert list((transplant(net).weight._backward_hooks or {}).values()) == [torch.relu] * kept
 
 
 def test_pytorch_has_the_names_of_hooks() -> None:
-    tensor = torch.ones(1, requires_grad=True)
+    tensor: Any = torch.ones(1, requires_grad=True)
     tensor.register_post_accumulate_grad_hook(print)
     tensor.register_hook(print)
     assert list(tensor._post_accumulate_grad_hooks.values()) == [print]
