@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from wardian.archive import ArchiveWriter
 from wardian.capture.homes import look_up
 from wardian.capture.session import Capture
 from wardian.environment import is_importable
-from wardian.errors import PackError, PlanError, Problem, UnpicklableError
+from wardian.errors import PackError, PlanError, Problem, TimeLimitError, UnpicklableError
 from wardian.facts import Trace
 from wardian.manifest import Entry, TensorEntry
 from wardian.names import (
@@ -33,6 +32,7 @@ from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import make_plan
 from wardian.policy import Policy
+from wardian.processes.clean import CleanProcesses
 from wardian.reductions import Reductions
 from wardian.trace.ahead import reading_ahead
 from wardian.trace.observe import Draft, Observation, observe
@@ -59,6 +59,7 @@ class Drafting:
         inputs: Arguments of a call, or None.
         archive: Where its storages go.
         policy: The rules of the plan, by which its problems are found, too, if the object cannot be pickled.
+        processes: How the clean process is started in which it is traced.
 
     Attributes:
         entry: The entry point.
@@ -70,11 +71,20 @@ class Drafting:
         OSError: if the archive cannot be written.
     """
 
-    def __init__(self, obj: Any, name: str, inputs: Any, archive: ArchiveWriter, policy: Policy) -> None:
+    def __init__(
+        self,
+        obj: Any,
+        name: str,
+        inputs: Any,
+        archive: ArchiveWriter,
+        policy: Policy,
+        processes: CleanProcesses,
+    ) -> None:
         from wardian.tensors.index import tensor_index
         from wardian.tensors.scripts import ScriptingStorageWriter
 
         self._obj, self._inputs, self._archive = obj, inputs, archive
+        self._processes = processes
         self._origins = Origins()
         self.capture = Capture(self._origins)
         self._storages = ScriptingStorageWriter(archive)
@@ -266,14 +276,11 @@ class Drafting:
         """Run the object in a clean process, where what was registered in this one is registered first."""
         if self.capture.note_texts(self._pickled.data):
             self._pickled = self._pickle_object(self._obj, self.entry.name)
-        try:
-            first: Observation | PackError = self._observe_once(arguments)
-        except PackError as error:
-            first = error
+        first = self._attempt(arguments)
         loggers = tuple(sorted(LOGGING_LIBRARIES & sys.modules.keys()))
         if isinstance(first, PackError) and loggers:
-            with contextlib.suppress(PackError):
-                first = self._observe_once(arguments, silenced=loggers)
+            again = self._attempt(arguments, silenced=loggers)
+            first = again if isinstance(again, Observation) else first
         named = {module for module, _ in self._pickled.globals}
         named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
         attempts: list[list[Any]]
@@ -304,9 +311,13 @@ class Drafting:
             beforehand = (*registered, *statements)
             try:
                 self._pickled = self._pickle_object(self._obj, self.entry.name, beforehand)
-                return self._observe_once(arguments)
             except PackError:
                 self._pickled = before
+                continue
+            again = self._attempt(arguments)
+            if isinstance(again, Observation):
+                return again
+            self._pickled = before
         if isinstance(first, Observation):
             return first
         raise self._explain(first) from None
@@ -316,6 +327,17 @@ class Drafting:
         if isinstance(obj, types.ModuleType):
             return original_name(obj.__name__) in {module for module, _ in self._pickled.globals}
         return self.capture.name_of(obj) in self._pickled.globals
+
+    def _attempt(
+        self, arguments: PickledObject | None, *, silenced: tuple[str, ...] = ()
+    ) -> Observation | PackError:
+        """Observe once; return the error of an attempt that failed, after which another may not."""
+        try:
+            return self._observe_once(arguments, silenced=silenced)
+        except TimeLimitError:  # the next attempt would take as long
+            raise
+        except PackError as error:
+            return error
 
     def _observe_once(
         self, arguments: PickledObject | None, *, silenced: tuple[str, ...] = ()
@@ -336,6 +358,7 @@ class Drafting:
                     self._find_place,
                     silenced,
                 ),
+                self._processes,
                 partial(reading_ahead, {module for module, _ in self._pickled.globals}),
             )
 

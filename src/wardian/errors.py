@@ -6,7 +6,8 @@ Every error is a `WardianError` and, where one fits, also the builtin a caller w
     ├── PackError                       packing failed; the target is as it was
     │   ├── PlanError                   modules that are denied, missing or without source
     │   ├── UnpicklableError            (TypeError) an object inside the model cannot be pickled
-    │   └── ProofError                  the finished case does not do what the object does
+    │   ├── ProofError                  the finished case does not do what the object does
+    │   └── TimeLimitError              (TimeoutError) a clean process takes longer than it may
     ├── CaseError                       a file cannot be used
     │   ├── NotACaseError               (ValueError) it is another kind of file
     │   ├── UnsupportedFormatError      (ValueError) it was written by a newer Wardian
@@ -47,6 +48,7 @@ __all__ = [
     "PlanError",
     "Problem",
     "ProofError",
+    "TimeLimitError",
     "UnpicklableError",
     "UnsupportedFormatError",
     "WardianError",
@@ -154,6 +156,18 @@ class ProofError(PackError):
     output: str
     used: frozenset[str]
     missing: frozenset[str]
+
+
+class TimeLimitError(PackError, TimeoutError):
+    """A clean process, in which the object is loaded and called, takes longer than it may.
+
+    Attributes:
+        limit: How long that is, in seconds.
+        output: What the process printed, the Python stack of each of its threads included.
+    """
+
+    limit: float
+    output: str
 
 
 class CaseError(WardianError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -25,6 +24,8 @@ from wardian.names import ModuleName, RecordName, record_name
 from wardian.pickling.paths import find_texts
 from wardian.planning import find_homeless, make_plan, with_hard, with_missing
 from wardian.policy import Action, Base, Policy
+from wardian.processes.clean import DEFAULT_LIMIT, CleanProcesses
+from wardian.processes.folders import work_folder
 from wardian.prove import PROOF_FAILED, find_installed
 from wardian.prove import prove as prove_case
 from wardian.reporters import Reporter, reporting
@@ -54,6 +55,7 @@ def pack(
     name: str = "model",
     resources: Mapping[str, Resource] | None = None,
     metadata: Mapping[str, str] | None = None,
+    limit: float | None = DEFAULT_LIMIT,
     progress: Callable[[str], None] | bool | None = None,
 ) -> PackReport:
     """Pack a live object with its code, weights and data files into one file.
@@ -72,6 +74,7 @@ def pack(
         resources: Extra files: record name (a POSIX path) → content (bytes, or text as str) or the path of
             a file (`os.PathLike`).
         metadata: Notes to keep in the manifest.
+        limit: Seconds that each clean process may take, half an hour without it; None for no limit.
         progress: True shows the stages, on a terminal with `rich` as bars, elsewhere as lines on stderr; a
             function is called with the name of each stage.
 
@@ -80,7 +83,8 @@ def pack(
 
     Raises:
         TypeError, ValueError: if an argument has the wrong type or form.
-        PackError: if the object cannot be packed: `UnpicklableError`, `PlanError` or `ProofError`.
+        PackError: if the object cannot be packed: `UnpicklableError`, `PlanError`, `ProofError` or
+            `TimeLimitError`.
         OSError: if the file cannot be written.
 
     >>> import tempfile, torch, wardian
@@ -91,12 +95,13 @@ def pack(
     """
     _check_arguments(obj, inputs, policy, name)
     _check_target(path, prove, progress)
+    processes = _clean_processes(limit)
     extra = _read_resources(resources)
     notes = _check_metadata(metadata)
     with reporting(progress) as tell, ArchiveWriter(path) as archive:
         stages = _Stages(tell)
         with stages("pickle"):
-            draft = Drafting(obj, name, inputs, archive, policy or Policy())
+            draft = Drafting(obj, name, inputs, archive, policy or Policy(), processes)
         with stages("trace"):
             trace = draft.trace(clean=prove)
         with stages("plan"):
@@ -114,7 +119,7 @@ def pack(
         )
         attempts: list[Attempt] = []
         manifest, digest = _write_and_prove(
-            archive, the_plan, contents, stages, policy or Policy(), attempts if prove else None
+            archive, the_plan, contents, stages, policy or Policy(), attempts if prove else None, processes
         )
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
         # Tools that compile functions remember, and read, the files that these are of.
@@ -153,7 +158,11 @@ def pack(
 
 
 def plan(
-    obj: Any, *, inputs: tuple[Any, ...] | dict[str, Any] | None = None, policy: Policy | None = None
+    obj: Any,
+    *,
+    inputs: tuple[Any, ...] | dict[str, Any] | None = None,
+    policy: Policy | None = None,
+    limit: float | None = DEFAULT_LIMIT,
 ) -> Plan:
     """Tell what `pack` would do, without writing a case.
 
@@ -161,6 +170,7 @@ def plan(
         obj: The object to pack.
         inputs: As for `pack`.
         policy: As for `pack`.
+        limit: As for `pack`.
 
     Returns:
         The plan; `print` it, or ask `plan.why("module")`.
@@ -169,13 +179,10 @@ def plan(
         PackError: as for `pack`.
     """
     _check_arguments(obj, inputs, policy, "model")
-    with (
-        tempfile.TemporaryDirectory(prefix="wardian-") as folder,
-        ArchiveWriter(Path(folder, "plan.case")) as archive,
-    ):
-        return make_plan(
-            Drafting(obj, "model", inputs, archive, policy or Policy()).trace(clean=True), policy or Policy()
-        )
+    processes = _clean_processes(limit)
+    with work_folder() as folder, ArchiveWriter(folder / "plan.case") as archive:
+        draft = Drafting(obj, "model", inputs, archive, policy or Policy(), processes)
+        return make_plan(draft.trace(clean=True), policy or Policy())
 
 
 def _own_files(the_plan: Plan) -> Iterator[tuple[str, bytes]]:
@@ -212,6 +219,7 @@ def _write_and_prove(
     stages: _Stages,
     policy: Policy,
     attempts: list[Attempt] | None,
+    processes: CleanProcesses,
 ) -> tuple[Manifest, str]:
     """Finish the file and prove it: as free of the environment, and as fast, as the proof shows possible.
 
@@ -225,6 +233,7 @@ def _write_and_prove(
         stages: Told of each stage.
         policy: The rules: nothing is declared that is denied.
         attempts: Each proof is added; None for no proof.
+        processes: How the clean process of a proof is started.
     """
     if the_plan.deferrable and contents.entries[0].outputs and attempts is not None:
         contents = replace(contents, deferred=the_plan.deferrable)
@@ -233,7 +242,7 @@ def _write_and_prove(
     while attempts is not None:
         try:
             with stages("prove"):
-                prove_case(archive.path, manifest)
+                prove_case(archive.path, manifest, processes)
         except ProofError as error:
             relaxed = _relaxed(the_plan, manifest, error, policy, final=len(attempts) + 1 >= _GUESSES)
             if relaxed is None:
@@ -304,6 +313,14 @@ def _check_target(path: Any, prove: Any, progress: Any) -> None:
         raise TypeError(f"prove must be True or False, not {prove!r:.60}")
     if progress is not None and not isinstance(progress, bool) and not callable(progress):
         raise TypeError(f"progress must be True, False or a function, not {progress!r:.60}")
+
+
+def _clean_processes(limit: Any) -> CleanProcesses:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
+        raise TypeError(f"limit must be a number of seconds or None, not {limit!r:.60}")
+    if limit is not None and not limit > 0:
+        raise ValueError(f"limit must be more than 0 seconds, not {limit!r}")
+    return CleanProcesses(limit=limit)
 
 
 def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName, bytes]:

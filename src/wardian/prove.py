@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import Distributions, is_stdlib
 from wardian.errors import CheckError, ProofError
 from wardian.manifest import Extern, Manifest
 from wardian.names import ModuleName
+from wardian.processes.clean import ChildError, CleanProcesses
 
 if TYPE_CHECKING:
     from wardian.live.case import Case
@@ -39,20 +39,22 @@ _NEEDS = {"Numpy is not available": "numpy"}
 _MISSING_FILE = re.compile(r"FileNotFoundError: .*: '([^']+)'$")
 
 
-def prove(path: Path, manifest: Manifest) -> None:
+def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
     """Load every object of a case, and run the self-tests, where only the hard externs can be imported.
 
     Args:
         path: The finished file, not yet at its place.
         manifest: What it declares.
+        processes: How the clean process is started.
 
     Raises:
+        TimeLimitError: if it takes longer than it may.
         ProofError: if something is missing there, or an output differs. Its `used` names soft externs
             that are needed after all.
     """
     try:
         allowed = _allowed(manifest)
-        run_in_clean_process("wardian.prove.prove_in_child", {"path": str(path), "allowed": allowed})
+        processes.run("wardian.prove.prove_in_child", {"path": str(path), "allowed": allowed})
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))
         if error.facts.get("versions"):

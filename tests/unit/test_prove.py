@@ -16,6 +16,7 @@ from wardian.archive import ArchiveReader
 from wardian.environment import Distributions
 from wardian.errors import ProofError
 from wardian.manifest import Manifest
+from wardian.processes.clean import CleanProcesses
 from wardian.prove import _Filter, find_installed, prove
 
 
@@ -31,7 +32,7 @@ def test_the_filter_finds_only_what_is_allowed() -> None:
 def _prove(path: Path) -> None:
     with ArchiveReader.open(path) as archive:
         manifest = Manifest.from_json(archive.manifest, path=None)
-    prove(path, manifest)
+    prove(path, manifest, CleanProcesses())
 
 
 def test_a_case_that_needs_more_than_it_declares_is_refused(tmp_path: Path) -> None:

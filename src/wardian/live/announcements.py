@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from wardian.child import MARKER_VARIABLE, OPEN_CASES_VARIABLE
 from wardian.live.cache import cache_folder, make_private
+from wardian.processes.starting import MARKER_VARIABLE, OPEN_CASES_VARIABLE
 
 __all__ = ["Announced", "announce", "announced", "find_held", "withdraw"]
 

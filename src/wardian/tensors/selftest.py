@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from wardian.capture.processes import revive_pools
-from wardian.child import ask_fork
+from wardian.processes.fork import ask_fork
 
 __all__ = [
     "Difference",

@@ -7,7 +7,6 @@ import importlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.capture.synthesis import CapturedModule
-from wardian.child import ChildError, run_in_clean_process
 from wardian.environment import mapped_libraries
 from wardian.errors import CaseError, PackError, Problem
 from wardian.facts import Evidence
 from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import calling_importer, find_unmade, unpickle
+from wardian.processes.clean import ChildError, CleanProcesses
+from wardian.processes.folders import work_folder
 from wardian.trace.recorder import Recorder, forget_packable
 from wardian.trace.sources import LoadedFinder, SilencingFinder, SourceFinder, loaded_elsewhere
 
@@ -72,20 +72,25 @@ class Observation:
     has_outputs: bool
 
 
-def observe(draft: Draft, meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext) -> Observation:
+def observe(
+    draft: Draft,
+    processes: CleanProcesses,
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Observation:
     """Load the draft in a clean process, call it with the inputs, and report.
 
     Args:
         draft: What is loaded.
+        processes: How the clean process is started.
         meanwhile: A context that lasts as long as the clean process.
 
     Raises:
+        TimeLimitError: if it takes longer than it may.
         PackError: if the object cannot be loaded or called there.
     """
     from wardian.tensors.storages import StorageReader, restoring
 
-    with tempfile.TemporaryDirectory(prefix="wardian-") as folder:
-        work = Path(folder)
+    with work_folder() as work:
         (work / "object.pkl").write_bytes(draft.pickle)
         if draft.inputs is not None:
             (work / "inputs.pkl").write_bytes(draft.inputs)
@@ -94,7 +99,7 @@ def observe(draft: Draft, meanwhile: Callable[[], AbstractContextManager[None]] 
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(resource)
         request = {
-            "folder": folder,
+            "folder": str(work),
             "archive": str(draft.archive),
             "offsets": draft.offsets,
             "cases": [_tell_of(root, work) for root in draft.cases],
@@ -104,7 +109,7 @@ def observe(draft: Draft, meanwhile: Callable[[], AbstractContextManager[None]] 
         }
         try:
             with meanwhile():
-                answer = run_in_clean_process("wardian.trace.observe.observe_in_child", request)
+                answer = processes.run("wardian.trace.observe.observe_in_child", request)
         except ChildError as error:
             if error.facts.get("unmade"):
                 raise _not_made(draft, error) from None

@@ -24,8 +24,8 @@ import pytest
 
 from tests.unit.capture.transplant import execute, take, transplant
 from wardian.capture.processes import revive_pools
-from wardian.child import ask_fork
 from wardian.errors import UnpicklableError
+from wardian.processes.fork import ask_fork
 
 Pool = concurrent.futures.ThreadPoolExecutor
 

@@ -1,0 +1,49 @@
+"""The work of a clean process: take a question, call a function, leave the answer, end."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+import types
+from pathlib import Path
+from typing import NoReturn
+
+from wardian.processes.ties import show_stack_when_asked
+
+__all__ = ["work"]
+
+
+def work(question: str) -> NoReturn:
+    """Answer a question of `wardian.processes.clean`, and end this process.
+
+    Args:
+        question: Path of the file that it is in.
+    """
+    request = json.loads(Path(question).read_text())
+    show_stack_when_asked()
+    sys.setrecursionlimit(request["recursion_limit"])
+    module, _, function = request["work"].rpartition(".")
+    try:
+        result = getattr(importlib.import_module(module), function)(request)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is goes to the parent
+        told = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
+        result = {"error": f"{type(error).__name__}: {error}", "traceback": "".join(told)}
+        if (facts := getattr(error, "child_facts", None)) is not None:
+            result["facts"] = facts
+    Path(request["answer"]).write_text(json.dumps(result))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Interpreter shutdown of a process full of libraries takes long and can fail; the answer is written.
+    os._exit(0)
+
+
+def _without_own_frames(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """Return a traceback from the first frame that is not Wardian's; all of it if they all are."""
+    own = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+    inner = trace
+    while inner is not None and inner.tb_frame.f_code.co_filename.startswith(own):
+        inner = inner.tb_next
+    return trace if inner is None else inner

@@ -1,0 +1,125 @@
+"""Clean processes: new ones that have this one's `sys.path` and nothing of what happened in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wardian.errors import PackError, TimeLimitError
+from wardian.processes.folders import work_folder
+from wardian.processes.starting import MARKER_VARIABLE, command, environment, search_path
+from wardian.processes.ties import end_group, show_stack
+
+__all__ = ["ChildError", "CleanProcesses", "DEFAULT_LIMIT"]
+
+DEFAULT_LIMIT = 1800.0
+"""Seconds that a clean process may take."""
+
+
+class ChildError(Exception):
+    """The work of a clean process failed.
+
+    Attributes:
+        summary: The last line of its traceback.
+        output: All it printed.
+        facts: What the error had as `child_facts`, which must be JSON-able; empty without.
+    """
+
+    def __init__(self, summary: str, output: str, facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(summary, output)
+        self.summary = summary
+        self.output = output
+        self.facts = dict(facts or {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanProcesses:
+    """How the clean processes of one `pack` or `plan` are started, and what they may do."""
+
+    limit: float | None = DEFAULT_LIMIT
+    """Seconds that each may take; None for no limit."""
+
+    def run(self, work: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Call `work(request)` in a clean process.
+
+        Args:
+            work: Dotted name of a function that takes and returns a JSON-able dictionary.
+            request: Its argument.
+
+        Raises:
+            ChildError: if the function raised or the process died.
+            TimeLimitError: if it takes longer than the limit.
+            PackError: if this is a clean process itself: it would start the next one, and so on for ever.
+        """
+        if MARKER_VARIABLE in os.environ:
+            raise PackError(
+                "wardian.pack or wardian.plan was called by code that is imported to load the object; "
+                'put the call under: if __name__ == "__main__":'
+            )
+        if not sys.executable:
+            raise ChildError("sys.executable is empty, so no clean process can be started", "")
+        with work_folder() as folder:
+            question, answer, log = (folder / name for name in ("request.json", "answer.json", "log.txt"))
+            path = search_path()
+            told = {"sys_path": path, "recursion_limit": sys.getrecursionlimit()}
+            question.write_text(json.dumps({**request, **told, "work": work, "answer": str(answer)}))
+            status = self._run_interpreter(question, log, path)
+            printed = log.read_text(errors="replace")
+            if not answer.exists():
+                raise ChildError(f"the process ended with status {status}", printed)
+            result: dict[str, Any] = json.loads(answer.read_text())
+            if "error" in result:
+                raise ChildError(result["error"], printed + result["traceback"], result.get("facts"))
+            return result
+
+    def _run_interpreter(self, question: Path, log: Path, path: list[str]) -> int:
+        """Answer the question in a new interpreter, and return its status."""
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command("work", f"{os.getpid()}:{question}", path),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                # What it starts is ended with it; and nothing in it can wait for the terminal.
+                start_new_session=True,
+            )
+        how = signal.SIGTERM
+        try:
+            return process.wait(self.limit)
+        except subprocess.TimeoutExpired:
+            show_stack(process.pid, log)
+            raise self._took_too_long(log) from None
+        finally:
+            if process.returncode is None:
+                how = getattr(signal, "SIGKILL", signal.SIGTERM)
+                process.kill()
+            end_group(process.pid, how)
+            process.wait()
+
+    def _took_too_long(self, log: Path) -> TimeLimitError:
+        printed = log.read_text(errors="replace")
+        place = _FRAME.search(printed[printed.find(_NEWEST) :])
+        where = f"; it was in {place[3]}, {place[1]}, line {place[2]}" if place is not None else ""
+        assert self.limit is not None
+        return TimeLimitError(
+            f"a clean process was not done after {self.limit:g} s{where}"
+            "\n  fix: if it waits for something that never comes (a thread, a lock, another process), leave"
+            " that out of the object in a __getstate__; if it needs longer, pass limit= in seconds, or None"
+            f"\n\n{printed}",
+            limit=self.limit,
+            output=printed,
+        )
+
+
+_NEWEST = "most recent call first"
+_FRAME = re.compile(r'  File "([^<].*)", line (\d+) in (.+)')
+"""A frame of code that has a file, as faulthandler prints it."""

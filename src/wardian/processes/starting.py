@@ -1,0 +1,99 @@
+"""How clean processes are started: as this interpreter was, with the same modules in its reach."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from wardian.environment import unpacked
+
+__all__ = [
+    "BOOT",
+    "MARKER_VARIABLE",
+    "OPEN_CASES_VARIABLE",
+    "command",
+    "environment",
+    "interpreter_arguments",
+    "search_path",
+]
+
+OPEN_CASES_VARIABLE = "WARDIAN_OPEN_CASES"
+"""Environment variable by which child processes find the cases their parent has open: `name=path` entries."""
+
+MARKER_VARIABLE = "WARDIAN_CLEAN_PROCESS"
+"""Environment variable of clean processes."""
+
+# The current folder is the first entry of a new interpreter's path, so nothing may be imported before.
+BOOT = """\
+import sys
+sys.path[:] = sys.argv[3:]
+from wardian.processes.boot import begin
+begin(sys.argv[1], sys.argv[2])
+"""
+"""What a clean process runs. Its arguments are a role, what belongs to it, and the entries of `sys.path`."""
+
+
+def command(role: str, argument: str, path: Sequence[str]) -> list[str]:
+    """Return the command that starts a clean process.
+
+    Args:
+        role: A key of `wardian.processes.boot.ROLES`.
+        argument: What the role takes.
+        path: Its `sys.path`.
+    """
+    return [sys.executable, *interpreter_arguments(), "-c", BOOT, role, argument, *path]
+
+
+_SWITCHES = {
+    "debug": "d",
+    "dont_write_bytecode": "B",
+    "no_site": "S",
+    "verbose": "v",
+    "bytes_warning": "b",
+    "quiet": "q",
+    "optimize": "O",
+}
+"""Fields of `sys.flags` and the switches that set them; as often as the field says."""
+
+_ENVIRONMENT_SWITCHES = {"ignore_environment": "E", "no_user_site": "s", "safe_path": "P"}
+"""Those that `-I` implies."""
+
+
+def interpreter_arguments() -> list[str]:
+    """Return the arguments that give another interpreter the flags of this one.
+
+    >>> "-P" in interpreter_arguments() or not sys.flags.safe_path
+    True
+    """
+    switches = [f"-{letter * getattr(sys.flags, name)}" for name, letter in _SWITCHES.items()]
+    if sys.flags.isolated:
+        switches.append("-I")
+    else:
+        switches += [
+            f"-{letter * getattr(sys.flags, name)}" for name, letter in _ENVIRONMENT_SWITCHES.items()
+        ]
+    # An interpreter does not take a warning filter twice, so these may have those of the environment.
+    filters = [f"-W{option}" for option in sys.warnoptions]
+    options = [
+        f"-X{name}" if value is True else f"-X{name}={value}"
+        for name, value in sys._xoptions.items()  # noqa: SLF001  the documented place of -X
+    ]
+    return [*(switch for switch in switches if switch != "-"), *filters, *options]
+
+
+def search_path() -> list[str]:
+    """Return the entries of `sys.path` for a process that may work in another folder than this one."""
+    # What is relative to the current folder would be lost after a chdir. Entries that name no place are for a
+    # hook: __editable__.mylib-1.0.finder.__path_hook__
+    path = [os.path.abspath(entry) if os.path.exists(entry or ".") else entry for entry in sys.path]
+    # A ZIP archive is unpacked: what is read in it is seen, and packed, as files are.
+    path = [unpacked(entry) for entry in path if "\0" not in entry]
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return path if own in path else [*path, own]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment variables of a clean process: it shall find nothing that this one has open."""
+    kept = {name: value for name, value in os.environ.items() if name != OPEN_CASES_VARIABLE}
+    return {**kept, MARKER_VARIABLE: "1"}
