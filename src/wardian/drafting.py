@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -97,6 +97,7 @@ class Drafting:
             raise self._with_problems_of_plan(error, name, policy) from error
         self._test: PickledObject | None = None
         self._outputs: Any = None
+        self._changes: Mapping[str, Any] = {}
         self.tensors: tuple[TensorEntry, ...] = tensor_index(
             obj, name, self._storages.key_of, self._storages.described
         )
@@ -127,7 +128,10 @@ class Drafting:
                 self._pickled = self._pickle_object(self._obj, self.entry.name)
         if self._inputs is not None:
             outputs = observation.outputs if observation is not None else None
-            self._test = self._pickle({"inputs": self._inputs, "outputs": outputs, "seed": 0}, "inputs")
+            test = {"inputs": self._inputs, "outputs": outputs, "seed": 0}
+            if observation is not None and observation.has_outputs:
+                self._changes = test["changes"] = dict(observation.changes)
+            self._test = self._pickle(test, "inputs")
             self._outputs = outputs
         self.entry = replace(self.entry, outputs=observation is not None and observation.has_outputs)
         pickles = [self._pickled, *([] if self._test is None else [self._test])]
@@ -159,12 +163,14 @@ class Drafting:
         Returns:
             What makes one doubt that the case does the same, as sentences.
         """
-        from wardian.tensors import selftest
+        from wardian.tensors.changes import find_differences_in_fork
 
         if not self.entry.outputs:
             return []
         name = self.entry.name
-        found = selftest.find_differences_in_fork(self._obj, self._inputs, self._outputs, f"{name}(...)")
+        found = find_differences_in_fork(
+            self._obj, self._inputs, self._outputs, self._changes, f"{name}(...)"
+        )
         why = (
             f"something that {name} uses was changed in this process and is not in the case, such as a"
             f" default of PyTorch or a function of a library; let {name} hold it, or change it in a module"

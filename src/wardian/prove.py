@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from wardian.environment import Distributions, is_stdlib
 from wardian.errors import CheckError, ProofError
 from wardian.manifest import Extern, Manifest
-from wardian.names import ModuleName
+from wardian.names import LIVE_PREFIX, ModuleName
 from wardian.processes.clean import ChildError, CleanProcesses
 
 if TYPE_CHECKING:
@@ -60,14 +60,16 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
         if error.facts.get("versions"):
             used = _required_with(used, manifest)
         raise ProofError(
-            f"{PROOF_FAILED}{error.summary.replace(f'{path}: ', '')}{_advice(error)}\n\n{error.output}",
+            f"{PROOF_FAILED}{error.summary.replace(f'{path}: ', '')}\n\n{error.output.rstrip()}\n"
+            f"{_advice(error, manifest)}",
             output=error.output,
             used=used,
             missing=frozenset(error.facts.get("missing", ())),
         ) from None
 
 
-def _advice(error: ChildError) -> str:
+def _advice(error: ChildError, manifest: Manifest) -> str:
+    """Return what follows from how a proof failed, and last the line that mends it."""
     missing = _MISSING_FILE.match(error.summary)
     if missing is not None and not os.path.isabs(missing[1]) and os.path.exists(missing[1]):
         return (
@@ -83,7 +85,18 @@ def _advice(error: ChildError) -> str:
             f"\n  fix: put it beside the code and read Path(__file__).with_name({os.path.basename(above)!r})"
         )
     if not error.summary.startswith("CheckError"):
-        return ""
+        return _advice_on_code(error, manifest)
+    if LIVE_PREFIX in error.summary:
+        return (
+            "\n  A text in the result has the name of a module, which in a case is another one."
+            "\n  fix: take type(x).__qualname__, not repr() or __module__, into what is returned"
+        )
+    if _CHANGES.search(error.summary):
+        return (
+            "\n  The call does not change its inputs, or the object, as it did before the object was packed."
+            "\n  fix: see that pickle.loads(pickle.dumps(model)) changes the same when it is called; or pack"
+            " without inputs, and nothing is compared"
+        )
     if error.facts.get("alike"):
         return (
             "\n  Within one process the result is always this one, in another process it is another one: the"
@@ -96,6 +109,32 @@ def _advice(error: ChildError) -> str:
         "\n  fix: draw from torch.rand and its like, numpy.random or random, which are seeded before each"
         " run, or from a torch.Generator that the object holds; take the time and other outside things as"
         " inputs; or pack without inputs"
+    )
+
+
+_CHANGES = re.compile(r" is (not )?changed by the call| after the call ")
+
+_PACKED_FILE = re.compile(r'File "[^"]*/[0-9a-f]{64}/([^"/]+?)(?:\.py)?["/]')
+"""The place of a packed module in a traceback, by its top-level name."""
+
+
+def _advice_on_code(error: ChildError, manifest: Manifest) -> str:
+    """Return what one can do about code that runs outside of a case and not inside."""
+    missing = sorted(set(error.facts.get("missing", ())) - manifest.roots)
+    if missing:
+        rule = f'Policy(extern=["{missing[0]}.**"])'
+        return f"\n  fix: pip install {missing[0]} here and pack again; or if a rule denies it, {rule}"
+    tops = _PACKED_FILE.findall(error.output)
+    owners = {root: d for d in manifest.distributions if d.version is not None for root in d.roots}
+    library = next((top for top in reversed(tops) if top in owners), None)
+    if library is not None:
+        return (
+            f"\n  Code of {owners[library].name} does not do in a case what it does where it is installed."
+            f'\n  fix: leave it outside: Policy(extern=["{library}.**"])'
+        )
+    return (
+        "\n  No line is known that mends it: the error is of the object's own code, which runs where it is"
+        " imported as usual and not from a case; the traceback says what it misses."
     )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from tests.support import MANIFEST, write_case
 from wardian.archive import ArchiveReader
 from wardian.environment import Distributions
 from wardian.errors import ProofError
-from wardian.manifest import Manifest
-from wardian.processes.clean import CleanProcesses
-from wardian.prove import _Filter, find_installed, prove
+from wardian.manifest import Manifest, PackedDistribution
+from wardian.processes.clean import ChildError, CleanProcesses
+from wardian.prove import _advice, _Filter, find_installed, prove
 
 
 def test_the_filter_finds_only_what_is_allowed() -> None:
@@ -58,6 +59,40 @@ def test_what_an_allowed_package_vendors_is_found(tmp_path: Path, monkeypatch: p
     assert namespace is not None
     assert finder.find_spec("vendoredlib.functools", list(namespace.submodule_search_locations or ()))
     assert finder.find_spec("otherlib", None) is None
+
+
+@pytest.mark.parametrize(
+    ("summary", "facts", "output", "last"),
+    [
+        (
+            "ImportError: x",
+            {"missing": ["barklib"]},
+            "",
+            'if a rule denies it, Policy(extern=["barklib.**"])',
+        ),
+        (
+            "KeyError: 'x'",
+            {},
+            f'File "/c/{"a" * 64}/barklib/rings.py"',
+            'Policy(extern=["barklib.**"])',
+        ),
+        ("KeyError: 'x'", {}, f'File "/c/{"a" * 64}/mill.py", line 2', "the traceback says what it misses."),
+        ("CheckError: output is '<wardian.live.a_1.mill'", {"alike": True}, "", "into what is returned"),
+        ("CheckError: inputs[0] is not changed by the call", {"alike": True}, "", "and nothing is compared"),
+        ("CheckError: output differs by 1", {"alike": True}, "", "use hashlib in place of hash()"),
+        ("CheckError: output differs by 1", {}, "", "or pack without inputs"),
+    ],
+)
+def test_the_last_line_mends_it_or_says_that_none_does(
+    summary: str, facts: dict[str, Any], output: str, last: str
+) -> None:
+    packed = (
+        PackedDistribution(name="barklib", version="1.0", roots=("barklib",)),
+        PackedDistribution(name="first-party", version=None, roots=("mill",)),
+    )
+    manifest = replace(MANIFEST, distributions=packed)
+    manifest = MANIFEST if facts.get("missing") else manifest
+    assert _advice(ChildError(summary, output, facts), manifest).splitlines()[-1].endswith(last)
 
 
 def test_a_vendored_copy_stands_in_for_what_is_installed_and_hidden(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import wardian
-from tests.support import SOURCE
+from tests.support import SOURCE, importable, write_tree
 
 PATCHED = """
 import torch, wardian, warnings
@@ -49,6 +49,34 @@ def test_a_function_of_torch_that_was_replaced(tmp_path: Path) -> None:
     assert "called" not in done.stdout
 
 
+CHANGING = """
+--- meadow.py
+import torch
+
+def scale(x):
+    return x * 2
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return scale(x)
+"""
+
+
+def test_a_call_that_changes_its_inputs_here_and_not_there(tmp_path: Path) -> None:
+    with importable(write_tree(tmp_path, CHANGING)) as load:
+        meadow = load("meadow")
+        meadow.scale = lambda x: x.mul_(2)
+        with pytest.warns(wardian.WardianWarning, match=r"inputs\[0\] is not changed by the call"):
+            wardian.pack(meadow.Net(), tmp_path / "net.case", inputs=(torch.ones(2),))
+    with wardian.open(tmp_path / "net.case") as case:
+        assert case.check().exact
+
+
 class _Counting(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -71,15 +99,15 @@ def test_the_object_and_the_inputs_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wardian.tensors import selftest
+    from wardian.tensors import changes
 
-    monkeypatch.setattr(selftest, "_PATIENCE", 0.2)
+    monkeypatch.setattr(changes, "_PATIENCE", 0.2)
     jobs: queue.Queue[torch.Tensor] = queue.Queue()
 
     def wait(x: torch.Tensor) -> torch.Tensor:
         return jobs.get()  # that nobody puts
 
-    assert selftest.find_differences_in_fork(wait, (torch.ones(2),), torch.zeros(2), "output") == []
-    assert selftest.find_differences_in_fork(lambda x: x, (torch.ones(2),), torch.zeros(2), "output") == [
+    assert changes.find_differences_in_fork(wait, (torch.ones(2),), torch.zeros(2), {}, "output") == []
+    assert changes.find_differences_in_fork(lambda x: x, (torch.ones(2),), torch.zeros(2), {}, "output") == [
         "output differs by up to 1, its largest value is 1"
     ]

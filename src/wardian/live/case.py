@@ -418,6 +418,7 @@ class Case:
         model: the same, bit for bit
         """
         from wardian.tensors import selftest
+        from wardian.tensors.changes import differences_of_changes, run_noting_changes
 
         entries = self.root.manifest.entries if name is None else (self._entry(name),)
         results: list[CheckResult] = []
@@ -426,9 +427,12 @@ class Case:
                 results.append(CheckResult(entry.name, "no self-test", ()))
                 continue
             obj, test = (self._unpickle(record, map_location) for record in (entry.record, entry.test))
-            outputs = selftest.run(obj, test["inputs"])
+            outputs, changes = run_noting_changes(obj, test["inputs"])
             if entry.outputs:
-                found = tuple(selftest.find_differences(test["outputs"], outputs))
+                found = (
+                    *selftest.find_differences(test["outputs"], outputs),
+                    *differences_of_changes(test.get("changes", changes), changes),
+                )
                 results.append(
                     CheckResult(entry.name, "differs" if found else "the same, bit for bit", found)
                 )

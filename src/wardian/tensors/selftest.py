@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import re
@@ -17,22 +16,15 @@ from typing import Any
 
 import torch
 
-from wardian.capture.processes import revive_pools
-from wardian.processes.fork import ask_fork
-
 __all__ = [
     "Difference",
     "SEED",
     "find_differences",
-    "find_differences_in_fork",
     "operator_libraries",
     "operator_schemas",
     "run",
     "tolerance",
 ]
-
-_PATIENCE = 60.0
-"""Seconds after which a call in a copy of the process is given up: what it waits for may be in a thread."""
 
 SEED = 0
 """What random generators of PyTorch, Python and numpy are given before a self-test runs."""
@@ -103,31 +95,6 @@ def find_differences(expected: Any, actual: Any, where: str = "output") -> list[
         One for each place that differs; empty if they are equal.
     """
     return list(_compare(expected, actual, where, set()))
-
-
-def find_differences_in_fork(obj: Any, inputs: Any, expected: Any, where: str) -> list[str]:
-    """Call *obj* in a copy of this process, and tell what differs by more than another machine may.
-
-    Args:
-        obj: A callable. What the call changes is the copy's.
-        inputs: As for `run`.
-        expected: What the call should give.
-        where: What to call it.
-
-    Returns:
-        Phrases, as `Difference` has them; none also where the call fails, or the process cannot be copied.
-    """
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # no forked process can use it
-        return []
-
-    def compare() -> str:
-        torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
-        revive_pools()
-        found = find_differences(run(obj, inputs), expected, where)
-        return json.dumps([str(difference) for difference in found if not difference.tolerated])
-
-    differences: list[str] = json.loads(ask_fork(compare, _PATIENCE) or "[]")
-    return differences
 
 
 def _other(where: str, what: str) -> Difference:

@@ -70,6 +70,8 @@ class Observation:
     evidence: Evidence
     outputs: Any
     has_outputs: bool
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What the call has changed, by its place."""
 
 
 def observe(
@@ -136,14 +138,14 @@ def observe(
 
         try:
             with restoring():
-                outputs = unpickle(
+                outputs, changes = unpickle(
                     (work / "outputs.pkl").read_bytes(),
                     find_global=find_global,
                     persistent_load=storages.persistent_load,
                 )
         except (AttributeError, ImportError):  # of a class that only the clean process has
             return Observation(evidence, None, False)
-        return Observation(evidence, outputs, True)
+        return Observation(evidence, outputs, True, changes)
 
 
 def _advice(draft: Draft, error: ChildError) -> str:
@@ -218,6 +220,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
     # First, so that what torch and the self-test import is not taken for the object's need.
     from wardian.tensors import selftest
+    from wardian.tensors.changes import run_noting_changes
     from wardian.tensors.needs import noting_needs
     from wardian.tensors.storages import StorageReader, restoring
 
@@ -253,7 +256,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
                     inputs.read_bytes(), find_global=find_global, persistent_load=persistent_load
                 )
             try:
-                outputs = selftest.run(obj, arguments)
+                outputs = run_noting_changes(obj, arguments)
             except Exception as error:
                 error.child_facts = {"called": True}  # type: ignore[attr-defined]
                 raise
@@ -360,7 +363,7 @@ def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
 
 
 def _write_outputs(outputs: Any, work: Path) -> dict[str, tuple[int, int]] | None:
-    """Write the outputs for the parent; return None if they cannot be pickled."""
+    """Write the outputs, and what changed, for the parent; return None if they cannot be pickled."""
     from wardian.tensors.storages import StorageWriter
 
     with ArchiveWriter(work / "outputs.case") as archive:
