@@ -180,6 +180,15 @@ class Drafting:
         why = "; ".join(self.capture.stale(packed)) or why
         return [f"in a clean process, and so from the case, {difference}: {why}" for difference in found[:1]]
 
+    def compiled(self) -> list[str]:
+        """Tell what is compiled here and comes back as it was before, as sentences."""
+        from wardian.tensors.graphs import find_compiled
+
+        return [
+            f"{place} is compiled by torch.compile and comes back uncompiled: compile it after loading"
+            for place in find_compiled(self._obj, self.entry.name)
+        ]
+
     def pickles(self) -> dict[RecordName, bytes]:
         """Return the pickles of the object and of its self-test, by record."""
         pickles = {RecordName(self.entry.record): self._pickled.data}

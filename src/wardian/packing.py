@@ -150,7 +150,7 @@ def pack(
             size=archive.target.stat().st_size,
             plan=replace(the_plan, externs=manifest.externs),
             manifest=manifest,
-            warnings=(*warned, *map(_sealed, contents.bytecode_only), *the_plan.denied),
+            warnings=(*warned, *map(_sealed, contents.bytecode_only), *the_plan.denied, *draft.compiled()),
             left_out=tuple(capture.left_out),
             seconds=stages.seconds,
             attempts=tuple(attempts),

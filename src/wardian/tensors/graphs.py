@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch.fx.graph
 
-__all__ = ["calling_operators", "find_calls"]
+from wardian.environment import known_attribute
+
+__all__ = ["calling_operators", "find_calls", "find_compiled"]
 
 
 def find_calls(obj: Any) -> list[Any]:
@@ -38,3 +41,31 @@ def calling_operators(obj: Any) -> Iterator[None]:
     finally:
         torch.fx.graph.inplace_methods = statements
         obj.recompile()  # what is packed is not modified
+
+
+def find_compiled(obj: Any, name: str) -> list[str]:
+    """Return what of *obj* is compiled by `torch.compile` and will not be where it is loaded, by its place.
+
+    They are functions and methods that an attribute holds, and modules on which `Module.compile` was called:
+    their pickles have what was compiled. A module that `torch.compile` returned compiles itself again.
+
+    Args:
+        obj: The object.
+        name: What to call it.
+    """
+    modules = obj.named_modules() if isinstance(obj, torch.nn.Module) else [("", obj)]
+    found: list[str] = []
+    for path, module in modules:
+        place = f"{name}.{path}" if path else name
+        known = known_attribute(module, "__dict__") or {}
+        if "_orig_mod" in known.get("_modules", ()):
+            continue
+        if known.get("_compiled_call_impl") is not None:
+            found.append(place)
+        found += [
+            f"{place}.{attribute}"
+            for attribute, value in known.items()
+            if attribute != "_compiled_call_impl" and isinstance(value, FunctionType | MethodType)
+            if hasattr(value, "_torchdynamo_orig_callable")
+        ]
+    return found
