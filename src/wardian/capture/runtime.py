@@ -610,7 +610,9 @@ def finish(made: Any, state: dict[str, Any]) -> None:
     """Give a class that was made what it had, unless it was made, and has it, before."""
     if _is_whole(made):
         return
-    decorated = [(decorate, state.pop(name)) for name, decorate in _DECORATORS.items() if name in state]
+    # No global: who packs again would take functions in a container for what was registered.
+    decorators: dict[str, Any] = {"@dataclass": _as_dataclass, "@attrs": _as_attrs, "@enum": _as_enum}
+    decorated = [(decorate, state.pop(name)) for name, decorate in decorators.items() if name in state]
     restore(made, state)
     if "__annotations__" in state and isinstance(vars(made).get("_fields"), tuple):
         made.__new__.__annotations__ = state["__annotations__"]
@@ -701,10 +703,6 @@ def _as_enum(made: Any, attributes: dict[str, Any], own_new: Any, takes_parts: b
         del made.__new_member__
     made._new_member_ = getattr(made, "__new_member__", made._member_type_.__new__)
     made._use_args_ = takes_parts
-
-
-_DECORATORS: dict[str, Any] = {"@dataclass": _as_dataclass, "@attrs": _as_attrs, "@enum": _as_enum}
-"""Name in the state of a class → what it does to the class."""
 
 
 changed: list[tuple[Any, str]] = []

@@ -18,6 +18,7 @@ import pytest
 
 from tests.support import write_tree
 from tests.unit.capture.transplant import execute, find_global, installed, take, transplant
+from wardian.capture import runtime
 from wardian.errors import UnpicklableError
 from wardian.names import ModuleName
 from wardian.pickling.unpickler import find_unmade
@@ -525,3 +526,13 @@ def test_what_a_function_uses_is_said_to_be_used() -> None:
     made["TABLE"]["lines"] = (n for n in "ab")
     _, capture = take(made["net"])
     assert capture.left_out[0].startswith("notebook.TABLE cannot be packed and is not defined in the case")
+
+
+def test_what_rebuilds_classes_keeps_no_functions_that_look_registered() -> None:
+    containers = [
+        value
+        for name, value in vars(runtime).items()
+        if isinstance(value, dict | list | set) and not name.startswith("__")
+    ]
+    held = [part for c in containers for part in (c.values() if isinstance(c, dict) else c)]
+    assert not any(isinstance(part, type | types.FunctionType) for part in held)
