@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wardian.archive import ArchiveReader, ArchiveWriter, RecordDigest
+from wardian.archive import ArchiveReader, ArchiveWriter, RecordDigest, layout
+from wardian.archive.deflate import deflate
 from wardian.names import RecordName
 
 LOCAL_FORM = struct.Struct("<4s5H3L2H")
@@ -135,3 +136,24 @@ def forge(entries: list[Forged], *, sealed: bool = True, end: Mapping[int, int] 
     for number, value in (end or {}).items():
         fields[number - 1] = value
     return body + directory + struct.pack("<4s4H2LH", b"PK\x05\x06", *fields)
+
+
+def exchange(path: Path, record: str, content: bytes) -> None:
+    """Give a record of a case other content, and headers that fit it; manifest and seal stay as they are."""
+    body, directory, count = b"", b"", 0
+    with ArchiveReader.open(path) as archive:
+        for name in archive.names:
+            data = content if name == record else archive.read(name)
+            entry, crc, offset = b"case/" + name.encode(), zlib.crc32(data), len(body)
+            if layout.STORAGE_NAME.fullmatch(name):
+                body += layout.storage_header(entry, crc, len(data), offset) + data
+                directory += layout.central_header(entry, layout.STORED, crc, len(data), len(data), offset)
+            else:
+                packed = deflate(data)
+                method, packed = (
+                    (layout.DEFLATED, packed) if len(packed) < len(data) else (layout.STORED, data)
+                )
+                body += layout.local_header(entry, method, crc, len(packed), len(data)) + packed
+                directory += layout.central_header(entry, method, crc, len(packed), len(data), offset)
+            count += 1
+    path.write_bytes(body + directory + layout.end_records(count, len(directory), len(body)))

@@ -100,7 +100,10 @@ _LATE = {
 
 
 def open(  # noqa: A001  the verb of the contract
-    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, *, verify: bool = True
+    path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    *,
+    verify: bool = True,
+    mmap: bool = True,
 ) -> Case:
     """Open a case without running any of its code.
 
@@ -110,6 +113,9 @@ def open(  # noqa: A001  the verb of the contract
         path: The file, its content as bytes or another buffer, or an open binary file.
         verify: Check weights before their first use on this machine. With False a damaged weight is not
             noticed; code, pickles and manifest are always checked. `Case.verify` checks all, at once.
+        mmap: Map weights from the file. The file must then not be overwritten in place while they are in use;
+            to replace it by another is fine. With False they are read, which takes their memory, and what is
+            read is checked each time. A file of up to 4 MiB is always read.
 
     Returns:
         The open case; a context manager.
@@ -122,7 +128,7 @@ def open(  # noqa: A001  the verb of the contract
     """
     from wardian.live.case import Case
 
-    return Case.open(path, verify=verify)
+    return Case.open(path, verify=verify, mmap=mmap)
 
 
 def load(
@@ -132,6 +138,7 @@ def load(
     map_location: Any = None,
     share: bool = False,
     verify: bool = True,
+    mmap: bool = True,
 ) -> Any:
     """Load an object from a case. The case stays open as long as the process runs.
 
@@ -142,6 +149,7 @@ def load(
         share: Use the installed library instead of the packed copy where all its sources are the same,
             so that `isinstance(model, torchvision.models.ResNet)` holds.
         verify: Check weights before their first use on this machine, as for `open`.
+        mmap: Map weights from the file, as for `open`.
 
     Returns:
         The object, an ordinary one: train it, compile it, save it.
@@ -153,7 +161,7 @@ def load(
     """
     from wardian.live.case import Case
 
-    case = Case.open(path, share=share, verify=verify)
+    case = Case.open(path, share=share, verify=verify, mmap=mmap)
     try:
         return case.load(name, map_location=map_location)
     except BaseException:

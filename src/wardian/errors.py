@@ -207,10 +207,10 @@ class CorruptCaseError(CaseError, ValueError):
 
 
 class CodeNeededError(CaseError, TypeError):
-    """A tensor cannot be read without code, because it is of a class of its own.
+    """A tensor cannot be read without code: it is of a class of its own, or nothing but code tells its name.
 
     Attributes:
-        tensor: Its name.
+        tensor: Its name; empty if that is what only code can tell (an archive of torch.package).
     """
 
     tensor: str

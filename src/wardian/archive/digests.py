@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -39,9 +40,8 @@ def digest_of(data: Buffer, algorithm: Literal["sha256", "blake3"]) -> RecordDig
     size = view.nbytes
     if algorithm == "sha256":
         return RecordDigest(size, algorithm, hashlib.sha256(view).hexdigest())
-    make = _blake3()
     # To share out what is small takes longer than to hash it.
-    hasher = make(view) if size <= _SMALL else make(view, max_threads=make.AUTO)
+    hasher = _blake3()(view) if size <= _SMALL else _blake3()(view, max_threads=_threads())
     # Half of the time that its `hexdigest` takes.
     return RecordDigest(size, algorithm, hasher.digest().hex())
 
@@ -52,8 +52,32 @@ def new_blake3(*, all_cores: bool) -> blake3:
     Args:
         all_cores: Let each `update` use all cores; else it stays in the calling thread.
     """
-    make = _blake3()
-    return make(max_threads=make.AUTO if all_cores else 1)
+    return _blake3()(max_threads=_threads() if all_cores else 1)
+
+
+_pool_made = False
+_pool_lost = False
+
+
+def _threads() -> int:
+    """Return how many threads may hash: all, but one where those that would do it are not there.
+
+    BLAKE3 hashes with the global pool of rayon, which cannot be made anew. Its threads do not survive a fork,
+    and who waits for them in the forked process waits for ever.
+    """
+    global _pool_made  # noqa: PLW0603  the pool is one of the process
+    if _pool_lost:
+        return 1
+    if not _pool_made:
+        _pool_made = True
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_lose_pool)
+    return _blake3().AUTO
+
+
+def _lose_pool() -> None:
+    global _pool_lost  # noqa: PLW0603
+    _pool_lost = True
 
 
 @cache

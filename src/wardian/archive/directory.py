@@ -12,9 +12,10 @@ import stat
 import struct
 from itertools import pairwise
 from mmap import mmap
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from wardian.archive import layout, limits
+from wardian.archive.content import FileParts
 from wardian.names import RecordName, record_name
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Directory",
     "Entry",
     "Record",
+    "Source",
     "case_records",
     "find_end",
     "first_name",
@@ -29,6 +31,10 @@ __all__ = [
     "read_directory",
     "read_entries",
 ]
+
+
+Source: TypeAlias = bytes | mmap | FileParts
+"""The bytes of an archive, which are cut into parts."""
 
 
 class DamageError(Exception):
@@ -90,7 +96,7 @@ _HEAD, _, _DATE, _, _, _, _, _REST, _ = _CANONICAL.unpack(_SAMPLE)
 _CONTROL = bytes([*range(0x20), 0x7F])
 
 
-def find_end(data: bytes | mmap) -> int:
+def find_end(data: Source) -> int:
     """Return where the end record starts, in bytes, or -1 if there is none."""
     canonical = len(data) - layout.END.size
     if canonical >= 0 and data[canonical : canonical + 4] == layout.END_SIGNATURE and data[-2:] == b"\0\0":
@@ -98,7 +104,7 @@ def find_end(data: bytes | mmap) -> int:
     return data.rfind(layout.END_SIGNATURE, max(0, canonical - _LONGEST_COMMENT))
 
 
-def first_name(data: bytes | mmap) -> bytes | None:
+def first_name(data: Source) -> bytes | None:
     """Return the entry name in the local header at the start of the file, None if there is no such."""
     if len(data) < layout.LOCAL.size or data[:4] != layout.LOCAL_SIGNATURE:
         return None
@@ -106,7 +112,7 @@ def first_name(data: bytes | mmap) -> bytes | None:
     return data[layout.LOCAL.size : layout.LOCAL.size + length]
 
 
-def read_directory(data: bytes | mmap, end: int) -> Directory:
+def read_directory(data: Source, end: int) -> Directory:
     """Read the central directory before the end record at *end*.
 
     Raises:
@@ -114,13 +120,13 @@ def read_directory(data: bytes | mmap, end: int) -> Directory:
     """
     if end + layout.END.size > len(data):
         raise DamageError("the end record is cut short")
-    _, _, _, _, count, size, offset, _ = layout.END.unpack_from(data, end)
+    _, _, _, _, count, size, offset, _ = layout.END.unpack(data[end : end + layout.END.size])
     locator = end - layout.LOCATOR.size
     if locator >= 0 and data[locator : locator + 4] == layout.LOCATOR_SIGNATURE:
         end = locator - layout.END64.size
         if end < 0 or data[end : end + 4] != layout.END64_SIGNATURE:
             raise DamageError("the ZIP64 end record is not before its locator")
-        _, _, _, _, _, _, _, count, size, offset = layout.END64.unpack_from(data, end)
+        _, _, _, _, _, _, _, count, size, offset = layout.END64.unpack(data[end : end + layout.END64.size])
     if count > limits.MAX_ENTRIES:
         raise DamageError(f"it has {count:,} records; at most {limits.MAX_ENTRIES:,} are allowed")
     if size > limits.MAX_DIRECTORY_BYTES:
@@ -182,7 +188,7 @@ def _widen(name: bytes, extra: bytes, *narrow: int) -> list[int]:
     raise DamageError("its ZIP64 field is missing or too short", _shown(name))
 
 
-def case_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, Record]:
+def case_records(data: Source, directory: Directory) -> dict[RecordName, Record]:
     """Hold a case to sections 1, 2 and 7 of the format; return its records in file order.
 
     The writer is deterministic, so every header is rebuilt from the directory's facts and compared:
@@ -287,7 +293,7 @@ def _wrong_sizes(name: str, method: int, packed: int, size: int) -> DamageError:
     return DamageError(f"it cannot take {packed:,} bytes for a content of {size:,}", name)
 
 
-def package_records(data: bytes | mmap, directory: Directory) -> dict[RecordName, Record]:
+def package_records(data: Source, directory: Directory) -> dict[RecordName, Record]:
     """Hold an archive of torch.package to section 8 of the format; return its records in its order.
 
     Raises:
@@ -327,11 +333,11 @@ def _check_package_sizes(name: RecordName, entry: Entry) -> None:
         raise _wrong_sizes(name, method, packed, size)
 
 
-def _local_content(data: bytes | mmap, entry: Entry, name: RecordName) -> int:
+def _local_content(data: Source, entry: Entry, name: RecordName) -> int:
     """Return where the content starts, after a local header that must agree with the directory."""
     if entry.offset + layout.LOCAL.size > len(data):
         raise DamageError("it lies beyond the end of the file", name)
-    local = layout.LOCAL.unpack_from(data, entry.offset)
+    local = layout.LOCAL.unpack(data[entry.offset : entry.offset + layout.LOCAL.size])
     name_start = entry.offset + layout.LOCAL.size
     name_end: int = name_start + local[-2]
     if local[0] != layout.LOCAL_SIGNATURE or data[name_start:name_end] != entry.name:

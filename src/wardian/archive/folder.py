@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from wardian.archive import layout
+from wardian.archive.content import open_regular, read_regular
 from wardian.archive.digests import RecordDigest
 from wardian.errors import NotACaseError
 from wardian.names import RecordName, record_name
@@ -44,6 +45,7 @@ class FolderReader:
     path: Path
     names: tuple[RecordName, ...]
     digest: None = None
+    is_in_memory = False
     manifest: bytes
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -88,8 +90,9 @@ class FolderReader:
 
         Raises:
             KeyError: if there is no such record.
+            NotACaseError: if it is a device, FIFO or socket by now.
         """
-        return self._file(name).read_bytes()
+        return read_regular(self._file(name))
 
     def location(self, name: RecordName) -> tuple[int, int]:
         """Return 0 and the size: every record is a file of its own.
@@ -99,17 +102,21 @@ class FolderReader:
         """
         return 0, self.size(name)
 
-    def view(self, name: RecordName) -> memoryview:
-        """Return the content of a record.
+    def begins(self, name: RecordName, size: int) -> bytes:
+        """Return the first *size* bytes of a record, or all that it has.
 
         Raises:
             KeyError: if there is no such record.
         """
-        return memoryview(self.read(name))
+        with os.fdopen(open_regular(self._file(name)), "rb") as file:
+            return file.read(size)
 
     def is_unchanged(self) -> bool:
         """Return False: records have no place in one file."""
         return False
+
+    def held(self) -> None:
+        """Return None: no file is held open."""
 
     def close(self) -> None:
         """Do nothing: no file is held open."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from mmap import mmap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wardian.archive.directory import Source
 
 __all__ = ["describe"]
 
@@ -51,7 +54,7 @@ _OTHER_MEMBERS = (
 )
 
 
-def describe(data: bytes | mmap, entries: Iterable[bytes] = ()) -> str:
+def describe(data: Source, entries: Iterable[bytes] = ()) -> str:
     """Say what a file is.
 
     Args:

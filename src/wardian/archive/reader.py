@@ -7,41 +7,46 @@ when it is read.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
-import mmap
 import os
-import stat
+import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 from wardian.archive import directory, kinds, layout
+from wardian.archive.content import Content, FileParts, open_content, read_at
 from wardian.archive.crc import crc32
-from wardian.archive.digests import RecordDigest, digest_of
+from wardian.archive.digests import RecordDigest, digest_of, new_blake3
 from wardian.archive.directory import DamageError, Record
 from wardian.collector import collector_paused
 from wardian.errors import ClosedCaseError, CorruptCaseError, NotACaseError
 from wardian.names import RecordName
 
 if TYPE_CHECKING:
-    from mmap import mmap as Mapped  # noqa: N812
+    from typing_extensions import Buffer
+
+    from wardian.archive.directory import Source
 
 __all__ = ["ArchiveReader"]
 
 _END_OF_A_CASE = b"/" + layout.SEAL.encode()
 _EXTERN_MODULES = b".data/extern_modules"
+_BEGINNING = 1 << 10
+"""Deflated bytes that are enough for the first few of a record: a dynamic block begins with its codes."""
+_BLOCK = 32 << 20
+"""Bytes that are read at once of a record that is not mapped."""
 
 
 class ArchiveReader:
     """Read one archive; `ArchiveReader.open` makes it.
 
-    Many threads may use a reader at once. The file is mapped: it may be replaced or unlinked while it is
-    open, but must not be overwritten in place.
+    Many threads may use a reader at once. The file may be replaced or unlinked while it is open: what was
+    opened is read on. A small file is read when it is opened, a large one mapped, unless that is not wished;
+    one that is mapped must not be overwritten in place.
 
     Attributes:
         kind: `"case"`, or `"torch.package"` for an archive of that library.
@@ -68,13 +73,18 @@ class ArchiveReader:
 
     @classmethod
     def open(
-        cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+        cls,
+        source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+        *,
+        mapped: bool = True,
     ) -> ArchiveReader:
         """Open an archive and check its structure.
 
         Args:
             source: A path, the content itself, or a binary file. A file without a path is read from its
                 start into memory.
+            mapped: Map a large file; else it is read in parts, so that nothing bad happens to this process
+                if the file is cut short meanwhile.
 
         Raises:
             TypeError: if *source* is anything else.
@@ -83,24 +93,24 @@ class ArchiveReader:
             NotACaseError: if it is another kind of file; the message names it and what loads it.
             CorruptCaseError: if it is a case that is truncated, damaged or altered.
         """
-        return cls(*_load(source))
+        return cls(open_content(source, mapped=mapped))
 
-    def __init__(self, path: Path | None, data: bytes | Mapped) -> None:
-        """Check the structure of *data*; `open` is the way in."""
-        self.path = path
-        self._status = None if path is None else _identity(path)
-        self._data = data
-        self._view: memoryview | None = memoryview(data)
+    def __init__(self, content: Content) -> None:
+        """Check the structure of *content*; `open` is the way in."""
+        self.path = content.path
+        self._content = content
+        self._closed = False
+        self._view = memoryview(content.data) if not isinstance(content.data, FileParts) else None
         self._records: dict[RecordName, Record] = {}
         self._expected: dict[RecordName, RecordDigest] = {}
         try:
-            self._parse(data)
+            self._parse(content.data)
         except BaseException:
             self.close()
             raise
 
     @collector_paused()
-    def _parse(self, data: bytes | Mapped) -> None:
+    def _parse(self, data: Source) -> None:
         try:
             self.kind, self._records = self._read_structure(data)
         except DamageError as damage:
@@ -115,7 +125,7 @@ class ArchiveReader:
                 raise self._corrupt("the seal is not the SHA-256 of the manifest", layout.MANIFEST)
 
     def _read_structure(
-        self, data: bytes | Mapped
+        self, data: Source
     ) -> tuple[Literal["case", "torch.package"], dict[RecordName, Record]]:
         first = directory.first_name(data)
         looks_right = first is not None and _is_ours(first)
@@ -150,7 +160,14 @@ class ArchiveReader:
 
         It is what tells archives apart.
         """
-        return self.digest if self.digest is not None else hashlib.sha256(self._opened()).hexdigest()
+        return self.digest if self.digest is not None else self._sha256()
+
+    def _sha256(self) -> str:
+        self._require_opened()
+        hasher = hashlib.sha256()
+        for start in range(0, self._content.size, _BLOCK):
+            hasher.update(self._part(start, min(start + _BLOCK, self._content.size)))
+        return hasher.hexdigest()
 
     @cached_property
     def outline(self) -> str:
@@ -166,7 +183,7 @@ class ArchiveReader:
 
     def is_unchanged(self) -> bool:
         """Say whether `path` still leads to the file that was opened."""
-        return self._status is not None and self.path is not None and _identity(self.path) == self._status
+        return self._content.is_at_path()
 
     def find_place(self) -> str | None:
         """Return a path by which another process can open the very file; None if there is none.
@@ -175,29 +192,61 @@ class ArchiveReader:
         """
         if self.is_unchanged():
             return str(self.path)
-        if self._status is None:
+        if self.descriptor is None or not sys.platform.startswith("linux"):
             return None
-        folder = f"/proc/{os.getpid()}/fd"
-        with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                held = _identity(Path(folder, name))
-                if held is not None and held[:2] == self._status[:2]:
-                    return os.path.join(folder, name)
-        return None
+        return f"/proc/{os.getpid()}/fd/{self.descriptor}"
+
+    @property
+    def descriptor(self) -> int | None:
+        """The file that was opened, to be read or mapped; None if there was none."""
+        return self._content.descriptor
+
+    def held(self) -> tuple[int, int] | None:
+        """Return device and inode of the file that was opened; None if there was none."""
+        status = self._content.status()
+        return None if status is None else (status.st_dev, status.st_ino)
 
     def stamp(self) -> str | None:
         """Return what tells the file from others, and from itself after a change; None if it is in memory."""
-        if self._status is None or self.path is None:
-            return None
-        now = _identity(self.path)
-        if now is None or now[:2] != self._status[:2]:
-            # Another file has its name. What is mapped has none by now, by which anyone could change it.
-            now = self._status
-        return ":".join(map(str, now))
+        now = self._content.identity(at_path=True)
+        return None if now is None else ":".join(map(str, now))
 
-    def whole(self) -> memoryview:
-        """Return the content of the archive without copying it; as for `view`."""
-        return self._opened()
+    def identity(self) -> str | None:
+        """Return the same of the open file as it is by now, wherever its path leads."""
+        now = self._content.identity()
+        return None if now is None else ":".join(map(str, now))
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether all was read when it was opened: what happens to the file does not change it."""
+        return isinstance(self._content.data, bytes)
+
+    def reload(self) -> None:
+        """Take what the file holds by now, if it was read when it was opened; its structure stays.
+
+        Raises:
+            CorruptCaseError: if it was cut short.
+        """
+        if not self._content.reload():
+            raise self._corrupt("it was cut short since it was opened", None)
+        if isinstance(self._content.data, bytes):
+            self._view = memoryview(self._content.data)
+
+    @property
+    def content_digest(self) -> str:
+        """The BLAKE3 of all that was read of a file that is in memory."""
+        assert isinstance(self._content.data, bytes)
+        return digest_of(self._content.data, "blake3").hex
+
+    def whole(self) -> bytes | memoryview:
+        """Return the content of the archive; without copying it where it is mapped or in memory."""
+        self._require_opened()
+        return self._part(0, self._content.size)
+
+    def part(self, start: int, stop: int) -> bytes | memoryview:
+        """Return what lies at these places of the archive, unchecked; as `whole`."""
+        self._require_opened()
+        return self._part(start, stop)
 
     def expect(self, digests: Mapping[RecordName, RecordDigest]) -> None:
         """Set what every record must hash to, from now on.
@@ -209,7 +258,7 @@ class ArchiveReader:
             CorruptCaseError: if the table does not name exactly the records there are, with their
                 sizes and the algorithm of their kind (docs/format.md, 3.2, 3.4).
         """
-        self._opened()
+        self._require_opened()
         named = self.names[:-2] if self.kind == "case" else self.names
         for name in named:
             wanted = digests.get(name)
@@ -226,9 +275,13 @@ class ArchiveReader:
             raise self._corrupt("the manifest names it, but it is not in the archive", missing)
         self._expected = dict(digests)
 
+    def __len__(self) -> int:
+        """Return the size of the archive in bytes."""
+        return self._content.size
+
     def __contains__(self, name: object) -> bool:
         """Say whether there is a record of this name."""
-        self._opened()
+        self._require_opened()
         return name in self._records
 
     def size(self, name: RecordName) -> int:
@@ -237,7 +290,7 @@ class ArchiveReader:
         Raises:
             KeyError: if there is no such record.
         """
-        self._opened()
+        self._require_opened()
         return self._records[name].size
 
     def read(self, name: RecordName) -> bytes:
@@ -246,15 +299,30 @@ class ArchiveReader:
         Raises:
             KeyError: if there is no such record.
             CorruptCaseError: if it does not inflate to its size, or if its CRC-32 or its digest (once
-                `expect` has set it) is another.
+                `expect` has set it) is another; or the file was cut short since it was opened.
         """
-        view = self._opened()
+        self._require_opened()
         record = self._records[name]
-        packed = view[record.offset : record.offset + record.packed]
+        self.require_whole()
+        packed = self._part(record.offset, record.offset + record.packed)
         content = bytes(packed) if record.method == layout.STORED else self._inflate(name, record, packed)
-        self._check_crc(name, content)
-        self._check_digest(name, content)
+        self.check(name, content, crc=True)
         return content
+
+    def begins(self, name: RecordName, size: int) -> bytes:
+        """Return the first *size* bytes of a record, or all that it has, unchecked; no more is inflated.
+
+        Raises:
+            KeyError: if there is no such record.
+            CorruptCaseError: if it does not inflate.
+        """
+        self._require_opened()
+        record = self._records[name]
+        if record.method == layout.STORED:
+            return bytes(self._part(record.offset, record.offset + min(size, record.size)))
+        # Of a stream that ends so soon a few bytes more are needed.
+        packed = self._part(record.offset, record.offset + min(record.packed, size + _BEGINNING))
+        return self._inflated(name, zlib.decompressobj(-zlib.MAX_WBITS), packed, size)
 
     def location(self, name: RecordName) -> tuple[int, int]:
         """Return where a stored record lies, to be mapped.
@@ -266,22 +334,37 @@ class ArchiveReader:
             KeyError: if there is no such record.
             ValueError: if the record is deflated.
         """
-        self._opened()
+        self._require_opened()
         record = self._stored(name)
         return record.offset, record.size
 
-    def view(self, name: RecordName) -> memoryview:
-        """Return the content of a stored record without copying or checking it.
+    def view(self, name: RecordName) -> bytes | memoryview:
+        """Return the content of a stored record without checking it; without copying it where it is mapped.
 
-        The view is read-only. It must not be in use when the reader is closed.
+        A view is read-only. It must not be in use when the reader is closed.
 
         Raises:
             KeyError: if there is no such record.
             ValueError: if the record is deflated.
         """
-        view = self._opened()
+        self._require_opened()
         record = self._stored(name)
-        return view[record.offset : record.offset + record.size]
+        return self._part(record.offset, record.offset + record.size)
+
+    def read_into(self, name: RecordName, target: Buffer) -> None:
+        """Read the content of a stored record from the file to *target*, without checking it.
+
+        Raises:
+            KeyError: if there is no such record.
+            ValueError: if the record is deflated.
+            CorruptCaseError: if the file was cut short since it was opened.
+        """
+        self._require_opened()
+        record = self._stored(name)
+        if self.is_in_memory or self.descriptor is None:
+            memoryview(target)[:] = self._part(record.offset, record.offset + record.size)
+        elif read_at(self.descriptor, record.offset, target) != record.size:
+            raise self._corrupt("it was cut short since it was opened", name)
 
     def verify(self, name: RecordName, *, crc: bool = False) -> None:
         """Check the whole content of one record; a storage with all cores and without copying it.
@@ -295,29 +378,71 @@ class ArchiveReader:
             KeyError: if there is no such record.
             CorruptCaseError: as for `read`.
         """
-        self._opened()
-        if self._records[name].method != layout.STORED or not layout.STORAGE_NAME.fullmatch(name):
+        self._require_opened()
+        record = self._records[name]
+        if record.method != layout.STORED or not layout.STORAGE_NAME.fullmatch(name):
             self.read(name)
-            return
-        content = self.view(name)
-        if crc or name not in self._expected:
-            self._check_crc(name, content)
-        self._check_digest(name, content)
+        elif self._view is not None or record.size <= _BLOCK:
+            self.check(name, self.view(name), crc=crc)
+        else:
+            self._check_parts(name, record, crc=crc)
+
+    def check(self, name: RecordName, content: bytes | memoryview, *, crc: bool = False) -> None:
+        """Check what was read of a record.
+
+        Args:
+            name: The record.
+            content: All of its bytes.
+            crc: Compute the CRC-32 of one that has a digest, too.
+
+        Raises:
+            CorruptCaseError: if its CRC-32 or its digest is another.
+        """
+        wanted = self._expected.get(name)
+        if (crc or wanted is None) and crc32(content) != self._records[name].crc:
+            raise self._wrong_crc(name)
+        if wanted is not None and digest_of(content, wanted.algorithm).hex != wanted.hex:
+            raise self._wrong_digest(name, wanted)
+
+    def require_whole(self) -> None:
+        """Check that the file is as long as it was: to use what is mapped behind its end kills the process.
+
+        Raises:
+            CorruptCaseError: if it was cut short.
+        """
+        if self._content.is_cut():
+            raise self._corrupt("it was cut short since it was opened", None)
+
+    def _check_parts(self, name: RecordName, record: Record, *, crc: bool) -> None:
+        """Check a storage that is not mapped, of which not all is held in memory."""
+        wanted = self._expected.get(name)
+        found, hasher = 0, None if wanted is None else new_blake3(all_cores=True)
+        for part in self._blocks(record):
+            if crc or wanted is None:
+                found = crc32(part, found)
+            if hasher is not None:
+                hasher.update(part)
+        if (crc or wanted is None) and found != record.crc:
+            raise self._wrong_crc(name)
+        if hasher is not None and wanted is not None and hasher.hexdigest() != wanted.hex:
+            raise self._wrong_digest(name, wanted)
+
+    def _blocks(self, record: Record) -> Iterator[bytes | memoryview]:
+        stop = record.offset + record.size
+        for start in range(record.offset, stop, _BLOCK):
+            yield self._part(start, min(stop, start + _BLOCK))
 
     def close(self) -> None:
         """Let the file go; every other method then raises `ClosedCaseError`.
 
         A view that is in use all the same stays valid and keeps the file mapped.
         """
+        self._closed = True
         self._view = None
-        if not isinstance(self._data, bytes):
-            # With a view in use it is unmapped when that goes.
-            with contextlib.suppress(BufferError):
-                self._data.close()
-        self._data = b""
+        self._content.close()
 
     def __enter__(self) -> Self:
-        self._opened()
+        self._require_opened()
         return self
 
     def __exit__(
@@ -325,12 +450,18 @@ class ArchiveReader:
     ) -> None:
         self.close()
 
-    def _opened(self) -> memoryview:
-        # Threads hold the view they were given; one that is closed meanwhile still works to the end.
-        view = self._view
-        if view is None:
+    def _require_opened(self) -> None:
+        if self._closed:
             raise ClosedCaseError(f"{self._label()} was closed; open it again", path=self._path_text())
-        return view
+
+    def _part(self, start: int, stop: int) -> bytes | memoryview:
+        # Threads hold the view they were given; one that is closed meanwhile still works to the end.
+        view, data = self._view, self._content.data
+        if view is not None:
+            return view[start:stop]
+        self._require_opened()
+        assert isinstance(data, FileParts)
+        return data[start:stop]
 
     def _stored(self, name: RecordName) -> Record:
         record = self._records[name]
@@ -338,27 +469,27 @@ class ArchiveReader:
             raise ValueError(f"the record {name!r} is deflated; it has no place to be mapped from")
         return record
 
-    def _inflate(self, name: RecordName, record: Record, packed: memoryview) -> bytes:
+    def _inflate(self, name: RecordName, record: Record, packed: bytes | memoryview) -> bytes:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            # One byte more than there should be, to see that the stream ends; no bomb gets further.
-            content = inflater.decompress(packed, record.size + 1)
-        except zlib.error as error:
-            raise self._corrupt(f"it does not inflate: {error}", name) from None
+        # One byte more than there should be, to see that the stream ends; no bomb gets further.
+        content = self._inflated(name, inflater, packed, record.size + 1)
         if len(content) != record.size or not inflater.eof or inflater.unused_data:
             raise self._corrupt(f"it does not inflate to exactly {record.size:,} bytes", name)
         return content
 
-    def _check_crc(self, name: RecordName, content: bytes | memoryview) -> None:
-        if crc32(content) != self._records[name].crc:
-            raise self._corrupt("its content does not have its CRC-32", name)
+    def _inflated(
+        self, name: RecordName, inflater: zlib._Decompress, packed: bytes | memoryview, most: int
+    ) -> bytes:
+        try:
+            return inflater.decompress(packed, most)
+        except zlib.error as error:
+            raise self._corrupt(f"it does not inflate: {error}", name) from None
 
-    def _check_digest(self, name: RecordName, content: bytes | memoryview) -> None:
-        wanted = self._expected.get(name)
-        if wanted is not None and digest_of(content, wanted.algorithm).hex != wanted.hex:
-            raise self._corrupt(
-                f"its content does not have the {wanted.algorithm} digest in the manifest", name
-            )
+    def _wrong_crc(self, name: RecordName) -> CorruptCaseError:
+        return self._corrupt("its content does not have its CRC-32", name)
+
+    def _wrong_digest(self, name: RecordName, wanted: RecordDigest) -> CorruptCaseError:
+        return self._corrupt(f"its content does not have the {wanted.algorithm} digest in the manifest", name)
 
     def _label(self) -> str:
         return "the case" if self.path is None else f"'{self.path}'"
@@ -389,64 +520,6 @@ def _name_since_1_9(name: RecordName) -> RecordName:
     return RecordName(f".data/{number}.storage") if number != name and number.isdecimal() else name
 
 
-def _identity(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
 def _is_ours(first: bytes) -> bool:
     """Say whether the first entry of an archive is that of a case or of torch.package."""
     return first.startswith(b"case/") or first.endswith(b"/.data/0.storage")
-
-
-def _load(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
-) -> tuple[Path | None, bytes | Mapped]:
-    """Return the path, if there is one, and the content."""
-    if isinstance(source, bytes):
-        return None, source
-    if isinstance(source, bytearray | memoryview):
-        # A copy: it must stay what it was when it was checked.
-        return None, bytes(source)
-    if isinstance(source, (str, os.PathLike)):
-        with Path(source).open("rb") as file:
-            return Path(source).absolute(), _content(file)
-    if not callable(getattr(source, "read", None)):
-        raise TypeError(
-            f"a case is opened from a path, bytes or a binary file, not from {type(source).__name__}"
-        )
-    path = _real_path(source)
-    if path is not None:
-        source.flush()
-        return path, _content(source)
-    if source.seekable():
-        source.seek(0)
-    content = source.read()
-    if not isinstance(content, bytes):
-        raise TypeError(f"reading the file gives {type(content).__name__}; open it in binary mode")
-    return None, content
-
-
-def _real_path(file: BinaryIO) -> Path | None:
-    """Return the path where the content of *file* lies, None if there is none."""
-    # Only of these is it known that the file has the content: a GzipFile has a path, too.
-    if type(file) not in (io.FileIO, io.BufferedReader, io.BufferedRandom):
-        return None
-    if not isinstance(getattr(file, "name", None), str):  # a BufferedReader of something in memory
-        return None
-    try:
-        same = os.path.samestat(Path(file.name).stat(), os.fstat(file.fileno()))
-    except OSError:
-        return None
-    return Path(file.name).absolute() if same else None
-
-
-def _content(file: BinaryIO) -> bytes | Mapped:
-    """Map a file; read it if it is no regular file and cannot be mapped."""
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or not status.st_size:
-        return file.read()
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -8,18 +8,17 @@ that nobody has locked was left by a process that is gone, and the next writer i
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import secrets
 import stat
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
+
+from wardian.archive.descriptors import begin_writeback
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -121,7 +120,7 @@ class ReplacingFile:
             while view:
                 view = view[self._file.write(view) :]
             if self._replaces and (end := self._file.tell()) - self._started >= _WRITEBACK:
-                _begin_writeback(self._file.fileno(), self._started, end - self._started)
+                begin_writeback(self._file.fileno(), self._started, end - self._started)
                 self._started = end
 
     def overwrite(self, offset: int, data: bytes) -> None:
@@ -214,23 +213,6 @@ def _remove_if_dead(path: str) -> None:
 
 def _open_no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
-@cache
-def _sync_file_range() -> Callable[..., Any] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    function = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if function is not None:
-        function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
-    return function
-
-
-def _begin_writeback(descriptor: int, offset: int, size: int) -> None:
-    """Let the system write a part of a file to the disk meanwhile; to wait for it then takes less."""
-    function = _sync_file_range()
-    if function is not None:
-        function(descriptor, offset, size, 2)  # SYNC_FILE_RANGE_WRITE; a hint, so that failing is fine
 
 
 def _fsync_folder(folder: Path) -> None:

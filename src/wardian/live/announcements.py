@@ -32,6 +32,8 @@ class Announced(NamedTuple):
     """Tells its archive from others."""
     stamp: str
     """Tells the file from others; empty without one."""
+    held: tuple[int, int] | None = None
+    """Device and inode of what was opened, by which it is found when the path leads to another file."""
 
 
 def announce(name: str, case: Announced) -> None:
@@ -50,7 +52,7 @@ def announce(name: str, case: Announced) -> None:
                 "outline": case.outline,
                 "stamp": case.stamp,
                 "started": _started(os.getpid()),
-                "file": _identity(case.path),
+                "file": case.held and list(case.held),
             }
             note.write_text(json.dumps(facts))
 

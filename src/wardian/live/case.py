@@ -15,6 +15,7 @@ from wardian.errors import (
     CaseError,
     CheckError,
     ClosedCaseError,
+    CodeNeededError,
     CorruptCaseError,
     EntryNotFoundError,
     ModuleNotInCaseError,
@@ -124,10 +125,12 @@ class Case:
         *,
         verify: bool = True,
         name: str | None = None,
+        mmap: bool = True,
     ) -> None:
         self._path = path
         self._fits = False  # it was not asked yet
         self._verify = verify
+        self._mmap = mmap
         self.manifest = manifest
         options: dict[str, Any] = {"shared": shared}
         if archive.kind == "torch.package":
@@ -148,6 +151,7 @@ class Case:
         *,
         share: bool = False,
         verify: bool = True,
+        mmap: bool = True,
     ) -> Case:
         """Open a case and check its structure. No packed code runs, and it need not fit this environment.
 
@@ -156,11 +160,12 @@ class Case:
             share: Serve installed libraries instead of packed copies whose sources are the same.
             verify: Check weights before their first use on this machine. Code, pickles and manifest are
                 always checked.
+            mmap: Map weights from the file; as for `wardian.open`.
 
         Raises:
             NotACaseError, UnsupportedFormatError, CorruptCaseError: if the file cannot be used.
         """
-        archive = ArchiveReader.open(path)
+        archive = ArchiveReader.open(path, mapped=mmap)
         try:
             label = str(archive.path or "<memory>")
             manifest = read_manifest(archive)
@@ -172,7 +177,7 @@ class Case:
             stem, shared = stem + SHARED_SUFFIX, find_shared(manifest)
         else:
             shared = frozenset()
-        return cls(label, archive, manifest, stem, shared, verify=verify)
+        return cls(label, archive, manifest, stem, shared, verify=verify, mmap=mmap)
 
     def __enter__(self) -> Self:
         return self
@@ -220,6 +225,11 @@ class Case:
         """
         return self.root.archive.read(RecordName(record))
 
+    @property
+    def _maps(self) -> bool:
+        """Whether weights are mapped, or copied of what is in memory; else they are read from the file."""
+        return self._mmap or self.root.archive.is_in_memory
+
     def _entry(self, name: str | None) -> Entry:
         entries = self.root.manifest.entries
         if name is None:
@@ -253,12 +263,14 @@ class Case:
         root = self.root
         self._require_environment()
         try:
-            loaded = Loading(root, map_location, verify=self._verify).load(record)
+            loaded = Loading(root, map_location, verify=self._verify, mapped=self._maps).load(record)
             with contextlib.suppress(TypeError):  # a list, say, has no weak references
                 root.loaded[id(loaded)] = loaded
             return loaded
         except Exception as error:
-            error.add_note(f"while loading {record} of {self._path}")
+            # The last line of a log: it names the error of ours whose message may be long.
+            kind = f"{type(error).__name__} " if isinstance(error, CaseError) else ""
+            error.add_note(f"{kind}while loading {record} of {self._path}")
             raise
 
     def import_module(self, name: str) -> types.ModuleType:
@@ -308,8 +320,26 @@ class Case:
 
         Raises:
             CorruptCaseError: if the index of the tensors is damaged.
+            CodeNeededError: if the file is an archive of torch.package, which has no index of tensors.
         """
+        self._require_index(None)
         return self._tensors(None, None)
+
+    def _require_index(self, entry: str | None) -> None:
+        """Refuse to look for tensors where only code tells which there are.
+
+        Raises:
+            CodeNeededError: if the file is an archive of torch.package.
+        """
+        if self.root.archive.kind == "torch.package":
+            name = "" if entry is None else f", name={entry!r}"
+            raise CodeNeededError(
+                f"{self._path} is an archive of torch.package, which does not say what its tensors are"
+                f" called: only its code can tell. Load the object: wardian.load(path{name}).state_dict(),"
+                " which runs its code. What wardian.pack makes of it has an index of its tensors",
+                path=self._path,
+                tensor="",
+            )
 
     def state_dict(self, name: str | None = None, *, map_location: Any = None) -> dict[str, torch.Tensor]:
         """Return the state_dict of an entry point without running its code.
@@ -321,11 +351,14 @@ class Case:
         Raises:
             EntryNotFoundError: if there is no such entry point.
             CorruptCaseError: if a weight is damaged.
-            CodeNeededError: if a tensor is of a class of its own, and only the code of that can make it.
+            CodeNeededError: if a tensor is of a class of its own, and only the code of that can make it; or
+                if the file is an archive of torch.package.
         """
-        if self._verify:
+        entry = self._entry(name).name
+        self._require_index(entry)
+        if self._verify and self._maps:
             self.root.storages.check_all()
-        tensors = self._tensors(self._entry(name).name, map_location)
+        tensors = self._tensors(entry, map_location)
         return {key: tensors[key] for key in tensors if tensors.describe(key).kind != "transient"}
 
     def export_safetensors(
@@ -365,7 +398,9 @@ class Case:
             root.manifest,
             entry,
             map_location=map_location,
-            check=root.storages.check if self._verify else None,
+            mapped=self._maps,
+            verify=self._verify,
+            check=root.storages.check if self._verify and self._maps else None,
         )
 
     def verify(self) -> None:

@@ -23,6 +23,8 @@ __all__ = ["allowed_externs", "extern_modules", "is_allowed", "manifest_of", "re
 _ALWAYS = frozenset({"torch", "numpy", "wardian"})
 """What packed code may import without an extern: PyTorch, what tensors convert to, and what loads it."""
 
+_PICKLES = {bytes([0x80, protocol]) for protocol in (2, 3, 4, 5)}
+
 _DISTRIBUTION = re.compile(r"(?!-)[A-Za-z0-9._-]{1,128}", re.ASCII)
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)*")
 """Compilers give modules names that are no identifiers (`81d243bd2c585b0f4821__mypyc`)."""
@@ -80,7 +82,25 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
 
 def extern_modules(archive: ArchiveReader | FolderReader) -> list[str]:
     """Return the modules that an archive takes from the environment, as torch.package lists them."""
-    return archive.read(RecordName(".data/extern_modules")).decode().splitlines()
+    return _text(archive, RecordName(".data/extern_modules")).splitlines()
+
+
+def _text(archive: ArchiveReader | FolderReader, name: RecordName) -> str:
+    """Return the text of a record.
+
+    Raises:
+        CorruptCaseError: if there is none, or it is not UTF-8.
+    """
+    path = None if archive.path is None else str(archive.path)
+    try:
+        return archive.read(name).decode()
+    except KeyError:
+        why = "is not there"
+    except UnicodeDecodeError as error:
+        why = f"is not UTF-8: {error}"
+    raise CorruptCaseError(
+        f"{path or 'the archive'} is damaged or was altered: record {name!r} {why}", path=path, record=name
+    )
 
 
 def allowed_externs(modules: list[str]) -> frozenset[str]:
@@ -118,7 +138,7 @@ def manifest_of(archive: ArchiveReader | FolderReader) -> Manifest:
     return Manifest(
         format=FORMAT_VERSION,
         python=Interpreter(
-            version=archive.read(version).decode().strip() if version in archive else "",
+            version=_text(archive, version).strip() if version in archive else "",
             implementation="",
             tag="",
         ),
@@ -149,12 +169,6 @@ def manifest_of(archive: ArchiveReader | FolderReader) -> Manifest:
 
 
 def _is_pickle(archive: ArchiveReader | FolderReader, name: RecordName) -> bool:
-    size = archive.size(name)
-    if size < 4:
-        return False
-    try:
-        content = archive.view(name)
-    except ValueError:  # deflated
-        content = memoryview(archive.read(name))
-    # PROTO and a number that exists, STOP at the end.
-    return content[0] == 0x80 and content[1] in (2, 3, 4, 5) and content[-1] == ord(".")
+    """Tell whether a record begins as a pickle: with PROTO, and a number that exists."""
+    # No more than that is read of it: a small file could inflate to gigabytes.
+    return archive.size(name) >= 4 and archive.begins(name, 2) in _PICKLES

@@ -28,13 +28,21 @@ class Loading:
         map_location: As for `torch.load`.
         importer: What those functions get.
         verify: Check the weights, unless that was done before.
+        mapped: Map them from the file; else they are read, and what is read is checked.
     """
 
     def __init__(
-        self, root: Root, map_location: Any = None, importer: Any = None, *, verify: bool = True
+        self,
+        root: Root,
+        map_location: Any = None,
+        importer: Any = None,
+        *,
+        verify: bool = True,
+        mapped: bool = True,
     ) -> None:
         self._root = root
         self._verify = verify
+        self._mapped = mapped or root.archive.is_in_memory
         self._importer = importer  # Not this: what holds itself, and storages, waits for the collector.
         self._map_location = map_location
 
@@ -50,7 +58,9 @@ class Loading:
         """Makes the storages of this load."""
         from wardian.tensors.storages import StorageReader
 
-        return StorageReader.of(self._root.archive, self._map_location)
+        return StorageReader.of(
+            self._root.archive, self._map_location, mapped=self._mapped, verify=self._verify
+        )
 
     def load(self, record: str) -> Any:
         """Return the object of a pickle.
@@ -61,13 +71,15 @@ class Loading:
         """
         from wardian.tensors.storages import load_from_bytes, restoring
 
-        if self._verify:
+        if self._verify and self._mapped:
             self._root.storages.check_all()
         data = self._root.archive.read(RecordName(record))
 
         def persistent_load(pid: Any) -> Any:
             try:
                 return self.storages.persistent_load(pid)
+            except CorruptCaseError:
+                raise
             except (ValueError, KeyError) as error:
                 raise corrupt(error) from None
 
@@ -111,6 +123,8 @@ class Loading:
         """The archive as PyTorch's own reader, which loads objects of TorchScript."""
         from wardian.tensors.scripts import open_for_scripts
 
+        if self._verify:  # PyTorch reads storages of TorchScript by itself
+            self._root.storages.check_all()
         return open_for_scripts(self._root.archive)
 
     @property

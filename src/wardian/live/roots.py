@@ -244,7 +244,7 @@ def _register(root: Root) -> Root:
     _used[short] = (str(root.archive.path or "<memory>"), _identity(root.archive))
     if root.archive.path is not None:
         stamp = root.archive.stamp() if isinstance(root.archive, ArchiveReader) else None
-        announce(short, Announced(root.archive.path, root.archive.outline, stamp or ""))
+        announce(short, Announced(root.archive.path, root.archive.outline, stamp or "", root.archive.held()))
     return _use(root)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
+import mmap
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch.storage import UntypedStorage
 
-__all__ = ["bytes_on_host", "map_file", "staged"]
+__all__ = ["bytes_on_host", "copied", "filled", "map_descriptor", "map_file", "staged"]
 
 _STAGING = 32 << 20
 """Bytes that come from a device in one step: enough for the full speed of a bus."""
@@ -54,14 +58,52 @@ def staged(storage: UntypedStorage, size: int = _STAGING) -> Iterator[memoryview
         yield view[: part.nbytes]
 
 
-def map_file(path: Path, size: int) -> UntypedStorage:
+def map_file(path: Path) -> UntypedStorage:
     """Map a file: writes go to copied pages and never to the file."""
-    try:
-        os.fspath(path).encode()
-    except UnicodeEncodeError:  # PyTorch takes no other names than those in UTF-8
-        with open(path, "rb") as file:
-            mapped = UntypedStorage.from_file(f"/proc/self/fd/{file.fileno()}", False, size)
-    else:
-        mapped = UntypedStorage.from_file(os.fspath(path), False, size)
-    assert isinstance(mapped, UntypedStorage)
-    return mapped
+    with open(path, "rb") as file:
+        return map_descriptor(file.fileno(), os.fstat(file.fileno()).st_size)
+
+
+def map_descriptor(descriptor: int, size: int) -> UntypedStorage:
+    """Map an open file, whatever its path leads to by now; as `map_file`.
+
+    Args:
+        descriptor: The file, which may be closed afterwards.
+        size: How much of it, in bytes.
+
+    Raises:
+        OSError: if the file is shorter, or cannot be mapped.
+    """
+    found = os.fstat(descriptor).st_size
+    if found < size:  # what is mapped behind the end of a file kills who uses it
+        raise OSError(errno.EIO, f"the file was cut short: it has {found:,} bytes, not {size:,}")
+    if sys.platform.startswith("linux"):
+        # PyTorch maps by a path. This one is always of the file that is open, and needs no descriptor later.
+        with contextlib.suppress(RuntimeError):  # without /proc, or where the file may not be opened again
+            mapped = UntypedStorage.from_file(f"/proc/self/fd/{descriptor}", False, size)
+            assert isinstance(mapped, UntypedStorage)
+            return mapped
+    whole = mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
+    return torch.frombuffer(whole, dtype=torch.uint8).untyped_storage()
+
+
+def filled(size: int, fill: Callable[[memoryview], object]) -> UntypedStorage:
+    """Return a storage of PyTorch's own memory.
+
+    Args:
+        size: In bytes.
+        fill: Called with that memory, to be filled.
+    """
+    storage: UntypedStorage = torch.empty(size, dtype=torch.uint8).untyped_storage()
+    if size:
+        fill(memoryview((ctypes.c_char * size).from_address(storage.data_ptr())).cast("B"))
+    return storage
+
+
+def copied(content: bytes | memoryview) -> UntypedStorage:
+    """Return a storage of PyTorch's own memory with this content."""
+
+    def fill(memory: memoryview) -> None:
+        memory[:] = content
+
+    return filled(len(content), fill)

@@ -29,6 +29,8 @@ class TensorMapping(Mapping[str, torch.Tensor]):
         entry: Only tensors of this entry point. With None and several entry points, names begin with
             `<entry>:`.
         map_location: As for `torch.load`.
+        mapped: Map the file, as for `StorageReader.of`.
+        verify: Check what is read, as for `StorageReader.of`.
         check: Called with each storage record before it is used.
 
     Raises:
@@ -42,9 +44,11 @@ class TensorMapping(Mapping[str, torch.Tensor]):
         entry: str | None = None,
         *,
         map_location: Any = None,
+        mapped: bool = True,
+        verify: bool = False,
         check: Callable[[RecordName], None] | None = None,
     ) -> None:
-        self._reader = StorageReader.of(archive, map_location)
+        self._reader = StorageReader.of(archive, map_location, mapped=mapped, verify=verify)
         self._path = str(archive.path)
         self._records = manifest.records
         self._check = check

@@ -17,8 +17,9 @@ import torch
 from torch.storage import UntypedStorage
 
 from wardian.archive import ReplacingFile
+from wardian.archive.content import open_regular
 from wardian.errors import WeightsFileError
-from wardian.tensors.host import bytes_on_host, map_file
+from wardian.tensors.host import bytes_on_host, map_descriptor
 
 __all__ = ["SafetensorsFile", "write_safetensors"]
 
@@ -177,8 +178,8 @@ class SafetensorsFile(Mapping[str, torch.Tensor]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path).absolute()
-        size = self._path.stat().st_size
-        with self._path.open("rb") as file:
+        with os.fdopen(open_regular(self._path), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if size < 10 or length > min(size - 8, _MAX_HEADER):
                 raise self._wrong("its header does not fit")
@@ -186,6 +187,17 @@ class SafetensorsFile(Mapping[str, torch.Tensor]):
                 document = json.loads(file.read(length), object_pairs_hook=_no_duplicates)
             except (ValueError, RecursionError) as error:
                 raise self._wrong(f"its header is no JSON: {error}") from None
+            self._read(document, length, size)
+            self._whole = map_descriptor(file.fileno(), size)
+
+    def _read(self, document: Any, length: int, size: int) -> None:
+        """Take what the header says.
+
+        Args:
+            document: The header.
+            length: Its length, in bytes.
+            size: That of the file.
+        """
         if not isinstance(document, dict):
             raise self._wrong("its header is no JSON object")
         notes = document.pop(_METADATA, {})
@@ -205,7 +217,6 @@ class SafetensorsFile(Mapping[str, torch.Tensor]):
             name: first for name, first in notes.items() if first in document and name not in document
         }
         self._names = (*document, *self._same)
-        self._whole = map_file(self._path, size)
         self._storages: dict[str, UntypedStorage] = {}
 
     def __getitem__(self, name: str) -> torch.Tensor:

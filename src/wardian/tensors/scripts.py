@@ -8,13 +8,14 @@ and shared, together with those of tensors.
 from __future__ import annotations
 
 import io
+import os
 import pickletools
 import re
 import zipfile
 import zlib
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 from torch.storage import UntypedStorage
@@ -29,11 +30,20 @@ __all__ = ["ScriptingStorageWriter", "device_for_scripts", "open_draft_for_scrip
 
 _DESCRIPTOR = b"PK\x07\x08"
 _HAS_DESCRIPTOR = 0x08
+_READ_BY_PYTORCH = ("byteorder", "version", ".format_version")
+"""Records outside of `.data` that its reader looks at."""
 _DIRECTORY = (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06")
 
 
 def open_for_scripts(archive: ArchiveReader | FolderReader) -> torch._C.PyTorchFileReader:
-    """Open *archive* with PyTorch's own reader, which takes no folder: that is put together in memory."""
+    """Open *archive* with PyTorch's own reader, which knows CRC-32, no digests, and no folders.
+
+    A folder is put together in memory.
+
+    Raises:
+        CorruptCaseError: if one of the records that it reads by itself was damaged or altered. Storages are
+            checked where they are loaded.
+    """
     if isinstance(archive, FolderReader):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as zipped:
@@ -41,9 +51,36 @@ def open_for_scripts(archive: ArchiveReader | FolderReader) -> torch._C.PyTorchF
                 zipped.writestr(f"archive/{name}", archive.read(name))
         buffer.seek(0)
         return torch._C.PyTorchFileReader(buffer)
-    if archive.path is not None and archive.is_unchanged():
-        return torch._C.PyTorchFileReader(str(archive.path))
-    return torch._C.PyTorchFileReader(io.BytesIO(archive.whole()))
+    for name in archive.names:
+        if name in _READ_BY_PYTORCH or (name.startswith(".data/") and not STORAGE_NAME.fullmatch(name)):
+            archive.verify(name)
+    return torch._C.PyTorchFileReader(cast("IO[bytes]", _Opened(archive)))
+
+
+class _Opened(io.RawIOBase):
+    """The file that was opened and checked, for PyTorch's reader: a path may lead to another by now."""
+
+    def __init__(self, archive: ArchiveReader) -> None:
+        self._archive = archive
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._archive)}
+        self._position = max(0, starts[whence] + offset)
+        return self._position
+
+    def readinto(self, target: Any) -> int:
+        self._archive.require_whole()
+        part = self._archive.part(self._position, self._position + memoryview(target).nbytes)
+        memoryview(target).cast("B")[: len(part)] = part
+        self._position += len(part)
+        return len(part)
 
 
 def device_for_scripts(archive: ArchiveReader | FolderReader, map_location: Any) -> Any:

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.names import PlainTensor, RecordName
-from wardian.tensors.host import bytes_on_host, map_file
+from wardian.tensors.host import bytes_on_host, copied, filled, map_descriptor
 
 __all__ = ["StorageReader", "StorageWriter", "device_by", "load_from_bytes", "restoring", "storage_record"]
 
@@ -158,23 +157,24 @@ def _as_tensor(storage: UntypedStorage) -> torch.Tensor:
 
 
 class StorageReader:
-    """Make storages from a file or from memory, without copying those of a file.
+    """Make storages from a file or from memory, without copying those of a file that may be mapped.
 
     Args:
-        path: File that holds the storages, or None.
-        offsets: Storage number → (offset in the file, size in bytes), None for what cannot be mapped.
-        read: Returns the bytes of a storage by number; used if *path* or the offset is None.
+        whole: Returns all that `offsets` counts in, private to the caller; called once. None if storages are
+            read one by one.
+        offsets: Storage number → (offset, size in bytes), None for what has no place.
+        read: Returns the bytes of a storage by number; used if *whole* or the offset is None.
         map_location: As for `torch.load`.
     """
 
     def __init__(
         self,
-        path: Path | None,
+        whole: Callable[[], UntypedStorage] | None,
         offsets: Callable[[str], tuple[int, int] | None],
-        read: Callable[[str], bytes | memoryview] | None = None,
+        read: Callable[[str], UntypedStorage] | None = None,
         map_location: Any = None,
     ) -> None:
-        self._path = path
+        self._whole_of = whole
         self._offsets = offsets
         self._read = read
         self._restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
@@ -185,14 +185,39 @@ class StorageReader:
         self._scripts: Any = None
 
     @classmethod
-    def of(cls, archive: ArchiveReader | FolderReader, map_location: Any = None) -> StorageReader:
-        """Return a reader for the storages of *archive*."""
+    def of(
+        cls,
+        archive: ArchiveReader | FolderReader,
+        map_location: Any = None,
+        *,
+        mapped: bool = True,
+        verify: bool = False,
+    ) -> StorageReader:
+        """Return a reader for the storages of *archive*.
 
-        def content(key: str) -> bytes | memoryview:
+        Args:
+            archive: Where they are.
+            map_location: As for `torch.load`.
+            mapped: Map the file, if it is one and not in memory anyway; else each storage is read when it is
+                needed.
+            verify: Check what is read so.
+        """
+
+        def content(key: str) -> UntypedStorage:
+            name = storage_record(key)
+            if isinstance(archive, FolderReader):
+                return copied(archive.read(name))
             try:
-                return archive.view(storage_record(key))
+                size = archive.location(name)[1]
             except ValueError:  # deflated, by who has zipped the archive anew
-                return archive.read(storage_record(key))
+                return copied(archive.read(name))
+
+            def fill(memory: memoryview) -> None:
+                archive.read_into(name, memory)
+                if verify and not archive.is_in_memory:
+                    archive.check(name, memory)
+
+            return filled(size, fill)
 
         def place(key: str) -> tuple[int, int] | None:
             try:
@@ -200,8 +225,7 @@ class StorageReader:
             except ValueError:
                 return None
 
-        # Where the path leads to another file by now, the one that was opened is still at hand.
-        return cls(archive.path if archive.is_unchanged() else None, place, content, map_location)
+        return cls(_whole(archive) if mapped else None, place, content, map_location)
 
     @property
     def loaded(self) -> Mapping[str, UntypedStorage]:
@@ -304,18 +328,31 @@ class StorageReader:
         place = self._offsets(key)
         if place is not None and place[1] == 0:
             return UntypedStorage(0)  # type: ignore[no-untyped-call]
-        if self._path is None or place is None:
+        if self._whole_of is None or place is None:
             assert self._read is not None
-            part = torch.frombuffer(bytearray(self._read(key)), dtype=torch.uint8).untyped_storage()
+            part = self._read(key)
         else:
             offset, size = place
             if self._whole is None:
-                self._whole = map_file(self._path, self._path.stat().st_size)
+                self._whole = self._whole_of()
             sliced = self._whole[offset : offset + size]
             assert isinstance(sliced, UntypedStorage)
             part = sliced
         # Observers of quantisation resize what they note, and only PyTorch's own memory can be resized.
         return part if part.nbytes() > _COPIED else part.clone()  # type: ignore[no-untyped-call]
+
+
+def _whole(archive: ArchiveReader | FolderReader) -> Callable[[], UntypedStorage] | None:
+    """Return what gives the content of an archive in one; None where storages are better read one by one."""
+    if isinstance(archive, FolderReader) or archive.descriptor is None:
+        return None
+    descriptor, size = archive.descriptor, len(archive)
+    # What was small enough to be read at once is copied at once.
+    return (
+        (lambda: copied(archive.whole()))
+        if archive.is_in_memory
+        else lambda: map_descriptor(descriptor, size)
+    )
 
 
 def _faking() -> bool:

@@ -90,6 +90,7 @@ def observe(
         TimeLimitError: if it takes longer than it may.
         PackError: if the object cannot be loaded or called there.
     """
+    from wardian.tensors.host import copied
     from wardian.tensors.storages import StorageReader, restoring
 
     with work_folder() as work:
@@ -127,9 +128,7 @@ def observe(
         offsets = {key: (offset, size) for key, (offset, size) in answer["offsets"].items()}
         with open(work / "outputs.case", "rb") as file:
             content = file.read()
-        storages = StorageReader(
-            None, offsets.__getitem__, lambda key: content[slice(offsets[key][0], sum(offsets[key]))]
-        )
+        storages = StorageReader(lambda: copied(content), offsets.__getitem__)
 
         def find_global(module: str, qualname: str) -> Any:
             if ModuleName(module) in draft.sources and draft.find_live is not None:
@@ -221,13 +220,15 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     # First, so that what torch and the self-test import is not taken for the object's need.
     from wardian.tensors import selftest
     from wardian.tensors.changes import run_noting_changes
+    from wardian.tensors.host import map_file
     from wardian.tensors.needs import noting_needs
     from wardian.tensors.storages import StorageReader, restoring
 
     selftest.run(lambda: None, ())
     work = Path(request["folder"])
     draft = Path(request["archive"])
-    storages = StorageReader(draft, {k: (o, s) for k, (o, s) in request["offsets"].items()}.__getitem__)
+    places = {key: (offset, size) for key, (offset, size) in request["offsets"].items()}
+    storages = StorageReader(lambda: map_file(draft), places.__getitem__)
     forget_packable()
     schemas, operators, _ = _native_state()
     cases = _Cases(request["cases"], frozenset(request["sources"]))

@@ -139,7 +139,7 @@ def test_a_case_tells_what_is_in_it(path: Path) -> None:
         assert reader.size(SOURCE) == len(reader.read(SOURCE)) == 92
         offset, size = reader.location(STORAGE)
         assert path.read_bytes()[offset : offset + size] == reader.view(STORAGE) == reader.read(STORAGE)
-        assert reader.view(STORAGE).readonly
+        assert memoryview(reader.view(STORAGE)).readonly
 
 
 def test_a_record_that_is_not_there_is_a_key_error(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 import torch
 
 import wardian
+from wardian.archive import content
 from wardian.live.files import cache_folder
 from wardian.names import RecordName
 
 
-@pytest.fixture
-def case(tmp_path: Path) -> Path:
+@pytest.fixture(params=["read", "mapped"])
+def case(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if request.param == "mapped":
+        monkeypatch.setattr(content, "_READ_WHOLE", 0)
     path = tmp_path / "weights.case"
     wardian.pack(
         {"weight": torch.arange(4096.0), "bias": torch.ones(3)},
@@ -95,25 +99,26 @@ def test_a_file_that_is_open_and_changed_is_checked_at_each_change(case: Path) -
 def test_a_file_that_is_open_and_replaced_stays_readable(case: Path) -> None:
     with wardian.open(case) as opened:
         expected = opened.load()["weight"]
+        tensors = opened.tensors
         other = case.with_name("other.case")
         wardian.pack({"weight": torch.zeros(3)}, other, prove=False)
         other.replace(case)
         assert torch.equal(opened.load()["weight"], expected)
-        folder = cache_folder()
-        assert folder is not None
-        stamp = (folder / "verified" / opened.digest).read_text()
+        assert torch.equal(tensors["weight"], expected)
+        note = _note(opened.digest)
+        before = note.read_text() if note.exists() else None
         opened.load()
-        assert (folder / "verified" / opened.digest).read_text() == stamp
+        assert (note.read_text() if note.exists() else None) == before
 
 
-@pytest.mark.parametrize("content", [b"", b"another file", b"\xff" * 1000, bytes(3)])
-def test_a_damaged_note_counts_for_nothing(case: Path, content: bytes) -> None:
+@pytest.mark.parametrize("words", [b"", b"another file", b"\xff" * 1000, bytes(3)])
+def test_a_damaged_note_counts_for_nothing(case: Path, words: bytes) -> None:
     with wardian.open(case) as opened:
         opened.load()
         digest = opened.digest
     folder = cache_folder()
     assert folder is not None
-    (folder / "verified" / digest).write_bytes(content)
+    (folder / "verified" / digest).write_bytes(words)
     _flip(case, ".data/0.storage")
     with wardian.open(case) as opened, pytest.raises(wardian.CorruptCaseError):
         opened.load()
@@ -125,15 +130,133 @@ def test_from_memory_too(case: Path) -> None:
         wardian.load(case.read_bytes())
 
 
-def test_a_file_that_was_checked_is_remembered(case: Path) -> None:
-    with wardian.open(case) as opened:
-        digest = opened.digest
-        opened.load()
+def _note(digest: str) -> Path:
     folder = cache_folder()
     assert folder is not None
-    note = folder / "verified" / digest
+    return folder / "verified" / digest
+
+
+def _noted(case: Path) -> Path:
+    """Load a case until its check is noted, which it is not a moment after a change; return the note."""
+    while True:  # until the clock of the file system has moved on
+        with wardian.open(case) as opened:
+            opened.load()
+            note = _note(opened.digest)
+        if note.exists():
+            return note
+
+
+def test_a_file_that_was_checked_is_remembered(case: Path) -> None:
+    note = _noted(case)
     stamp = note.read_text()
     note.write_text("another file")
     with wardian.open(case) as opened:
         opened.load()
-    assert note.read_text() == stamp
+    assert note.read_text().rpartition(" ")[0] == stamp.rpartition(" ")[0]
+
+
+def test_a_check_that_is_noted_is_not_made_again(case: Path) -> None:
+    note = _noted(case)
+    with wardian.open(case) as opened:
+        before = note.stat()
+        opened.load()
+        assert note.stat() == before
+
+
+@pytest.mark.parametrize("days", [31, -1])
+def test_after_some_days_a_file_is_checked_again(case: Path, days: int) -> None:
+    note = _noted(case)
+    stamp, _, seconds = note.read_text().rpartition(" ")
+    old = f"{stamp} {int(seconds) - days * 86_400}"
+    note.write_text(old)
+    with wardian.open(case) as opened:
+        opened.load()
+    assert note.read_text() != old
+
+
+def _write_through_mapping(path: Path, offset: int, flips: int) -> None:
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[offset] ^= flips
+
+
+def test_a_page_that_was_not_on_the_disk_is_checked_again_when_it_changes(case: Path) -> None:
+    with wardian.open(case) as opened:
+        offset, _ = opened.root.archive.location(RecordName(".data/0.storage"))
+    with case.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[offset] ^= 0  # from now on the page is dirty, and writing to it leaves no trace
+        _noted(case)
+        memory[offset] ^= 1
+        with wardian.open(case) as opened, pytest.raises(wardian.CorruptCaseError):
+            opened.load()
+
+
+def test_where_no_times_tell_of_changes_every_load_checks(case: Path) -> None:
+    # A file in memory, which is of tmpfs.
+    descriptor = os.memfd_create("weights")
+    try:
+        place = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+        place.write_bytes(case.read_bytes())
+        with wardian.open(place) as opened:
+            offset, _ = opened.root.archive.location(RecordName(".data/0.storage"))
+            opened.load()
+        _write_through_mapping(place, offset, 1)
+        with wardian.open(place) as opened, pytest.raises(wardian.CorruptCaseError):
+            opened.load()
+    finally:
+        os.close(descriptor)
+
+
+# Reading in place of mapping
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(content, "_READ_WHOLE", 0)
+    path = tmp_path / "large.case"
+    wardian.pack({"weight": torch.arange(4096.0)}, path, prove=False, metadata={"": str(tmp_path)})
+    return path
+
+
+@pytest.mark.parametrize("use", ["load", "open"])
+def test_weights_that_are_read_do_not_change_with_the_file(large: Path, use: str) -> None:
+    if use == "load":
+        weight = wardian.load(large, mmap=False)["weight"]
+    else:
+        with wardian.open(large, mmap=False) as opened:
+            weight = opened.state_dict()["weight"]
+    size = large.stat().st_size
+    large.write_bytes(bytes(size))
+    assert torch.equal(weight, torch.arange(4096.0))
+    os.truncate(large, 0)
+    assert torch.equal(weight, torch.arange(4096.0))
+
+
+@pytest.mark.parametrize("use", ["load", "tensors", "state_dict"])
+def test_weights_that_are_read_are_checked_as_they_were_read(large: Path, use: str) -> None:
+    _noted(large)
+    with wardian.open(large, mmap=False) as opened:
+        offset, _ = opened.root.archive.location(RecordName(".data/0.storage"))
+        _change(large, offset)
+        uses: dict[str, Callable[[], object]] = {
+            "load": opened.load,
+            "tensors": lambda: opened.tensors["weight"],
+            "state_dict": opened.state_dict,
+        }
+        with pytest.raises(wardian.CorruptCaseError) as caught:
+            uses[use]()
+        assert caught.value.record == ".data/0.storage"
+        _change(large, offset)
+        uses[use]()
+
+
+def test_a_mapped_file_that_was_cut_short_is_told(large: Path) -> None:
+    for verify in (False, True):
+        data = large.read_bytes()
+        with wardian.open(large, verify=verify) as opened:
+            tensors = opened.tensors
+            os.truncate(large, 4096)
+            with pytest.raises(wardian.CorruptCaseError, match="cut short"):
+                opened.load()
+            with pytest.raises(wardian.CorruptCaseError, match="cut short"):
+                tensors["weight"]
+        large.write_bytes(data)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import wardian
+from wardian.tensors.host import copied
 from wardian.tensors.selftest import find_differences
 from wardian.tensors.storages import StorageReader
 
@@ -176,7 +177,7 @@ def test_a_case_in_memory_is_loaded_too(tmp_path: Path) -> None:
     ],
 )
 def test_an_id_that_fits_no_storage_is_refused(pid: Any) -> None:
-    reader = StorageReader(None, {"0": (0, 8)}.__getitem__, lambda key: bytes(8))
+    reader = StorageReader(lambda: copied(bytes(8)), {"0": (0, 8)}.__getitem__)
     with pytest.raises(ValueError, match=r"persistent id|elements"):
         reader.persistent_load(pid)
     storage = reader.persistent_load(("storage", torch.FloatStorage, "0", "cpu", 2))
