@@ -249,8 +249,11 @@ class Manifest:
                 record=".wardian/manifest.json",
             )
 
+        # Before anything is built: an object takes many times the bytes that it has here.
+        if data.count(b"{") + data.count(b"[") > _CONTAINERS + len(data) // _BYTES_FOR_A_CONTAINER:
+            raise refuse("it has more objects and lists than any manifest of its size")
         try:
-            document = json.loads(data, object_pairs_hook=_no_duplicates, parse_float=_no_floats)
+            document = json.loads(data.decode())
         except (ValueError, RecursionError) as error:  # the parser stops at the interpreter's recursion limit
             raise refuse(str(error)) from None
         number = document.get("format") if isinstance(document, dict) else None
@@ -262,13 +265,41 @@ class Manifest:
                 format=number,
             )
         try:
-            return cast(Manifest, _from_plain(document, cls, "manifest"))
+            manifest = cast(Manifest, _from_plain(document, cls, "manifest"))
         except _InvalidError as error:
-            raise refuse(str(error)) from None
+            raise refuse(_worse(data) or str(error)) from None
+        if manifest.format != FORMAT_VERSION:
+            raise refuse(f"there is no format {manifest.format}")
+        del document
+        # One content has one digest, so it must not be written in two ways.
+        try:
+            canonical = manifest.to_json() == data
+        except UnicodeEncodeError:
+            canonical = False
+        if not canonical:
+            raise refuse(
+                _worse(data)
+                or "it is not in canonical form: keys sorted, no spaces, escapes only where needed"
+            )
+        return manifest
 
 
 class _InvalidError(Exception):
     pass
+
+
+_CONTAINERS = 131_072
+_BYTES_FOR_A_CONTAINER = 24
+"""A manifest has so many bytes for each object or list, but for the first few (docs/format.md, 7)."""
+
+
+def _worse(data: bytes) -> str | None:
+    """Return what is wrong with a document as JSON that manifests may not have, None if nothing is."""
+    try:
+        json.loads(data, object_pairs_hook=_no_duplicates, parse_float=_no_floats)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

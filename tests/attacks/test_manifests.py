@@ -158,3 +158,19 @@ def test_a_document_that_is_no_manifest_is_refused(kind: str, tmp_path: Path) ->
     path = _write_document(tmp_path / "model.case", DOCUMENTS[kind])
     with pytest.raises(CorruptCaseError, match="manifest"):
         wardian.open(path)
+
+
+ENTRY = MANIFEST.entries[0]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        replace(ENTRY, record=".data/0.storage"),
+        replace(ENTRY, test=".data/0.storage"),
+        replace(ENTRY, test="model/model.pkl"),
+    ],
+)
+def test_a_record_of_another_kind_is_refused(entry: Any, tmp_path: Path) -> None:
+    with pytest.raises(CorruptCaseError, match="contradicts"):
+        wardian.open(_write(tmp_path / "model.case", entries=(entry,)))

@@ -53,4 +53,5 @@ def test_no_value_at_any_place_of_a_manifest_causes_another_error() -> None:
         for key in above:
             here = here[key]
         here[last] = value
-        targets.read(targets.MANIFEST + json.dumps(document).encode())
+        written = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        targets.read(targets.MANIFEST + written.encode("utf-8", "surrogatepass"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,11 @@ def _document() -> dict[str, Any]:
 
 
 def _read(document: Any) -> Manifest:
-    return Manifest.from_json(json.dumps(document).encode(), path="model.case")
+    return Manifest.from_json(_canonical(document), path="model.case")
+
+
+def _canonical(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def test_the_document_is_canonical() -> None:
@@ -97,6 +102,44 @@ def test_what_is_wrong_is_told_with_its_path(wrong: str) -> None:
 def test_what_is_no_manifest_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(CorruptCaseError, match=words):
         Manifest.from_json(data, path=None)
+
+
+NOT_CANONICAL: dict[str, Callable[[bytes], bytes]] = {
+    "spaces at the end": lambda data: data + b" \n",
+    "spaces between": lambda data: json.dumps(json.loads(data), sort_keys=True).encode(),
+    "unsorted keys": lambda data: json.dumps(
+        dict(reversed(json.loads(data).items())), separators=(",", ":")
+    ).encode(),
+    "UTF-16": lambda data: data.decode().encode("utf-16"),
+    "UTF-32": lambda data: data.decode().encode("utf-32-le"),
+    "a byte order mark": lambda data: b"\xef\xbb\xbf" + data,
+    "an escape that is not needed": lambda data: data.replace(b"cpython", b"\\u0063python"),
+    "a lone surrogate": lambda data: data.replace(b"cpython", b"\\ud800python"),
+    "an escaped slash": lambda data: data.replace(b"model/model.pkl", b"model\\/model.pkl"),
+    "a negative zero": lambda data: data.replace(b'"format":1', b'"format":-0'),
+    "a key twice": lambda data: data.replace(b'"format":1', b'"format":1,"format":1'),
+    "format 0": lambda data: data.replace(b'"format":1', b'"format":0'),
+}
+
+
+@pytest.mark.parametrize("way", NOT_CANONICAL)
+def test_a_manifest_that_is_written_in_another_way_is_refused(way: str) -> None:
+    data = MANIFEST.to_json()
+    assert Manifest.from_json(data, path=None) == MANIFEST
+    other = NOT_CANONICAL[way](data)
+    assert other != data
+    with pytest.raises(CorruptCaseError):
+        Manifest.from_json(other, path=None)
+
+
+def test_a_document_of_nothing_but_objects_is_refused_before_they_are_built() -> None:
+    data = b'{"format":1,"x":[' + b"{}," * 5_000_000 + b"{}]}"
+    tracemalloc.start()
+    with pytest.raises(CorruptCaseError, match="more objects"):
+        Manifest.from_json(data, path=None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 def test_a_newer_format_is_refused_whatever_else_it_has() -> None:

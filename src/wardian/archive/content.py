@@ -121,7 +121,7 @@ class Content:
             if read_at(self.descriptor, 0, content) < self.size:
                 return False
             self.data = bytes(content)
-        return True
+        return not self.is_cut()
 
     def close(self) -> None:
         """Let the file go. A view that is in use stays valid and keeps it mapped."""

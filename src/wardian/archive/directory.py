@@ -27,6 +27,7 @@ __all__ = [
     "case_records",
     "find_end",
     "first_name",
+    "manifest_fits",
     "package_records",
     "read_directory",
     "read_entries",
@@ -251,7 +252,7 @@ def case_records(data: Source, directory: Directory) -> dict[RecordName, Record]
     names = _checked_names(entry_names, _checked_root(root))
     _check_order(names, storages)
     manifest = records[-2]
-    if manifest.size > limits.MAX_MANIFEST_BYTES:
+    if manifest.size > limits.MAX_MANIFEST_BYTES or not manifest_fits(manifest.size, manifest.packed):
         raise _wrong_sizes(layout.MANIFEST, manifest.method, manifest.packed, manifest.size)
     return dict(zip(names, records, strict=True))
 
@@ -281,6 +282,11 @@ def _check_order(names: list[RecordName], storages: int) -> None:
             raise DamageError("it is not at its place", name)
 
 
+def manifest_fits(size: int, packed: int) -> bool:
+    """Tell whether a manifest of *size* may be deflated to *packed* bytes (docs/format.md, 7)."""
+    return size <= max(limits.FREE_MANIFEST_BYTES, packed * limits.MAX_MANIFEST_RATIO)
+
+
 def _wrong_sizes(name: str, method: int, packed: int, size: int) -> DamageError:
     """Say which rule the sizes of a record break (1.2, 1.9, 7)."""
     if method not in (layout.STORED, layout.DEFLATED):
@@ -288,7 +294,8 @@ def _wrong_sizes(name: str, method: int, packed: int, size: int) -> DamageError:
     most = limits.MAX_MANIFEST_BYTES if name == layout.MANIFEST else limits.MAX_RECORD_BYTES
     if size > most:
         return DamageError(f"it has {size:,} bytes; at most {most:,} are allowed", name)
-    if method == layout.DEFLATED and size > packed * limits.MAX_RATIO:
+    most_inflated = limits.MAX_MANIFEST_RATIO if name == layout.MANIFEST else limits.MAX_RATIO
+    if method == layout.DEFLATED and size > packed * most_inflated:
         return DamageError(f"{packed:,} bytes cannot inflate to {size:,}", name)
     return DamageError(f"it cannot take {packed:,} bytes for a content of {size:,}", name)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 __all__ = [
+    "FREE_MANIFEST_BYTES",
     "MAX_DIRECTORY_BYTES",
     "MAX_ENTRIES",
     "MAX_MANIFEST_BYTES",
+    "MAX_MANIFEST_RATIO",
     "MAX_RATIO",
     "MAX_RECORD_BYTES",
 ]
@@ -21,6 +23,12 @@ MAX_MANIFEST_BYTES = 256 << 20
 
 MAX_RECORD_BYTES = 1 << 30
 """Bytes of a record other than a storage, before deflating."""
+
+MAX_MANIFEST_RATIO = 128
+"""Bytes of a manifest over 1 MiB before deflating for each byte after: to read it takes many times that."""
+
+FREE_MANIFEST_BYTES = 1 << 20
+"""Bytes of a manifest to which that does not apply."""
 
 MAX_RATIO = 1100
 """Bytes before deflating for each byte after; DEFLATE itself reaches at most 1,032."""

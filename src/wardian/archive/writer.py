@@ -22,6 +22,7 @@ from wardian.archive import layout, limits
 from wardian.archive.crc import crc32
 from wardian.archive.deflate import deflate
 from wardian.archive.digests import RecordDigest, digest_of, new_blake3
+from wardian.archive.directory import manifest_fits
 from wardian.archive.replacing import ReplacingFile
 from wardian.names import RecordName, record_name
 
@@ -263,7 +264,7 @@ class ArchiveWriter:
             )
         seal = hashlib.sha256(document).hexdigest()
         last = [(layout.MANIFEST, document), (layout.SEAL, f"{seal}\n".encode())]
-        self._write_records([(name, _pack(data)) for name, data in last])
+        self._write_records([(name, _pack_last(data)) for name, data in last])
         directory = b"".join(self._central)
         if len(directory) > limits.MAX_DIRECTORY_BYTES:
             raise ValueError(f"the names of the records take {len(directory):,} bytes")
@@ -422,6 +423,14 @@ def _pack(data: bytes) -> _Packed:
     if len(packed) >= len(data):
         method, packed = layout.STORED, data
     return _Packed(method, packed, crc32(data), len(data), hashlib.sha256(data).hexdigest())
+
+
+def _pack_last(data: bytes) -> _Packed:
+    """Return the manifest or the seal, stored if a reader would refuse to inflate it."""
+    packed = _pack(data)
+    if manifest_fits(packed.size, len(packed.content)):
+        return packed
+    return packed._replace(method=layout.STORED, content=data)
 
 
 def _pack_all(contents: list[bytes]) -> list[_Packed]:

@@ -25,6 +25,7 @@ _ALWAYS = frozenset({"torch", "numpy", "wardian"})
 
 _PICKLES = {bytes([0x80, protocol]) for protocol in (2, 3, 4, 5)}
 
+_TESTS = ".wardian/tests/"
 _DISTRIBUTION = re.compile(r"(?!-)[A-Za-z0-9._-]{1,128}", re.ASCII)
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)*")
 """Compilers give modules names that are no identifiers (`81d243bd2c585b0f4821__mypyc`)."""
@@ -64,6 +65,10 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
         for record in (entry.record, entry.test):
             if record is not None and record not in manifest.records:
                 raise refuse(f"entry point {entry.name!r} is in {record!r}, which is not in the archive")
+        if entry.record.startswith("."):
+            raise refuse(f"entry point {entry.name!r} is in {entry.record!r}, where no pickle can be")
+        if entry.test is not None and not entry.test.startswith(_TESTS):
+            raise refuse(f"the self-test of {entry.name!r} is in {entry.test!r}, not in {_TESTS}")
     for extern in manifest.externs:
         # They end up in the command of a message, `pip install name==version`.
         if extern.distribution is not None and not _DISTRIBUTION.fullmatch(extern.distribution):
@@ -78,6 +83,8 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
     for library in manifest.libraries:
         if library.record not in manifest.records:
             raise refuse(f"the library {library.record!r} is not in the archive")
+        if library.record.startswith("."):
+            raise refuse(f"a library is in {library.record!r}, where none can be")
 
 
 def extern_modules(archive: ArchiveReader | FolderReader) -> list[str]:

@@ -347,12 +347,14 @@ def _whole(archive: ArchiveReader | FolderReader) -> Callable[[], UntypedStorage
     if isinstance(archive, FolderReader) or archive.descriptor is None:
         return None
     descriptor, size = archive.descriptor, len(archive)
-    # What was small enough to be read at once is copied at once.
-    return (
-        (lambda: copied(archive.whole()))
-        if archive.is_in_memory
-        else lambda: map_descriptor(descriptor, size)
-    )
+
+    def whole() -> UntypedStorage:
+        if archive.is_in_memory:  # what was small enough to be read at once is copied at once
+            return copied(archive.whole())
+        archive.require_whole()
+        return map_descriptor(descriptor, size)
+
+    return whole
 
 
 def _faking() -> bool:
