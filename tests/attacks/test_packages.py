@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+import wardian
 from tests import archives
 from tests.archives import Forged, forge
 from tests.attacks.refusal import CENTRAL_EXTERNAL, CENTRAL_OFFSET, LOCAL_METHOD, refuse
@@ -67,3 +69,24 @@ def test_a_truncated_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize("root", ["a\x00b", "..", "a\\b", "a\nb", "C:"])
 def test_a_package_in_a_folder_that_no_disk_should_have(root: str) -> None:
     refuse(forge([Forged(f"{root}/.data/extern_modules".encode())], sealed=False), "record name", root)
+
+
+def test_records_that_inflate_far_are_not_inflated_to_see_what_they_are() -> None:
+    zeros = Forged(b"r/m/a.pkl", bytes(16 << 20), deflate=True)
+    pickle = Forged(b"r/m/b.pkl", b"\x80\x04N." + bytes(1 << 16), deflate=True)
+    data = forge([Forged(b"r/.data/extern_modules"), zeros, pickle], sealed=False)
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    with wardian.open(data) as opened:
+        assert [entry.name for entry in opened.manifest.entries] == ["m/b.pkl"]
+    assert tracemalloc.get_traced_memory()[1] - before < 8 << 20
+
+
+@pytest.mark.parametrize("record", [".data/extern_modules", ".data/python_version"])
+def test_a_list_that_is_not_utf8(record: str) -> None:
+    records = {".data/extern_modules": b"", "m/m.pkl": b"\x80\x02N.", record: b"\xff\xfe"}
+    data = forge([Forged(b"r/" + name.encode(), content) for name, content in records.items()], sealed=False)
+    for use in (wardian.open, wardian.requirements):
+        with pytest.raises(CorruptCaseError, match="UTF-8") as caught:
+            use(data)
+        assert caught.value.record == record

@@ -71,3 +71,75 @@ LIES = {
 def test_a_description_that_lies_is_refused(lie: str, tmp_path: Path) -> None:
     with _open(LIES[lie], tmp_path / "model.case") as case, pytest.raises(CorruptCaseError, match="weight"):
         case.tensors["weight"]
+
+
+def _seen_often(count: int, *strides: int) -> TensorPart:
+    """One element, seen *count* times."""
+    shape = (count, *(1,) * (len(strides) - 1))
+    return TensorPart(record=".data/0.storage", dtype="int64", shape=shape, stride=strides, offset=0)
+
+
+MANY = 1 << 40
+VALUE = TensorPart(record=".data/1.storage", dtype="float32", shape=(4,), stride=(1,), offset=0)
+BOMBS = {
+    "nested": TensorForm(
+        layout="nested",
+        parts={
+            "values": VALUE,
+            "sizes": _seen_often(MANY, 0, 0),
+            "strides": _seen_often(MANY, 0, 0),
+            "offsets": _seen_often(MANY, 0),
+        },
+    ),
+    "jagged": TensorForm(
+        layout="jagged",
+        axis=1,
+        parts={"values": replace(VALUE, shape=(4, 1), stride=(1, 1)), "offsets": _seen_often(MANY, 0)},
+    ),
+    "sparse": TensorForm(
+        layout="sparse_coo",
+        parts={"indices": _seen_often(MANY, 0, 0), "values": replace(VALUE, shape=(MANY,), stride=(0,))},
+    ),
+    "compressed": TensorForm(
+        layout="sparse_csr",
+        parts={
+            "crow_indices": _seen_often(MANY, 0),
+            "col_indices": _seen_often(MANY, 0),
+            "values": replace(VALUE, shape=(MANY,), stride=(0,)),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", BOMBS)
+def test_parts_that_are_seen_very_often_are_refused(layout: str, tmp_path: Path) -> None:
+    bomb = replace(JAGGED, form=BOMBS[layout])
+    with _open(bomb, tmp_path / "model.case") as case:
+        for use in (lambda: case.tensors["weight"], case.state_dict):
+            with pytest.raises(CorruptCaseError, match="weight"):
+                use()
+
+
+def test_one_part_in_very_many_tensors_is_refused(tmp_path: Path) -> None:
+    form = BOMBS["jagged"]
+    some = replace(form, parts={**form.parts, "offsets": _seen_often(1 << 12, 0)})
+    tensors = tuple(replace(JAGGED, name=f"weight{number}", form=some) for number in range(1000))
+    path = write_case(tmp_path / "model.case", storages=(INDICES, VALUES), tensors=tensors)
+    with wardian.open(path) as case, pytest.raises(CorruptCaseError, match="weight"):
+        case.state_dict()
+
+
+def test_an_expanded_tensor_is_not_written_out(tmp_path: Path) -> None:
+    plain = replace(PLAIN, dtype="float32", shape=(1 << 33,), stride=(0,))
+    with _open(plain, tmp_path / "model.case") as case:
+        assert case.state_dict()["weight"].shape == (1 << 33,)
+        with pytest.raises(wardian.WeightsFileError, match="weight"):
+            case.export_safetensors(tmp_path / "weights.safetensors")
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_a_tensor_that_is_expanded_a_little_is_written_out(tmp_path: Path) -> None:
+    plain = replace(PLAIN, dtype="float32", shape=(512, 512), stride=(0, 0))
+    with _open(plain, tmp_path / "model.case") as case:
+        case.export_safetensors(tmp_path / "weights.safetensors")
+    assert wardian.read_safetensors(tmp_path / "weights.safetensors")["weight"].shape == (512, 512)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["Content", "FileParts", "open_content", "open_regular", "read_at", "read_regular"]
+__all__ = ["Content", "FileParts", "identity_of", "open_content", "open_regular", "read_at", "read_regular"]
 
 _READ_WHOLE = 4 << 20
 """A file up to this size is read when it is opened: that takes no longer than to map it, and nobody

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import torch
 from torch.storage import UntypedStorage
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.archive.layout import STORAGE_NAME
 from wardian.errors import CodeNeededError, CorruptCaseError
 from wardian.manifest import Manifest, TensorEntry
 from wardian.names import RecordName
@@ -16,6 +18,11 @@ from wardian.tensors.index import NotDescribedError, rebuild
 from wardian.tensors.storages import StorageReader, storage_record
 
 __all__ = ["TensorMapping"]
+
+
+_FREE_PARTS = 16 << 20
+_MOST_PARTS = 64
+"""Bytes of the parts of all tensors, 16 for each element: so many, and for each byte of storage records."""
 
 
 class TensorMapping(Mapping[str, torch.Tensor]):
@@ -62,6 +69,22 @@ class TensorMapping(Mapping[str, torch.Tensor]):
                 name = f"{t.entry}:{t.name}" if several else t.name
                 if self._entries.setdefault(name, t) is not t:
                     raise self._corrupt(t, "there are two of this name")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Refuse tensors whose parts are many times what is in the file: PyTorch goes through all of them.
+
+        A part of one element can be seen any number of times, by a stride of 0.
+        """
+        special = [(t, t.form.parts) for t in self._entries.values() if t.form is not None and t.form.parts]
+        if not special:
+            return
+        held = sum(digest.size for name, digest in self._records.items() if STORAGE_NAME.fullmatch(name))
+        left = _FREE_PARTS + _MOST_PARTS * held
+        for t, parts in special:
+            left -= 16 * sum(prod(part.shape) for part in parts.values())
+            if left < 0:
+                raise self._corrupt(t, f"its parts have far more elements than {held:,} bytes of storages")
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """Return a tensor.

@@ -54,6 +54,9 @@ _HALVES = "F4"
 """Counted in halves of what torch counts, along the last axis."""
 _MAX_HEADER = 100_000_000
 _METADATA = "__metadata__"
+_FREE_BYTES = 64 << 20
+_MOST_TIMES = 16
+"""A file of more bytes, and so many times what the storages have, is not written (docs/format.md, 7)."""
 _COPIED = 32 << 20
 """Bytes that are copied at once of a tensor that is not contiguous."""
 
@@ -74,7 +77,8 @@ def write_safetensors(
 
     Raises:
         WeightsFileError: naming every tensor that the format cannot hold: sparse, quantised or nested ones,
-            those without values, and dtypes that it does not know.
+            those without values, and dtypes that it does not know; or if the file would be far larger than
+            what the tensors hold, because they are expanded.
         OSError: if the file cannot be written.
     """
     notes, kept = dict(metadata), dict[str, torch.Tensor]()
@@ -96,6 +100,7 @@ def write_safetensors(
             f"a safetensors file cannot hold {len(reasons)} of {len(tensors)} tensors: " + "; ".join(reasons),
             path=str(path),
         )
+    _require_size(kept, path)
     # The largest elements first, so that all are aligned.
     order = sorted(kept, key=lambda name: (-kept[name].dtype.itemsize, name))
     with ReplacingFile(path) as file:
@@ -104,6 +109,22 @@ def write_safetensors(
             for part in _parts(kept[name]):
                 file.write(part)
         file.publish()
+
+
+def _require_size(tensors: Mapping[str, torch.Tensor], path: str | os.PathLike[str]) -> None:
+    """Refuse to write far more than there is: a view of one element can have any number of them."""
+    storages = {storage._cdata: storage for storage in (t.untyped_storage() for t in tensors.values())}
+    held = sum(storage.nbytes() for storage in storages.values())
+    written = {name: tensor.numel() * tensor.dtype.itemsize for name, tensor in tensors.items()}
+    if sum(written.values()) <= _FREE_BYTES + _MOST_TIMES * held:
+        return
+    largest = sorted(written, key=lambda name: -written[name])[:3]
+    raise WeightsFileError(
+        f"a safetensors file of these tensors would have {sum(written.values()):,} bytes, and they hold"
+        f" {held:,}: the format has no views. The largest are {', '.join(largest)}; leave out what is"
+        " expanded",
+        path=str(path),
+    )
 
 
 def _why_not(tensor: torch.Tensor) -> str | None:
