@@ -236,6 +236,8 @@ class StorageReader:
         """Take storages that others have loaded already; what is faked has none."""
         if not _faking():
             self._loaded.update(storages)
+            # With these TorchScript shares, too.
+            self._raw.update((key, s) for key, s in storages.items() if s.device.type == "cpu")
             self._sizes.update((key, storage.nbytes()) for key, storage in storages.items())
 
     @property

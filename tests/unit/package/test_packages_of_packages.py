@@ -424,6 +424,15 @@ def test_objects_of_one_importer_share_storages_as_they_did() -> None:
     assert elsewhere.device.type == "meta"
 
 
+def test_scripted_modules_share_with_what_was_loaded_before() -> None:
+    model = module("greenhouse.models").Growth(30)
+    i = imported(in_turn(saves(model), lambda e: e.save_pickle("model", "both.pkl", [script(model), model])))
+    first = i.load_pickle("model", "model.pkl")
+    scripted, eager = i.load_pickle("model", "both.pkl")
+    places = {m.linear.weight.data_ptr() for m in (first, scripted, eager)}
+    assert len(places) == 1
+
+
 def test_what_nobody_has_any_more_is_read_anew() -> None:
     table = torch.arange(100.0)
     i = imported(in_turn(saves(table), lambda e: e.save_pickle("model", "other.pkl", table)))
