@@ -12,9 +12,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wardian.pickling import canonical
 from wardian.pickling.canonical import canonicalise
 
 # A graph is described by a recipe, so that it can be built again with other identities, hence other hashes
@@ -307,6 +309,32 @@ def test_every_opcode_is_written_as_the_format_says(value: Any) -> None:
 def test_long_rows_are_written_as_short_ones(rows: list[Any], value: Any) -> None:
     data = pickle.dumps([*rows, value, *(row[:3] for row in rows if isinstance(row, list)), rows[0]], 4)
     assert canonicalise(data).data == plainly(data)
+
+
+_words = [*(f"word{i}" for i in range(5)), "", "x" * 63, "x" * 64, "x" * 300, "\x94\u0551"]
+_items = st.one_of(
+    st.sampled_from(_words),
+    st.sampled_from([None, True, 0, 0x94, 0x9190, -1, 2**31, 2**40, 2**90, 0.5, float("inf"), b"", b"bytes"]),
+    st.integers(),
+    st.floats(allow_nan=False),
+)
+_flat_sets = st.one_of(
+    st.frozensets(_items, max_size=12),
+    st.sets(_items, max_size=12),
+    st.builds(lambda n: {f"name{i}" for i in range(n)}, st.integers(0, 9000)),
+    st.builds(lambda n: frozenset({*range(-n, n), *map(str, range(n))}), st.integers(0, 3000)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(_flat_sets, min_size=1, max_size=4), st.lists(st.sampled_from(_words)))
+def test_sets_of_atoms_are_written_as_any_other(sets: list[Any], known: list[str]) -> None:
+    data = pickle.dumps([known, sets, known, sets[0]], 4)
+    made = canonicalise(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canonical, "copy_flat", lambda *region: False)
+        assert canonicalise(data) == made
+    assert pickle.loads(made.data) == [known, sets, known, sets[0]]
 
 
 PRINT_CANONICAL = """

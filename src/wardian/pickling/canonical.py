@@ -51,7 +51,7 @@ from wardian.pickling.opcodes import (
     split_tokens,
     token_end,
 )
-from wardian.pickling.sets import Region, Unsortable, find_regions
+from wardian.pickling.sets import Region, Unsortable, copy_flat, find_regions
 from wardian.pickling.tape import LOST, Tape
 
 __all__ = ["CanonicalPickle", "canonicalise"]
@@ -172,7 +172,8 @@ def _copy(
             start, position = pending.pop()
             first_entries.append(len(memo))
             starts.append(start)
-            Region(data, start, position, output, memo).write()
+            if not copy_flat(data, start, position, output, memo):
+                Region(data, start, position, output, memo).write()
             copied = position
             limit = pending[-1][0] if pending else size
             top = -1
@@ -326,6 +327,10 @@ def _copy_tokens(
     """
     # Flat: what is between matches, which is nothing, and the four parts of each.
     found = split_tokens(data[start:end])
+    # Before Python 3.11.5 a row may end within a token: https://github.com/python/cpython/issues/106052
+    end -= len(found[-1])
+    if len(found) == 1:
+        return start, top
     parts = found[1::5], found[2::5], found[3::5], found[4::5]
     if _copy_new(*parts, output, memo):
         return end, output.things[-1]

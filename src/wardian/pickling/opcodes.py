@@ -31,9 +31,11 @@ __all__ = [
     "frame_end",
     "global_names",
     "literal_of",
+    "is_flat",
     "run_of_plain",
     "run_of_tokens",
     "run_without_marks",
+    "split_items",
     "split_tokens",
     "token_end",
 ]
@@ -134,6 +136,21 @@ run_without_marks: Final = _form(
         b"|".join([_NUMBERS, _SHORT, _OTHERS, rb"[hq].", rb"[jr].{4}"]),
     )
 ).match
+
+
+_ATOM: Final = b"[N\x88\x89]|%b|G.{8}|%b" % (_NUMBERS, _counted(b"\x8a", range(9)))
+_FRAME: Final = rb"\x95.{8}"
+_ITEM: Final = rb"%b\x94|%b|%b"
+_ITEM_PARTS: Final = (_SHORT, rb"h.|j.{4}", _ATOM)
+# No group within what is possessive: https://github.com/python/cpython/issues/101955
+_ITEMS: Final = b"(?:%b|%b)*+" % (_ITEM % tuple(b"(?:%b)" % part for part in _ITEM_PARTS), _FRAME)
+is_flat: Final = _form(rb"\(%b\x91|(?:\(%b\x90(?:%b)*+)++" % (_ITEMS, _ITEMS, _FRAME)).fullmatch
+"""Matches the stretch of a set or frozenset that holds only short strings, numbers, booleans and None."""
+split_items: Final = _form(
+    rb"%b|[(\x90\x91]|%b" % (_ITEM % tuple(b"(%b)" % part for part in _ITEM_PARTS), _FRAME)
+).split
+"""Splits such a stretch into nothing and the parts of an item, over and over: the literal of a string, a
+fetch, the opcode of another; at most one is not None."""
 
 
 def fail(position: int, what: str) -> NoReturn:

@@ -35,12 +35,14 @@ from wardian.pickling.opcodes import (
     fetch_index,
     frame_end,
     global_names,
+    is_flat,
     run_without_marks,
+    split_items,
     token_end,
 )
 from wardian.pickling.tape import LOST, Tape
 
-__all__ = ["Region", "TensorInSetError", "Unsortable", "find_regions"]
+__all__ = ["Region", "TensorInSetError", "Unsortable", "copy_flat", "find_regions"]
 
 
 # A key longer than this is replaced by its digest, because keys hold the keys of what lies inside.
@@ -117,6 +119,44 @@ def find_regions(data: bytes) -> list[tuple[int, int]]:
             found.append((start, position))
         else:
             position = token_end(data, position)
+
+
+def copy_flat(data: bytes, start: int, end: int, output: Tape, memo: list[int]) -> bool:
+    """Write a region to the tape that holds only short strings, numbers, booleans and None.
+
+    Most sets are such, and some have a million items.
+
+    Returns:
+        Whether it is such a region. If not, nothing was written.
+    """
+    if is_flat(data, start, end) is None:
+        return False
+    found = split_items(data[start:end])
+    if any(found[::4]):  # before Python 3.11.5: https://github.com/python/cpython/issues/106052
+        return False
+    known: list[int] = []
+    for fetch in filter(None, found[2::4]):
+        index = int.from_bytes(fetch[1:], "little")
+        string = memo[index] if index < len(memo) else LOST
+        if string < 0 or output.literals[string][:1] != b"\x8c":
+            return False
+        known.append(string)
+    texts = list(filter(None, found[1::4]))
+    strings = output.strings_of(texts)
+    memo += strings
+    output.again.update(known)
+    texts += [output.literals[string] for string in known]
+    # A literal is the key of a string, its opcode that of another item; no two strings are equal.
+    items = sorted([*texts, *filter(None, found[3::4])])
+    output.copy(b"(")
+    if texts:
+        things = [output.strings[item] if item[0] == SHORT_BINUNICODE else -1 for item in items]
+        output.pieces += [b"" if thing >= 0 else item for item, thing in zip(items, things, strict=True)]
+        output.things += things
+    else:
+        output.copy(b"".join(items))
+    output.copy(b"\x91" if data[end - 1] == FROZENSET else b"\x90")
+    return True
 
 
 class _Node:
