@@ -89,6 +89,8 @@ class Plan:
     """Data files that stay out because they are large and were not read in the run."""
     metadata: Mapping[str, Mapping[str, bytes]] = field(repr=False)
     graph: ImportGraph = field(repr=False)
+    unneeded: Mapping[str, tuple[ModuleName, ...]] = field(default_factory=dict, repr=False)
+    """Modules that stay outside because nothing that runs can reach them, by the packed distribution."""
     unmatched: tuple[str, ...] = ()
     """Rules of the policy that match no module that the object reaches, with names that are near."""
     denied: tuple[str, ...] = ()
@@ -115,6 +117,11 @@ class Plan:
         decision = self.decision(module) or self._nearest_of(module)
         if decision is None and is_stdlib(ModuleName(module)):
             return f"{module} is part of the standard library, which is there wherever Python is"
+        if decision is None and (owner := self._leaves_out(module)) is not None:
+            return (
+                f"{module}: left out (nothing that runs can reach it; the case has a part of {owner})\n"
+                f'  Policy(intern=["{module}"]) takes it and what it reaches, Policy(base="whole") all of it'
+            )
         if decision is None:
             known = {str(d.module) for d in self.decisions} | {d.distribution or "" for d in self.decisions}
             near = difflib.get_close_matches(module, sorted(known), 3)
@@ -125,6 +132,10 @@ class Plan:
             "no import in the sources shows it; it was imported in the run",
         )
         return "\n".join([head, *(f"  {'' if i == 0 else '-> '}{step}" for i, step in enumerate(chain))])
+
+    def _leaves_out(self, module: str) -> str | None:
+        """Return the distribution of a module that stays outside because nothing can reach it."""
+        return next((name for name, modules in self.unneeded.items() if module in modules), None)
 
     def _nearest_of(self, distribution: str) -> Decision | None:
         """Return the decision for the module of a distribution to which the chain is shortest."""
@@ -161,10 +172,18 @@ class Plan:
             for name, group in groups[:_SHOWN]:
                 size = sum(f.size for f in self.files if (f.distribution or FIRST_PARTY) == name)
                 note = f", {size_text(size)}" if action is Action.INTERN else ""
+                if action is Action.INTERN and name in self.unneeded:
+                    note = f" of {len(group) + len(self.unneeded[name]):,}{note}"
                 if action is Action.EXTERN:
                     note = ", optional" if name in soft else ", needed" if name in versions else ""
                 title = f"{name} {versions[name]}" if versions.get(name) else name
-                rows.append(f"  {title} ({_count(len(group), 'module')}{note}): {group[0].reason}")
+                reason = group[0].reason
+                if action is Action.INTERN and name in self.unneeded:
+                    title, reason = (
+                        f"part of {title}",
+                        "what was imported in the run, and what that can reach",
+                    )
+                rows.append(f"  {title} ({_count(len(group), 'module')}{note}): {reason}")
             if len(groups) > _SHOWN:
                 rows.append(f"  and {len(groups) - _SHOWN} more")
         if self.unmatched:

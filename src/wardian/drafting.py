@@ -31,7 +31,7 @@ from wardian.origins import Origins, refuse_closed
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.planning import make_plan
-from wardian.policy import Policy
+from wardian.policy import Action, Policy
 from wardian.processes.clean import CleanProcesses
 from wardian.reductions import Reductions
 from wardian.trace.ahead import reading_ahead
@@ -83,7 +83,7 @@ class Drafting:
         from wardian.tensors.index import tensor_index
         from wardian.tensors.scripts import ScriptingStorageWriter
 
-        self._obj, self._inputs, self._archive = obj, inputs, archive
+        self._obj, self._inputs, self._archive, self._policy = obj, inputs, archive, policy
         self._processes = processes
         self._origins = Origins()
         self.capture = Capture(self._origins)
@@ -152,7 +152,12 @@ class Drafting:
             captured={**self.capture.modules(), **self._reductions.modules},
             origins=self._origins.resolve(),
             texts=_dotted_names(self._pickled.data),
+            wanted=self._is_wanted if self._policy.base == "hermetic" else None,
         )
+
+    def _is_wanted(self, module: str) -> bool:
+        rule = self._policy.rule_for(module)
+        return rule is not None and rule.action is Action.INTERN
 
     def doubts(self, packed: Iterable[ModuleName]) -> list[str]:
         """Compare what the object does here with what it did in a clean process (docs/design/proof.md).

@@ -33,6 +33,7 @@ from wardian.names import ModuleName, top_level
 __all__ = [
     "Distribution",
     "Distributions",
+    "LEFT_OUT",
     "METADATA_FILES",
     "ModuleFacts",
     "ModuleKind",
@@ -51,6 +52,9 @@ __all__ = [
 
 METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
 """Files of a `.dist-info` folder that code reads through `importlib.metadata`."""
+
+LEFT_OUT = "left_out"
+"""Record beside them in a case: the modules of the distribution that are not in it (docs/format.md, 2)."""
 
 
 class ModuleKind(StrEnum):

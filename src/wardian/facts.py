@@ -8,7 +8,7 @@ from typing import Any
 
 from wardian.environment import ModuleFacts
 from wardian.graph import ImportGraph
-from wardian.names import GlobalRef, ModuleName
+from wardian.names import GlobalRef, ModuleName, RecordName
 from wardian.source import SourceFacts
 
 __all__ = ["DistributionFacts", "Evidence", "ObservedImport", "Trace"]
@@ -116,3 +116,9 @@ class Trace:
     first-party code. No case tells which of the files are whose: they count as those of the first."""
     mocks: tuple[ModuleName, ...] = ()
     """Modules that are mocked in these cases."""
+    reached: frozenset[ModuleName] | None = None
+    """Modules of distributions that were not imported in the run and that code can reach all the same; None
+    if that was not looked for, because the object was not called."""
+    data: frozenset[RecordName] = frozenset()
+    """Data files of distributions that are small, were read in the run, or are named by code that can be
+    reached."""

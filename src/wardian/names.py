@@ -17,6 +17,7 @@ __all__ = [
     "ancestors",
     "is_module_name",
     "module_name",
+    "module_of",
     "original_name",
     "record_name",
     "top_level",
@@ -106,6 +107,19 @@ def module_name(text: str) -> ModuleName:
     if not is_module_name(text):
         raise ValueError(f"not a module name: {text!r}")
     return ModuleName(text)
+
+
+def module_of(record: str) -> ModuleName | None:
+    """Return the module whose source a record is, None if it is none.
+
+    >>> module_of("torchvision/models/__init__.py"), module_of("torchvision/notes.txt")
+    ('torchvision.models', None)
+    """
+    stem, point, suffix = record.rpartition(".")
+    parts = stem.split("/")
+    if not point or suffix != "py" or not all(part.isidentifier() for part in parts):
+        return None
+    return ModuleName(".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts))
 
 
 def ancestors(name: ModuleName) -> Iterator[ModuleName]:

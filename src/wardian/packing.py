@@ -118,8 +118,15 @@ def pack(
             proof="passed" if prove else "skipped",
         )
         attempts: list[Attempt] = []
-        manifest, digest = _write_and_prove(
-            archive, the_plan, contents, stages, policy or Policy(), attempts if prove else None, processes
+        manifest, digest, the_plan = _write_and_prove(
+            archive,
+            the_plan,
+            contents,
+            stages,
+            policy or Policy(),
+            attempts if prove else None,
+            processes,
+            whole=lambda: make_plan(trace, policy or Policy(), whole=True),
         )
         packed = [d.module for d in the_plan.decisions if d.action is Action.INTERN]
         # Tools that compile functions remember, and read, the files that these are of.
@@ -220,11 +227,14 @@ def _write_and_prove(
     policy: Policy,
     attempts: list[Attempt] | None,
     processes: CleanProcesses,
-) -> tuple[Manifest, str]:
+    *,
+    whole: Callable[[], Plan],
+) -> tuple[Manifest, str, Plan]:
     """Finish the file and prove it: as free of the environment, and as fast, as the proof shows possible.
 
     A failed proof is followed by one that asks more of the environment or has less freedom: with what only
-    externs import, without the soft externs that were used, without soft externs, without deferred packages.
+    externs import, without the soft externs that were used, without soft externs, without deferred packages,
+    with whole distributions in place of what code can reach, at once if such a module was asked for.
 
     Args:
         archive: The file.
@@ -234,6 +244,7 @@ def _write_and_prove(
         policy: The rules: nothing is declared that is denied.
         attempts: Each proof is added; None for no proof.
         processes: How the clean process of a proof is started.
+        whole: Makes the plan with whole distributions.
     """
     if the_plan.deferrable and contents.entries[0].outputs and attempts is not None:
         contents = replace(contents, deferred=the_plan.deferrable)
@@ -245,10 +256,18 @@ def _write_and_prove(
                 prove_case(archive.path, manifest, processes)
         except ProofError as error:
             relaxed = _relaxed(the_plan, manifest, error, policy, final=len(attempts) + 1 >= _GUESSES)
-            if relaxed is None:
+            changed = None if relaxed is None else _difference(manifest, relaxed)
+            if (relaxed is None or error.left_out) and (fuller := whole()).files != the_plan.files:
+                the_plan = fuller
+                archive.reopen()
+                with stages("write"):
+                    full, _ = assemble(archive, the_plan, contents)
+                relaxed = replace(full, externs=manifest.externs, deferred=manifest.deferred)
+                changed = "distributions packed whole"
+            if relaxed is None or changed is None:
                 raise
             failure = str(error).partition("\n")[0].removeprefix(PROOF_FAILED)
-            attempts.append(Attempt(stages.seconds["prove"], failure, _difference(manifest, relaxed)))
+            attempts.append(Attempt(stages.seconds["prove"], failure, changed))
             manifest = relaxed
         else:
             attempts.append(Attempt(stages.seconds["prove"], None, None))
@@ -258,7 +277,7 @@ def _write_and_prove(
     problems = find_homeless(the_plan, manifest.externs)
     if problems:
         raise PlanError(f"{the_plan.entry} cannot be packed", problems=problems)
-    return manifest, digest
+    return manifest, digest, the_plan
 
 
 def _relaxed(

@@ -10,26 +10,34 @@ import os
 import sys
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from wardian.decisions import FIRST_PARTY, Decision, PackedFile, Plan
-from wardian.environment import ModuleFacts, ModuleKind, is_always_there
+from wardian.environment import LEFT_OUT, ModuleFacts, ModuleKind, is_always_there
 from wardian.errors import PlanError, Problem
-from wardian.facts import Trace
+from wardian.facts import DistributionFacts, Trace
 from wardian.graph import Import, ImportContext
 from wardian.manifest import Extern, PackedDistribution
-from wardian.names import LOGGING_LIBRARIES, ModuleName, RecordName, ancestors, record_name, top_level
+from wardian.names import (
+    LOGGING_LIBRARIES,
+    ModuleName,
+    RecordName,
+    ancestors,
+    module_of,
+    record_name,
+    top_level,
+)
 from wardian.policy import Action, Policy, Rule
 
 __all__ = ["find_homeless", "make_plan", "with_hard", "with_missing"]
 
 
-def make_plan(trace: Trace, policy: Policy) -> Plan:
+def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
     """Decide, for every module in *trace*, how the case will provide it.
 
     Args:
         trace: What the object needs.
         policy: The user's rules; they win over the default.
+        whole: Whether to take distributions whole, whatever code can reach.
 
     Returns:
         A plan with one decision per module, sorted by name. Equal inputs give equal plans.
@@ -43,6 +51,7 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
     decisions: list[Decision] = []
     problems: list[Problem] = []
     left_out: list[str] = []
+    by_need = policy.base == "hermetic" and trace.reached is not None and not whole
 
     def refuse(module: ModuleName, what: str, fix: str) -> None:
         problems.append(Problem(what, fix, module, trace.graph.explain(ModuleName(trace.entry), module)))
@@ -51,6 +60,11 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
     for name, facts in trace.modules.items():
         rule = policy.rule_for(name)
         action, reason = _default(facts, externs, policy)
+        if by_need and action is Action.INTERN and facts.distribution is not None:
+            how = (
+                "can be reached by code that runs" if name not in trace.needed else "was imported in the run"
+            )
+            reason = f"it {how}"
         if rule is None and name in trace.mocks:
             action, reason = Action.MOCK, _MOCKED_BEFORE
         if rule is not None:
@@ -114,7 +128,9 @@ def make_plan(trace: Trace, policy: Policy) -> Plan:
                 what = f"the rule {unmatched[-1]} must match a module that the object reaches, and does not"
                 problems.append(Problem(what, "correct the pattern, or leave out allow_empty=False"))
     plan = replace(
-        _assemble(trace, decisions, declared), unmatched=tuple(unmatched), denied=tuple(sorted(left_out))
+        _assemble(trace, decisions, declared, by_need=by_need),
+        unmatched=tuple(unmatched),
+        denied=tuple(sorted(left_out)),
     )
     problems += find_homeless(plan, plan.externs)
     if problems:
@@ -273,7 +289,7 @@ def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> 
     return Action.INTERN, f"part of {facts.distribution}, which is packed whole"
 
 
-def _assemble(trace: Trace, decisions: list[Decision], declared: Container[str]) -> Plan:
+def _assemble(trace: Trace, decisions: list[Decision], declared: Container[str], *, by_need: bool) -> Plan:
     action = {d.module: d.action for d in decisions}
     interned = {d.module for d in decisions if d.action is Action.INTERN}
     needed = interned & trace.needed
@@ -284,13 +300,20 @@ def _assemble(trace: Trace, decisions: list[Decision], declared: Container[str])
         if facts.distribution is not None:
             packed.setdefault(facts.distribution, set())
     left_out: list[str] = []
+    unneeded: dict[str, set[ModuleName]] = {}
     for distribution, found in trace.distributions.items():
         if distribution not in packed:
             continue
         left_out += found.left_out
+        unneeded[distribution] = _listed(found)
         for record, path, size in found.files:
-            module = _module_of(record)
+            module = module_of(record)
             if module is not None and action.get(module, Action.INTERN) is not Action.INTERN:
+                continue
+            if by_need and module is not None and module not in action:
+                unneeded[distribution].add(module)
+                continue
+            if by_need and module is None and record not in trace.data:
                 continue
             files[record_name(record)] = PackedFile(record_name(record), path, size, module, distribution)
             packed[distribution].add(record.partition("/")[0].removesuffix(".py"))
@@ -375,22 +398,26 @@ def _assemble(trace: Trace, decisions: list[Decision], declared: Container[str])
         ),
         left_out=tuple(left_out),
         metadata=_asked_metadata(trace, externs)
-        | {name: trace.distributions[name].metadata for name in packed},
+        | {name: _metadata(trace.distributions[name], unneeded[name]) for name in packed},
         graph=trace.graph,
+        unneeded={name: tuple(sorted(modules)) for name, modules in unneeded.items() if modules},
     )
+
+
+def _listed(found: DistributionFacts) -> set[ModuleName]:
+    """Return the modules that were left out when the case was made that the distribution comes from."""
+    return set(map(ModuleName, found.metadata.get(LEFT_OUT, b"").decode().split()))
+
+
+def _metadata(found: DistributionFacts, unneeded: Iterable[ModuleName]) -> dict[str, bytes]:
+    files = {name: data for name, data in found.metadata.items() if name != LEFT_OUT}
+    names = "".join(f"{name}\n" for name in sorted(unneeded))
+    return {**files, LEFT_OUT: names.encode()} if names else files
 
 
 def _bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:
     """Return the name of the record of a module's bytecode (docs/format.md, 2)."""
     return f".wardian/bytecode/{tag}/{module.replace('.', '/')}{'/__init__' if is_package else ''}.pyc"
-
-
-def _module_of(record: str) -> ModuleName | None:
-    path = PurePosixPath(record)
-    if path.suffix != ".py" or not all(part.isidentifier() for part in (*path.parts[:-1], path.stem)):
-        return None
-    parts = path.parts[:-1] if path.stem == "__init__" else (*path.parts[:-1], path.stem)
-    return ModuleName(".".join(parts))
 
 
 def _externs(

@@ -11,7 +11,7 @@ from wardian.globs import GlobGroup
 
 __all__ = ["Action", "Base", "Patterns", "Policy", "Rule"]
 
-Base = Literal["hermetic", "thin"]
+Base = Literal["hermetic", "whole", "thin"]
 """What happens to modules without a rule: see `Policy`."""
 
 
@@ -67,8 +67,10 @@ class Policy:
         extern: Those that the environment provides.
         mock: Those that are replaced by a stand-in that raises when it is used.
         deny: Those that make packing fail.
-        base: What happens to modules without a rule. `"hermetic"` packs all that is not compiled or torch
-            itself; `"thin"` packs first-party code and leaves installed distributions to the environment.
+        base: What happens to modules without a rule. `"hermetic"` packs what is not compiled or torch itself:
+            of a distribution, if the object is called with inputs and proven, the modules that its code can
+            reach, else all. `"whole"` packs all of it in any case. `"thin"` packs first-party code and leaves
+            installed distributions to the environment.
 
     Attributes:
         rules: The rules; the first that matches a module decides.
@@ -142,7 +144,7 @@ class Policy:
 
 def _fill(policy: Policy, rules: tuple[Rule, ...], base: Base) -> None:
     if base not in get_args(Base):
-        raise ValueError(f'base must be "hermetic" or "thin", not {base!r}')
+        raise ValueError(f'base must be "hermetic", "whole" or "thin", not {base!r}')
     object.__setattr__(policy, "rules", rules)  # policies are frozen
     object.__setattr__(policy, "base", base)
 

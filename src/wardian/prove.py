@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from wardian.environment import Distributions, is_stdlib
-from wardian.errors import CheckError, ProofError
+from wardian.errors import CheckError, ModuleNotInCaseError, ProofError
 from wardian.manifest import Extern, Manifest
 from wardian.names import LIVE_PREFIX, ModuleName
 from wardian.processes.clean import ChildError, CleanProcesses
@@ -65,6 +65,7 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
             output=error.output,
             used=used,
             missing=frozenset(error.facts.get("missing", ())),
+            left_out=frozenset(error.facts.get("left_out", ())),
         ) from None
 
 
@@ -250,6 +251,11 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
             "used": sorted(used),
             "versions": versions,
             "missing": sorted(missing),
+            "left_out": sorted(
+                e.name
+                for e in _chain(error)
+                if isinstance(e, ModuleNotInCaseError) and e.name and e.name in case.root.left_out
+            ),
             "alike": alike,
             "above": _place_above(error, case),
         }

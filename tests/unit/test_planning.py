@@ -14,7 +14,7 @@ from wardian.errors import PlanError
 from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.globs import GlobGroup
 from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import GlobalRef, ModuleName
+from wardian.names import GlobalRef, ModuleName, record_name
 from wardian.planning import make_plan, with_missing
 from wardian.policy import Action, Policy, Rule
 from wardian.source import SourceFacts, parse, scan
@@ -518,3 +518,44 @@ def test_what_was_mocked_before_is_mocked_again(forest: Forest) -> None:
     trace = replace(forest.trace("mill.Saw"), mocks=(_name("barklib"), _name("timberlib.oak")))
     assert make_plan(trace, Policy()).mocks == ("barklib", "timberlib.oak")
     assert make_plan(trace, Policy(intern="timberlib.**")).mocks == ("barklib",)
+
+
+def _grove(forest: Forest) -> Trace:
+    files = ("__init__.py", "oak.py", "elm.py", "ash.py", "rings.json", "bark.json")
+    forest.distribution("timberlib", tuple(f"timberlib/{file}" for file in files))
+    forest.module("timberlib.elm", distribution="timberlib")
+    needed = ("mill", "timberlib", "timberlib.oak", "torch")
+    trace = forest.trace("mill.Saw", needed=needed)
+    reached, data = frozenset({_name("timberlib.elm")}), frozenset({record_name("timberlib/rings.json")})
+    return replace(trace, reached=reached, data=data)
+
+
+def test_of_a_distribution_come_along_the_modules_and_data_that_can_be_reached(forest: Forest) -> None:
+    plan = make_plan(_grove(forest), Policy())
+    kept = {"__init__.py", "oak.py", "elm.py", "rings.json"}
+    assert {f.record for f in plan.files if f.distribution} == {f"timberlib/{file}" for file in kept}
+    assert _decisions(plan)["timberlib.oak"] == ("intern", "it was imported in the run")
+    assert _decisions(plan)["timberlib.elm"] == ("intern", "it can be reached by code that runs")
+    assert plan.unneeded == {"timberlib": ("timberlib.ash",)}
+    assert plan.metadata["timberlib"]["left_out"] == b"timberlib.ash\n"
+    told = "what was imported in the run, and what that can reach"
+    assert f"  part of timberlib 1.0 (3 modules of 4, 40 bytes): {told}" in str(plan).splitlines()
+    assert plan.why("timberlib.ash").startswith("timberlib.ash: left out")
+    assert _name("timberlib.elm") not in plan.loaded
+
+
+@pytest.mark.parametrize(("base", "whole"), [("whole", False), ("hermetic", True)])
+def test_a_distribution_can_be_packed_whole_all_the_same(forest: Forest, base: Any, *, whole: bool) -> None:
+    plan = make_plan(_grove(forest), Policy(base=base), whole=whole)
+    assert "timberlib/ash.py" in {f.record for f in plan.files}
+    assert "timberlib/bark.json" in {f.record for f in plan.files}
+    assert plan.unneeded == {}
+    assert "left_out" not in plan.metadata["timberlib"]
+
+
+def test_what_a_case_had_no_more_is_still_told_when_it_is_packed_again(forest: Forest) -> None:
+    trace = _grove(forest)
+    known = replace(trace.distributions["timberlib"], metadata={"left_out": b"timberlib.yew\n"})
+    trace = replace(trace, distributions={**trace.distributions, "timberlib": known})
+    assert make_plan(trace, Policy()).metadata["timberlib"]["left_out"] == b"timberlib.ash\ntimberlib.yew\n"
+    assert make_plan(trace, Policy(), whole=True).metadata["timberlib"]["left_out"] == b"timberlib.yew\n"

@@ -80,9 +80,9 @@ def test_patterns_with_stars_in_parts() -> None:
 
 
 def test_an_unknown_base() -> None:
-    with pytest.raises(ValueError, match='"hermetic" or "thin", not \'fat\''):
+    with pytest.raises(ValueError, match='"hermetic", "whole" or "thin", not \'fat\''):
         Policy(base="fat")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match='"hermetic" or "thin", not \'fat\''):
+    with pytest.raises(ValueError, match='"hermetic", "whole" or "thin", not \'fat\''):
         Policy.ordered([], base="fat")  # type: ignore[arg-type]
 
 

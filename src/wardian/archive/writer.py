@@ -90,9 +90,7 @@ class ArchiveWriter:
         self._deflated: list[tuple[list[RecordName], Future[list[_Packed]]]] = []
         self._storages = 0
         self._storages_end = 0
-        self._deflate_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate")
-        self._crc_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-crc")
-        self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-blake3")
+        self._start_threads()
         self._finished = False
         self._gone = False
 
@@ -254,6 +252,27 @@ class ArchiveWriter:
         except BaseException:
             self.discard()
             raise
+
+    def reopen(self) -> None:
+        """Take a finished archive back to its storages: other records can be added, and it be finished anew.
+
+        Raises:
+            RuntimeError: if the archive is not finished, or is published or discarded.
+            OSError: if the file cannot be cut.
+        """
+        if not self._finished or self._gone:
+            raise RuntimeError("only a finished archive can be opened anew")
+        self._end = self._written = self._storages_end
+        self._file.truncate(self._end)
+        del self._central[self._storages :]
+        self._digests = {name: d for name, d in self._digests.items() if layout.STORAGE_NAME.fullmatch(name)}
+        self._start_threads()
+        self._finished = False
+
+    def _start_threads(self) -> None:
+        self._deflate_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate")
+        self._crc_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-crc")
+        self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-blake3")
 
     def _seal(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
         """Write the manifest, the seal and the central directory; return the digest of the case."""

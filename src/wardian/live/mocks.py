@@ -1,13 +1,15 @@
-"""Modules that stand in for code that is not there and is never used."""
+"""Modules that stand in for code that is not there: mocks, and what no code could reach."""
 
 from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
 import types
-from typing import Any
+from typing import Any, NoReturn
 
-__all__ = ["MockLoader", "MockedObject"]
+from wardian.errors import ModuleNotInCaseError
+
+__all__ = ["LeftOutLoader", "MockLoader", "MockedObject"]
 
 
 class MockedObject:
@@ -57,3 +59,35 @@ class MockLoader(importlib.abc.Loader):
             return MockedObject(f"{self._name}.{attribute}")
 
         module.__dict__["__getattr__"] = __getattr__
+
+
+class LeftOutLoader(importlib.abc.Loader):
+    """Tell, when it is imported, that a module was left out of the case because nothing could reach it.
+
+    The module is found, as it is where the library is installed; `importlib.util.find_spec` only asks.
+
+    Args:
+        name: Its own dotted name.
+        owner: The distribution that it is part of, with the version.
+        case: The case, in words.
+    """
+
+    def __init__(self, name: str, owner: str, case: str) -> None:
+        self._name, self._owner, self._case = name, owner, case
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            ModuleNotInCaseError: which says what to do.
+        """
+        raise ModuleNotInCaseError(
+            f"{self._name} is not in {self._case}: of {self._owner} it has the modules that the object could"
+            " reach when it was packed, and nothing led to this one\n"
+            f'    fix: pack with Policy(intern=["{self._name}.**"]), which takes it with what it reaches, or'
+            ' with Policy(base="whole")',
+            name=self._name,
+        )
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Do nothing: it is never made."""

@@ -7,7 +7,7 @@ import os
 
 from packaging.utils import canonicalize_name
 
-from wardian.environment import METADATA_FILES, ModuleFacts, ModuleKind, PackedOrigin
+from wardian.environment import LEFT_OUT, METADATA_FILES, ModuleFacts, ModuleKind, PackedOrigin
 from wardian.live.root import Root
 from wardian.names import ModuleName, ancestors
 
@@ -60,7 +60,7 @@ def packed_origin(root: Root) -> PackedOrigin:
                 files[owner].append((record, path, os.path.getsize(path)))
     metadata: dict[str, dict[str, bytes]] = {}
     for name in versions:
-        texts = ((file, root.metadata_of(name, file)) for file in METADATA_FILES)
+        texts = ((file, root.metadata_of(name, file)) for file in (*METADATA_FILES, LEFT_OUT))
         metadata[name] = {file: data for file, data in texts if data is not None}
     asked = []
     for record in root.archive.names:

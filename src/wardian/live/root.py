@@ -21,14 +21,14 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.environment import variables_of
+from wardian.environment import LEFT_OUT, variables_of
 from wardian.errors import MissingExternError, ModuleNotInCaseError
 from wardian.live.files import CaseFiles, FolderFiles
 from wardian.live.finder import AliasLoader, CaseLoader, FolderLoader, RootLoader
 from wardian.live.hooks import make_builtins, make_shim
 from wardian.live.integrity import StorageChecks
 from wardian.live.libraries import is_missing, link_for
-from wardian.live.mocks import MockLoader
+from wardian.live.mocks import LeftOutLoader, MockLoader
 from wardian.live.stand_ins import StandIn, find_stand_ins, missing
 from wardian.manifest import Extern, Manifest
 from wardian.names import LOGGING_LIBRARIES, ModuleName, RecordName, ancestors
@@ -415,7 +415,22 @@ class Root:
             spec = importlib.machinery.ModuleSpec(fullname, folder, is_package=True)
             spec.submodule_search_locations = [os.path.dirname(folder.path)]
             return spec
-        return self._extern_below_packed(module, fullname) if self._is_extern(module) else None
+        if self._is_extern(module):
+            return self._extern_below_packed(module, fullname)
+        distribution = self.left_out.get(module)
+        if distribution is None:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, LeftOutLoader(module, distribution, self._label))
+
+    @cached_property
+    def left_out(self) -> Mapping[str, str]:
+        """Modules that stayed outside because nothing could reach them, with what they are part of."""
+        found: dict[str, str] = {}
+        for packed in self.manifest.distributions:
+            names = self.metadata_of(packed.name, LEFT_OUT) if packed.version is not None else None
+            for name in (names or b"").decode().split():
+                found[name] = f"{packed.name} {packed.version}"
+        return found
 
     def _is_extern(self, module: str) -> bool:
         return any(

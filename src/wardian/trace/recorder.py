@@ -153,8 +153,12 @@ class Recorder:
         if not self._recording:
             return
         if event in ("open", "os.listdir", "os.scandir"):
-            # The import system lists folders and reads code; that is not the code looking at files.
-            if sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # noqa: SLF001
+            # The import system lists folders and reads code; that is not the code looking at files. Nor is it
+            # that when the files of an open case are checked before code may look at them.
+            caller = sys._getframe(1)  # noqa: SLF001
+            if caller.f_code.co_filename.startswith("<frozen importlib"):
+                return
+            if str(caller.f_globals.get("__name__")).startswith("wardian.live.files"):
                 return
             path = arguments[0]
             # Reading code is import, not a look at files; writing is none of our business.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import marshal
 import os
 import re
 import sys
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,18 @@ from wardian.environment import (
 )
 from wardian.facts import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import LIVE_PREFIX, GlobalRef, ModuleName, ancestors, is_module_name, top_level
+from wardian.names import (
+    LIVE_PREFIX,
+    GlobalRef,
+    ModuleName,
+    RecordName,
+    ancestors,
+    is_module_name,
+    module_of,
+    record_name,
+    top_level,
+)
+from wardian.need import StockedModule, find_mentioned_data, find_reached
 from wardian.remembered import scan_once
 from wardian.source import SourceFacts, batch, scan
 from wardian.trace.bytecode import scan_code
@@ -329,6 +341,7 @@ def make_trace(
     captured: Mapping[ModuleName, CapturedModule] | None = None,
     origins: Sequence[PackedOrigin] = (),
     texts: Collection[str] = (),
+    wanted: Callable[[str], bool] | None = None,
 ) -> Trace:
     """Find what an object needs.
 
@@ -342,6 +355,8 @@ def make_trace(
         captured: Modules that were synthesised for the object, or are not what their files hold.
         origins: Open cases that parts of the object were loaded from; their modules go before installed ones.
         texts: Dotted names in the object, which may be those of modules that it imports when it runs.
+        wanted: Tells of a module of a distribution whether it shall come along whatever leads to it, with all
+            that it can reach. None if distributions come along whole.
     """
     names = sorted(set(globals))
     seeds = {ref.module for ref in names}
@@ -376,7 +391,107 @@ def make_trace(
             first_party = {n for n in needed if tracer.modules[n].distribution is None}
             tracer.follow(first_party, None)
         tracer.follow(tracer.add_mentioned(entry, texts), None)
-    return _assemble(tracer, entry, type, names, frozenset(needed))
+        distributions = _distributions(tracer)
+        reached = data = None
+        if tracer.evidence.ran and wanted is not None:
+            reached, data = _add_reached(tracer, distributions, frozenset(needed), texts, wanted)
+    trace = _assemble(tracer, entry, type, names, frozenset(needed), distributions)
+    return replace(trace, reached=reached, data=data or frozenset())
+
+
+class _Stock:
+    """The modules of the distributions that can be packed, and what their sources show."""
+
+    def __init__(self, tracer: _Tracer, distributions: Iterable[DistributionFacts]) -> None:
+        self._tracer = tracer
+        self._sources: dict[ModuleName, bytes] = {}
+        self.modules: Mapping[ModuleName, StockedModule] = {
+            name: StockedModule(found.name, path, size, record.endswith("/__init__.py"))
+            for found in distributions
+            for record, path, size in found.files
+            if (name := module_of(record)) is not None
+        }
+
+    def facts(self, name: ModuleName) -> SourceFacts | None:
+        stocked = self.modules.get(name)
+        found = self._tracer.modules.get(name)
+        if found is None and stocked is not None:
+            found = ModuleFacts(
+                name, ModuleKind.SOURCE, stocked.path, stocked.is_package, stocked.distribution
+            )
+        return self._tracer.scan(found) if found is not None and self._tracer.may_be_packed(found) else None
+
+    def source(self, name: ModuleName) -> bytes:
+        if name not in self._sources:
+            try:
+                self._sources[name] = Path(self.modules[name].path).read_bytes()
+            except OSError:  # writing the case will tell
+                self._sources[name] = b""
+        return self._sources[name]
+
+
+def _add_reached(
+    tracer: _Tracer,
+    distributions: Mapping[str, DistributionFacts],
+    needed: frozenset[ModuleName],
+    texts: Iterable[str],
+    wanted: Callable[[str], bool],
+) -> tuple[frozenset[ModuleName], frozenset[RecordName]]:
+    """Add the modules of distributions that code can reach; return them, and the data files that it can."""
+    stock = _Stock(tracer, distributions.values())
+    points = [name for found in distributions.values() for name in _plugins(found)]
+    seeds = {*tracer.modules, *filter(wanted, stock.modules), *points}
+    seeds.update(ModuleName(text[:end]) for text in texts for end in _ends(text))
+    reach = find_reached(seeds, needed, stock)
+    reached = reach.modules - needed
+    for name in reached - tracer.modules.keys():
+        module = stock.modules[name]
+        kind = ModuleKind.SOURCE
+        tracer.modules[name] = ModuleFacts(name, kind, module.path, module.is_package, module.distribution)
+    tracer.edges += reach.edges
+    kept: dict[str, list[ModuleName]] = {}
+    for name in reach.modules:
+        kept.setdefault(stock.modules[name].distribution, []).append(name)
+    data: set[str] = set()
+    for distribution, modules in kept.items():
+        packages = {name.replace(".", "/") for name in modules if stock.modules[name].is_package}
+        beside = [
+            (record, size)
+            for record, _, size in distributions[distribution].files
+            if module_of(record) is None and _is_beside(record, packages)
+        ]
+        data.update(find_mentioned_data(beside, map(stock.source, modules)))
+    read = frozenset(tracer.evidence.files)
+    # Operator libraries, and what wheels bring for these to be linked with.
+    mapped = {os.path.realpath(path) for path in (*tracer.evidence.libraries, *tracer.evidence.operators)}
+    data.update(
+        record
+        for found in distributions.values()
+        for record, path, _ in found.files
+        if path in read or (".so" in record and os.path.realpath(path) in mapped)
+    )
+    return reached, frozenset(map(record_name, data))
+
+
+def _ends(text: str) -> Iterator[int]:
+    """Yield where the parts of a dotted name end."""
+    return (place for place in (*(m.start() for m in re.finditer(r"\.", text)), len(text)))
+
+
+def _is_beside(record: str, packages: Container[str]) -> bool:
+    """Tell whether a data file lies in the folder of one of some packages, or below it, or in none."""
+    parts = record.split("/")[:-1]
+    return len(parts) == 0 or any("/".join(parts[:end]) in packages for end in range(len(parts), 0, -1))
+
+
+def _plugins(found: DistributionFacts) -> Iterator[ModuleName]:
+    """Yield the modules that the entry points of a distribution name, but for those of commands."""
+    points = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    with contextlib.suppress(configparser.Error):
+        points.read_string(found.metadata.get("entry_points.txt", b"").decode("utf-8", "replace"))
+    for group in points.sections():
+        if group not in ("console_scripts", "gui_scripts"):
+            yield from (ModuleName(value.partition(":")[0].strip()) for value in points[group].values())
 
 
 def _defines(found: ModuleFacts, name: str) -> bool:
@@ -417,8 +532,21 @@ def _evidence_of_this_process() -> Evidence:
     )
 
 
+def _distributions(tracer: _Tracer) -> dict[str, DistributionFacts]:
+    read = frozenset(tracer.evidence.files)
+    sharing = {pair for origin in tracer.origins for pair in origin.sharing}
+    reached = {facts.distribution for facts in tracer.modules.values() if facts.distribution is not None}
+    reached |= {name for _, names in sharing if names[0] in reached for name in names if name is not None}
+    return {name: _distribution_facts(tracer, name, read) for name in sorted(reached)}
+
+
 def _assemble(
-    tracer: _Tracer, entry: str, type: GlobalRef, names: list[GlobalRef], needed: frozenset[ModuleName]
+    tracer: _Tracer,
+    entry: str,
+    type: GlobalRef,
+    names: list[GlobalRef],
+    needed: frozenset[ModuleName],
+    distributions: Mapping[str, DistributionFacts],
 ) -> Trace:
     static = {(edge.importer, edge.imported) for edge in tracer.edges}
     observed: list[ObservedImport] = []
@@ -433,9 +561,6 @@ def _assemble(
     absent = {name for origin in tracer.origins for name in origin.absent if tracer.origin_of(name) is None}
     read = frozenset(tracer.evidence.files)
     sharing = {pair for origin in tracer.origins for pair in origin.sharing}
-    reached = {facts.distribution for facts in tracer.modules.values() if facts.distribution is not None}
-    reached |= {name for _, names in sharing if names[0] in reached for name in names if name is not None}
-    distributions = {name: _distribution_facts(tracer, name, read) for name in sorted(reached)}
     return Trace(
         entry=entry,
         type=type,

@@ -401,3 +401,22 @@ def test_a_killed_writer_leaves_the_target_whole(tmp_path: Path, point: str) -> 
     else:
         assert target.read_bytes() == old
     archives.small(target)  # what is left over does not hinder the next one
+
+
+def test_a_finished_archive_can_be_given_other_records(tmp_path: Path) -> None:
+    with ArchiveWriter(tmp_path / "one.case") as archive:
+        archive.add_storage(b"weights", 7)
+        archive.add(RecordName("oak.py"), b"wrong")
+        archive.finish(archives.document)
+        archive.reopen()
+        archive.add(RecordName("elm.py"), b"right")
+        archive.finish(archives.document)
+        archive.publish()
+    with ArchiveWriter(tmp_path / "other.case") as archive:
+        archive.add_storage(b"weights", 7)
+        archive.add(RecordName("elm.py"), b"right")
+        archive.finish(archives.document)
+        archive.publish()
+        with pytest.raises(RuntimeError, match="only a finished archive"):
+            archive.reopen()
+    assert (tmp_path / "one.case").read_bytes() == (tmp_path / "other.case").read_bytes()
