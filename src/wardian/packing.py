@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from wardian.pickling.paths import find_texts
 from wardian.planning import find_homeless, make_plan, with_hard, with_missing
 from wardian.policy import Action, Base, Policy
 from wardian.processes.clean import DEFAULT_LIMIT, CleanProcesses
+from wardian.processes.fence import ALLOWABLE, kind_of
 from wardian.processes.folders import work_folder
 from wardian.prove import PROOF_FAILED, find_installed
 from wardian.prove import prove as prove_case
@@ -56,6 +57,7 @@ def pack(
     resources: Mapping[str, Resource] | None = None,
     metadata: Mapping[str, str] | None = None,
     limit: float | None = DEFAULT_LIMIT,
+    allow: Collection[str] = (),
     progress: Callable[[str], None] | bool | None = None,
 ) -> PackReport:
     """Pack a live object with its code, weights and data files into one file.
@@ -75,6 +77,8 @@ def pack(
             a file (`os.PathLike`).
         metadata: Notes to keep in the manifest.
         limit: Seconds that each clean process may take, half an hour without it; None for no limit.
+        allow: What code of the object may do in clean processes: "processes" to start programs, "network" to
+            reach other machines. PyTorch's own compilers may always be started.
         progress: True shows the stages, on a terminal with `rich` as bars, elsewhere as lines on stderr; a
             function is called with the name of each stage.
 
@@ -95,7 +99,7 @@ def pack(
     """
     _check_arguments(obj, inputs, policy, name)
     _check_target(path, prove, progress)
-    processes = _clean_processes(limit)
+    processes = _clean_processes(limit, allow)
     extra = _read_resources(resources)
     notes = _check_metadata(metadata)
     with reporting(progress) as tell, ArchiveWriter(path) as archive:
@@ -136,6 +140,7 @@ def pack(
             *capture.warnings(packed),
             *draft.doubts(packed),
             *map(_outside, draft.held_files(read)),
+            *map(_refused, processes.refused),
             *find_credentials(
                 lambda: itertools.chain.from_iterable(find_texts(*found) for found in draft.held()),
                 b"".join(draft.pickles().values()),
@@ -170,6 +175,7 @@ def plan(
     inputs: tuple[Any, ...] | dict[str, Any] | None = None,
     policy: Policy | None = None,
     limit: float | None = DEFAULT_LIMIT,
+    allow: Collection[str] = (),
 ) -> Plan:
     """Tell what `pack` would do, without writing a case.
 
@@ -178,6 +184,7 @@ def plan(
         inputs: As for `pack`.
         policy: As for `pack`.
         limit: As for `pack`.
+        allow: As for `pack`.
 
     Returns:
         The plan; `print` it, or ask `plan.why("module")`.
@@ -186,7 +193,7 @@ def plan(
         PackError: as for `pack`.
     """
     _check_arguments(obj, inputs, policy, "model")
-    processes = _clean_processes(limit)
+    processes = _clean_processes(limit, allow)
     with work_folder() as folder, ArchiveWriter(folder / "plan.case") as archive:
         draft = Drafting(obj, "model", inputs, archive, policy or Policy(), processes)
         return make_plan(draft.trace(clean=True), policy or Policy())
@@ -201,6 +208,13 @@ def _own_files(the_plan: Plan) -> Iterator[tuple[str, bytes]]:
             except OSError:  # assembling has told
                 continue
             yield file.record, content
+
+
+def _refused(what: str) -> str:
+    return (
+        f"while it was packed, code of the object wanted to {what}; it might not, and went on without. If it"
+        f' is meant: allow=("{kind_of(what)}",)'
+    )
 
 
 def _outside(path: str) -> str:
@@ -334,12 +348,17 @@ def _check_target(path: Any, prove: Any, progress: Any) -> None:
         raise TypeError(f"progress must be True, False or a function, not {progress!r:.60}")
 
 
-def _clean_processes(limit: Any) -> CleanProcesses:
+def _clean_processes(limit: Any, allow: Any) -> CleanProcesses:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
         raise TypeError(f"limit must be a number of seconds or None, not {limit!r:.60}")
     if limit is not None and not limit > 0:
         raise ValueError(f"limit must be more than 0 seconds, not {limit!r}")
-    return CleanProcesses(limit=limit)
+    if isinstance(allow, str) or not isinstance(allow, Collection):
+        raise TypeError(f'allow must be a collection such as ("processes",), not {allow!r:.60}')
+    for what in allow:
+        if what not in ALLOWABLE:
+            raise ValueError(f"allow has {what!r:.60}; it may have {' and '.join(map(repr, ALLOWABLE))}")
+    return CleanProcesses(limit=limit, allow=tuple(allow))
 
 
 def _read_resources(resources: Mapping[str, Resource] | None) -> dict[RecordName, bytes]:

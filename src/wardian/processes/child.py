@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 from typing import NoReturn
 
+from wardian.processes import fence
 from wardian.processes.ties import show_stack_when_asked
 
 __all__ = ["work"]
@@ -25,6 +26,7 @@ def work(question: str) -> NoReturn:
     request = json.loads(Path(question).read_text())
     show_stack_when_asked()
     sys.setrecursionlimit(request["recursion_limit"])
+    fence.put_up(request["allow"])
     module, _, function = request["work"].rpartition(".")
     try:
         result = getattr(importlib.import_module(module), function)(request)
@@ -33,6 +35,7 @@ def work(question: str) -> NoReturn:
         result = {"error": f"{type(error).__name__}: {error}", "traceback": "".join(told)}
         if (facts := getattr(error, "child_facts", None)) is not None:
             result["facts"] = facts
+    result["refused"] = fence.refusals()
     Path(request["answer"]).write_text(json.dumps(result))
     sys.stdout.flush()
     sys.stderr.flush()

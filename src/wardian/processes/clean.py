@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wardian.errors import PackError, TimeLimitError
+from wardian.processes.fence import ALLOWABLE, kind_of
 from wardian.processes.folders import work_folder
 from wardian.processes.starting import MARKER_VARIABLE, command, environment, search_path
 from wardian.processes.ties import end_group, show_stack
@@ -46,6 +47,10 @@ class CleanProcesses:
 
     limit: float | None = DEFAULT_LIMIT
     """Seconds that each may take; None for no limit."""
+    allow: tuple[str, ...] = ()
+    """What code of the object may do there: members of `wardian.processes.fence.ALLOWABLE`."""
+    refused: dict[str, None] = field(default_factory=dict)
+    """What code wanted to do, and might not, by the order in which it was seen."""
 
     def run(self, work: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Call `work(request)` in a clean process.
@@ -69,15 +74,22 @@ class CleanProcesses:
         with work_folder() as folder:
             question, answer, log = (folder / name for name in ("request.json", "answer.json", "log.txt"))
             path = search_path()
-            told = {"sys_path": path, "recursion_limit": sys.getrecursionlimit()}
+            told = {
+                "sys_path": path,
+                "recursion_limit": sys.getrecursionlimit(),
+                "allow": list(self.allow),
+            }
             question.write_text(json.dumps({**request, **told, "work": work, "answer": str(answer)}))
             status = self._run_interpreter(question, log, path)
             printed = log.read_text(errors="replace")
             if not answer.exists():
                 raise ChildError(f"the process ended with status {status}", printed)
             result: dict[str, Any] = json.loads(answer.read_text())
+            refused: list[str] = result.pop("refused")
+            self.refused.update(dict.fromkeys(refused))
             if "error" in result:
-                raise ChildError(result["error"], printed + result["traceback"], result.get("facts"))
+                output = printed + result["traceback"] + _told(refused)
+                raise ChildError(result["error"], output, result.get("facts"))
             return result
 
     def _run_interpreter(self, question: Path, log: Path, path: list[str]) -> int:
@@ -118,6 +130,17 @@ class CleanProcesses:
             limit=self.limit,
             output=printed,
         )
+
+
+def _told(refused: list[str]) -> str:
+    """Return what was refused before something failed, and the line that allows it."""
+    if not refused:
+        return ""
+    kinds = ", ".join(f'"{kind}"' for kind in ALLOWABLE if any(kind_of(what) == kind for what in refused))
+    return (
+        "\n".join(f"\nwhile it ran, code wanted to {what}" for what in refused)
+        + f"\n  fix: leave that out of what is imported and called; or, if it is meant: allow=({kinds},)\n"
+    )
 
 
 _NEWEST = "most recent call first"
