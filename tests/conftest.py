@@ -32,7 +32,9 @@ Tests of one group share work that takes seconds or minutes, so they run in one 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+        if not isinstance(item, pytest.Function):  # a block of a page, or an example: they share names
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        elif hasattr(item, "callspec"):
             for fixture in _GROUPS.keys() & set(item.fixturenames):
                 group = _GROUPS[fixture](item.originalname, item.callspec.params)
                 item.add_marker(pytest.mark.xdist_group(group))

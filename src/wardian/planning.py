@@ -85,9 +85,6 @@ def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
                 refuse(
                     name, f"{name} is denied by {reason} and the object needs it", f'Policy(mock=["{name}"])'
                 )
-            elif importer is not None and trace.modules[importer.importer].distribution is None:
-                what = f"{name} is denied by {reason} and {importer.importer} imports it in a function"
-                refuse(name, what, f'leave that import out, or Policy(mock=["{name}"])')
             elif importer is not None:
                 left_out.append(
                     f"{name} is denied by {reason}; {importer.importer}, which is packed, imports it in a"

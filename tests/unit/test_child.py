@@ -115,7 +115,8 @@ def test_the_refusal_is_a_packing_error(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_what_a_child_leaves_running_is_ended_with_it(work: Path) -> None:
     with importable(work):
-        left = CleanProcesses().run("gardening.work.leave_someone", {})["left"]
+        processes = CleanProcesses(allow=("processes",))
+        left = processes.run("gardening.work.leave_someone", {})["left"]
     assert _ends(left)
 
 
