@@ -214,7 +214,7 @@ def test_module_that_exists_as_bytecode_only(tmp_path: Path) -> None:
     for file in ("model.case", "model.case.json"):
         (tmp_path / "project" / file).rename(tmp_path / file)
     _load(tmp_path / "elsewhere", tmp_path / "model.case")
-    code = "import sys, wardian\nsys.implementation.cache_tag = 'cpython-399'\nwardian.open(sys.argv[1])"
+    code = "import sys, wardian\nsys.implementation.cache_tag = 'cpython-399'\nwardian.load(sys.argv[1])"
     done = run("-P", "-c", code, tmp_path / "model.case", cwd=tmp_path / "elsewhere")
     assert "EnvironmentMismatchError" in done.stderr
     assert "garden.core" in done.stderr
