@@ -52,6 +52,11 @@ def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
     problems: list[Problem] = []
     left_out: list[str] = []
     by_need = policy.base == "hermetic" and trace.reached is not None and not whole
+    in_part = frozenset(
+        name
+        for name, found in trace.distributions.items()
+        if by_need and sum(size for _, _, size in found.files) > _SMALL
+    )
 
     def refuse(module: ModuleName, what: str, fix: str) -> None:
         problems.append(Problem(what, fix, module, trace.graph.explain(ModuleName(trace.entry), module)))
@@ -60,7 +65,7 @@ def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
     for name, facts in trace.modules.items():
         rule = policy.rule_for(name)
         action, reason = _default(facts, externs, policy)
-        if by_need and action is Action.INTERN and facts.distribution is not None:
+        if action is Action.INTERN and facts.distribution in in_part:
             how = (
                 "can be reached by code that runs" if name not in trace.needed else "was imported in the run"
             )
@@ -125,7 +130,7 @@ def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
                 what = f"the rule {unmatched[-1]} must match a module that the object reaches, and does not"
                 problems.append(Problem(what, "correct the pattern, or leave out allow_empty=False"))
     plan = replace(
-        _assemble(trace, decisions, declared, by_need=by_need),
+        _assemble(trace, decisions, declared, in_part),
         unmatched=tuple(unmatched),
         denied=tuple(sorted(left_out)),
     )
@@ -286,7 +291,13 @@ def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> 
     return Action.INTERN, f"part of {facts.distribution}, which is packed whole"
 
 
-def _assemble(trace: Trace, decisions: list[Decision], declared: Container[str], *, by_need: bool) -> Plan:
+_SMALL = 512 << 10
+"""Bytes of files up to which a distribution is packed whole: there is little to gain by leaving some out."""
+
+
+def _assemble(
+    trace: Trace, decisions: list[Decision], declared: Container[str], in_part: Container[str]
+) -> Plan:
     action = {d.module: d.action for d in decisions}
     interned = {d.module for d in decisions if d.action is Action.INTERN}
     needed = interned & trace.needed
@@ -307,10 +318,10 @@ def _assemble(trace: Trace, decisions: list[Decision], declared: Container[str],
             module = module_of(record)
             if module is not None and action.get(module, Action.INTERN) is not Action.INTERN:
                 continue
-            if by_need and module is not None and module not in action:
+            if distribution in in_part and module is not None and module not in action:
                 unneeded[distribution].add(module)
                 continue
-            if by_need and module is None and record not in trace.data:
+            if distribution in in_part and module is None and record not in trace.data:
                 continue
             files[record_name(record)] = PackedFile(record_name(record), path, size, module, distribution)
             packed[distribution].add(record.partition("/")[0].removesuffix(".py"))

@@ -527,7 +527,10 @@ def _grove(forest: Forest) -> Trace:
     needed = ("mill", "timberlib", "timberlib.oak", "torch")
     trace = forest.trace("mill.Saw", needed=needed)
     reached, data = frozenset({_name("timberlib.elm")}), frozenset({record_name("timberlib/rings.json")})
-    return replace(trace, reached=reached, data=data)
+    known = trace.distributions["timberlib"]
+    grown = tuple((r, path, 1 << 20 if r.endswith("ash.py") else size) for r, path, size in known.files)
+    distributions = {**trace.distributions, "timberlib": replace(known, files=grown)}
+    return replace(trace, reached=reached, data=data, distributions=distributions)
 
 
 def test_of_a_distribution_come_along_the_modules_and_data_that_can_be_reached(forest: Forest) -> None:
@@ -542,6 +545,18 @@ def test_of_a_distribution_come_along_the_modules_and_data_that_can_be_reached(f
     assert f"  part of timberlib 1.0 (3 modules of 4, 40 bytes): {told}" in str(plan).splitlines()
     assert plan.why("timberlib.ash").startswith("timberlib.ash: left out")
     assert _name("timberlib.elm") not in plan.loaded
+
+
+def test_a_small_distribution_is_packed_whole(forest: Forest) -> None:
+    trace = _grove(forest)
+    known = trace.distributions["timberlib"]
+    small = tuple((record, path, min(size, 400 << 10)) for record, path, size in known.files)
+    plan = make_plan(
+        replace(trace, distributions={**trace.distributions, "timberlib": replace(known, files=small)}),
+        Policy(),
+    )
+    assert {"timberlib/ash.py", "timberlib/bark.json"} <= {f.record for f in plan.files}
+    assert plan.unneeded == {}
 
 
 @pytest.mark.parametrize(("base", "whole"), [("whole", False), ("hermetic", True)])

@@ -179,7 +179,7 @@ except ImportError:
 class Apple(torch.nn.Module):
     def forward(self, x):
         if kind is None:
-            return importlib.import_module("orchard.engines." + "plain").double(x)
+            return importlib.import_module("orchard.engines." + "PLAIN".lower()).double(x)
         return x * 2
 --- orchard/engines/__init__.py
 --- orchard/engines/plain.py
