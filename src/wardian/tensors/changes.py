@@ -175,7 +175,8 @@ def _is_looked_into(value: Any) -> bool:
     top = type(value).__module__.partition(".")[0]
     if isinstance(value, type | ModuleType) or callable(getattr(type(value), "__get__", None)):
         return False
-    return top not in sys.stdlib_module_names and top != "torch" and hasattr(value, "__dict__")
+    # Not `hasattr`, which runs a `__getattr__` of the user's.
+    return top not in sys.stdlib_module_names and top != "torch" and type(value).__dictoffset__ != 0
 
 
 _IN_A_MODULE = frozenset(vars(torch.nn.Module())) - {"training"}

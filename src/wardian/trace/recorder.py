@@ -56,6 +56,20 @@ def _is_compiled(module: ModuleType) -> bool:
     return isinstance(origin, str) and origin.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 
+_CHECKING = frozenset({"wardian.live.cache", "wardian.live.files"})
+"""Modules that check and lay down files of open cases."""
+
+
+def _name_of_nearest(frame: FrameType | None) -> str:
+    """Return the name of the module whose code is nearest to *frame* and not of the standard library."""
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in sys.stdlib_module_names:
+            return name
+        frame = frame.f_back
+    return ""
+
+
 class Recorder:
     """Watch imports, opened files and loaded libraries of this process.
 
@@ -158,7 +172,7 @@ class Recorder:
             caller = sys._getframe(1)  # noqa: SLF001
             if caller.f_code.co_filename.startswith("<frozen importlib"):
                 return
-            if str(caller.f_globals.get("__name__")).startswith("wardian.live.files"):
+            if _name_of_nearest(caller) in _CHECKING:
                 return
             path = arguments[0]
             # Reading code is import, not a look at files; writing is none of our business.
