@@ -121,8 +121,10 @@ def answer_for(capture: Capture, obj: Any) -> Any:
     elif ordered:
         reduced = obj.__reduce_ex__(4)
     else:
-        # All that was asked is the same for the next instance, but for the two that look at the object.
-        if not any("__slots__" in vars(cls) for cls in kind.__mro__) and kind not in capture.stream_kinds:
+        # All that was asked is the same for the next instance, but for those that look at the object: at its
+        # slots, at which stream it is, at the hooks of a tensor.
+        looks = any("__slots__" in vars(cls) for cls in kind.__mro__) or hasattr(kind, "register_hook")
+        if not looks and kind not in capture.stream_kinds:
             capture.left_to_python.add(kind)
         return NotImplemented
     return _in_order(capture, obj, reduced) if ordered else reduced
