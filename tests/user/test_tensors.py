@@ -368,14 +368,13 @@ def test_what_shares_memory_shares_it_across_pickles_and_by_name(tmp_path: Path)
         assert state["part"][0] == state["other"][2, 0] == 9
 
 
-def test_hooks_are_left_out_with_the_warning_of_torch_save(tmp_path: Path) -> None:
+def test_hooks_of_tensors_come_back(tmp_path: Path) -> None:
     weight = BASE.clone().requires_grad_()
-    weight.register_hook(lambda gradient: gradient)  # type: ignore[no-untyped-call]
-    with pytest.warns(UserWarning, match="backward hook"):
-        wardian.pack([weight], tmp_path / "hook.case", prove=False)
+    weight.register_hook(lambda gradient: gradient * 2)  # type: ignore[no-untyped-call]
+    wardian.pack([weight], tmp_path / "hook.case", prove=False)
     (again,) = wardian.load(tmp_path / "hook.case")
-    assert again.requires_grad
-    assert again._backward_hooks is None or not again._backward_hooks
+    again.sum().backward()
+    assert torch.equal(again.grad, torch.full_like(again, 2.0))
 
 
 @pytest.mark.filterwarnings("ignore:.*quantize_per_tensor, torch.quantize_per_channel")

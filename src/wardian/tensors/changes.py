@@ -170,8 +170,9 @@ def _has_values(tensor: torch.Tensor) -> bool:
 
 def _is_looked_into(value: Any) -> bool:
     """Tell whether a value is an object of the user's, or a module."""
-    if isinstance(value, torch.nn.Module):
-        return not isinstance(value, torch.jit.ScriptModule)
+    # By the type: a `weakref.proxy` of a module calls itself one.
+    if issubclass(type(value), torch.nn.Module):
+        return not issubclass(type(value), torch.jit.ScriptModule)
     top = type(value).__module__.partition(".")[0]
     if isinstance(value, type | ModuleType) or callable(getattr(type(value), "__get__", None)):
         return False
@@ -184,7 +185,7 @@ _IN_A_MODULE = frozenset(vars(torch.nn.Module())) - {"training"}
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     known: dict[str, Any] = object.__getattribute__(value, "__dict__")
-    if not isinstance(value, torch.nn.Module):
+    if not issubclass(type(value), torch.nn.Module):
         yield from list(known.items())
         return
     for table in ("_parameters", "_buffers", "_modules"):
