@@ -3,9 +3,9 @@
 PYTHON  ?= python3.11
 VENV    ?= .venv
 BIN     := $(VENV)/bin
-# Tests that share what takes long to make stay in one process: tests/conftest.py.
+# Tests of one file stay in one process: they share what takes long to make, and blocks of a page their names.
 JOBS    ?= auto
-PYTEST  := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+PYTEST  := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 # Both uv and pip understand these words.
 INSTALL := -c constraints.txt -e ".[cli]" --group dev
 
