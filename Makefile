@@ -10,19 +10,20 @@ PYTEST  := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 INSTALL := -c constraints.txt -e ".[cli]" --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help env test quick models check format lint types layers demo bench fuzz clean
+.PHONY: help env test quick models integrations check format lint types layers demo docs picture dist changelog bench fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(VENV)/.complete ## create .venv with everything installed, in the versions of constraints.txt
 
 # uv installs torch and its libraries many times faster than pip; where uv cannot reach the index that pip
-# is configured for, pip does it.
+# is configured for, pip does it. As pip does, it compiles what it installs: where PYTHONDONTWRITEBYTECODE is set, each
+# process of each test would compile its libraries anew, which takes longer than all the rest.
 $(VENV)/.complete: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt "pip>=25.1" uv
-	$(BIN)/uv pip install -q --python $(BIN)/python $(INSTALL) || $(BIN)/python -m pip install -q $(INSTALL)
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python $(INSTALL) || $(BIN)/python -m pip install -q $(INSTALL)
 	@touch $@
 
 test: env ## run every test, the models of real libraries included (about a quarter of an hour)
@@ -33,6 +34,21 @@ quick: env ## run the tests that need no model library (minutes)
 
 models: env ## pack and load models of real libraries (minutes)
 	$(PYTEST) -m models tests/models
+
+# Tools that want other versions of torch and of each other than the rest of the tests. uv takes the torch that pip has
+# found, whatever index pip is configured for.
+TOOLS := .venv-integrations
+TOOLS_INSTALL := -c constraints-integrations.txt -e . --group integrations
+
+$(TOOLS)/.complete: pyproject.toml constraints-integrations.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install -q -c constraints-integrations.txt "pip>=25.1" uv
+	$(TOOLS)/bin/python -m pip install -q --no-compile -c constraints-integrations.txt torch
+	$(TOOLS)/bin/uv pip install -q --compile-bytecode --python $(TOOLS)/bin/python $(TOOLS_INSTALL) || $(TOOLS)/bin/python -m pip install -q $(TOOLS_INSTALL)
+	@touch $@
+
+integrations: $(TOOLS)/.complete ## try the tools that people have, in an environment of their own (minutes)
+	$(TOOLS)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "" tests/integrations src/wardian/integrations docs/how-to/lightning.md docs/how-to/mlflow.md docs/how-to/ray.md
 
 check: format lint types layers test ## all that a change must pass: format, lint, types, layers, every test
 
@@ -52,6 +68,22 @@ layers: env ## check that imports follow the layers of .importlinter
 demo: env ## pack resnet18 and a sentence encoder, load both where their libraries are blocked
 	$(BIN)/python examples/demo.py
 
+docs: env ## build the documentation site, build/docs/index.html; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+picture: env ## draw docs/pictures/terminal.svg anew, from a real run
+	$(BIN)/python docs/pictures/terminal.py
+
+dist: env ## build the wheel and the sdist into dist/, twice: the bytes must be the same; check them with twine
+	rm -rf dist build/again
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m build --no-isolation --outdir build/again
+	cd dist && for file in *; do cmp "$$file" "../build/again/$$file" || exit 1; done
+	$(BIN)/twine check --strict dist/*
+
+changelog: env ## move what is in changes/ into CHANGELOG.md, for the version that the package has
+	$(BIN)/towncrier build --yes --version $$($(BIN)/python -c "import wardian; print(wardian.__version__)")
+
 bench: env ## compare with torch.package, torch.save and safetensors, as ratios
 	$(BIN)/python -m benchmarks
 
@@ -63,5 +95,5 @@ fuzz: env ## fuzz the readers for a minute, then run the property tests with man
 	$(PYTEST) --hypothesis-profile=fuzz tests/property
 
 clean: ## remove .venv, caches and build outputs
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(TOOLS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

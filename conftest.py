@@ -1,16 +1,22 @@
-"""Runs what the documents claim: every Python block of README.md and docs, every example in a docstring."""
+"""Runs what the documents claim: blocks of Python and shell, outputs shown, examples in docstrings."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.doctest import DocTestParser
-from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+from tests.pages import EXAMPLES, parsers
 
 # Examples take as long as they take: the machines that run them are shared.
 settings.register_profile("default", deadline=None, derandomize=True)
@@ -18,15 +24,52 @@ settings.register_profile("fuzz", deadline=None, max_examples=5_000)
 settings.load_profile("default")
 
 
+_ROOT = Path(__file__).parent
+_NEEDED = {
+    "docs/how-to/lightning.md": "lightning",
+    "docs/how-to/mlflow.md": "mlflow",
+    "docs/how-to/ray.md": "ray",
+    "src/wardian/integrations/lightning.py": "lightning",
+    "src/wardian/integrations/mlflow.py": "mlflow",
+    "src/wardian/integrations/ray.py": "ray",
+    "src/wardian/lightning.py": "lightning",
+    "src/wardian/mlflow.py": "mlflow",
+    "src/wardian/ray.py": "ray",
+    "tests/integrations": "mlflow",
+}
+"""What runs in the environment of `make integrations`, each with a library that is in that one only."""
+collect_ignore = [path for path, library in _NEEDED.items() if importlib.util.find_spec(library) is None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what examples, and the tools of others, may warn about."""
+    of_others = [_ROOT / path for path in _NEEDED]
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in of_others):
+            item.add_marker(pytest.mark.filterwarnings("ignore", "error::wardian.WardianWarning"))
+        if isinstance(item, SybilItem):
+            # Classes of a page have no source that Python could find.
+            item.add_marker(pytest.mark.filterwarnings("ignore:.* packed as bytecode, so the case"))
+            if EXAMPLES in item.path.parents:
+                item.add_marker(pytest.mark.slow)
+            # torch_geometric calls it when it is imported.
+            item.add_marker(pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated"))
+
+
 def _enter_empty_folder(namespace: dict[str, Any]) -> None:
     folder = tempfile.TemporaryDirectory(prefix="wardian-docs-")
-    namespace["_leave"] = (os.getcwd(), folder)
+    namespace["_leave"] = (os.getcwd(), list(sys.path), set(sys.modules), folder)
     os.chdir(folder.name)
 
 
 def _leave_folder(namespace: dict[str, Any]) -> None:
-    origin, folder = namespace.pop("_leave")
+    origin, path, modules, folder = namespace.pop("_leave")
     os.chdir(origin)
+    # Projects of pages have short names; the next page means its own.
+    sys.path[:] = path
+    for name in sys.modules.keys() - modules:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(folder.name + os.sep):
+            del sys.modules[name]
     folder.cleanup()
 
 
@@ -35,9 +78,9 @@ pytest_collect_file = (
     # <!-- skip: next "reason" -->
     Sybil(
         name="markdown",
-        parsers=[PythonCodeBlockParser(), SkipParser()],
-        filenames=["README.md", "CONTRIBUTING.md"],
-        patterns=["docs/**/*.md", "docs/*.md"],
+        parsers=parsers(),
+        filenames=["README.md", "CONTRIBUTING.md", "SECURITY.md"],
+        patterns=["docs/**/*.md", "docs/*.md", "examples/**/README.md"],
         setup=_enter_empty_folder,
         teardown=_leave_folder,
     )

@@ -2,7 +2,7 @@
 
     python -m benchmarks [RUNS] [--page FILE] [--only PART ...] [--folder FOLDER]
 
-RUNS is how often each program is timed, 5 if left out. The page goes to docs/benchmarks.md.
+RUNS is how often each program is timed, 5 if left out. The page goes to docs/reference/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -12,14 +12,21 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from benchmarks import loading, package, packing, tensors, waiting
-from benchmarks.timing import HEAD, Row, machine
+from benchmarks import caging, loading, looking, package, packing, remote, tensors, waiting
+from benchmarks.timing import HEAD, Row, machine, measured_at
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PARTS = ("loading", "package", "packing", "tensors", "waiting")
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
+PARTS = ("caging", "loading", "looking", "package", "packing", "remote", "tensors", "waiting")
 
 
-_TIMED = (("waiting", waiting), ("loading", loading), ("packing", packing), ("package", package))
+_TIMED = (
+    ("waiting", waiting),
+    ("looking", looking),
+    ("caging", caging),
+    ("loading", loading),
+    ("packing", packing),
+    ("package", package),
+)
 
 
 def main() -> None:
@@ -31,7 +38,7 @@ def main() -> None:
     parser.add_argument("--folder", help="where the files lie, such as /dev/shm")
     options = parser.parse_args()
     rows: list[Row] = []
-    side_by_side = ""
+    side_by_side = elsewhere = ""
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         for part, module in _TIMED:
             if part in options.only:
@@ -39,16 +46,19 @@ def main() -> None:
         if "tensors" in options.only:
             found, side_by_side = tensors.measure(Path(name), options.runs)
             rows += found
-    page = _page(rows, side_by_side, options.runs, options.folder)
+        if "remote" in options.only:
+            elsewhere = remote.measure(Path(name), options.runs)
+    page = _page(rows, side_by_side, elsewhere, options.runs, options.folder)
     print(page)
     options.page.write_text(page)
 
 
-def _page(rows: list[Row], side_by_side: str, runs: int, folder: str | None) -> str:
+def _page(rows: list[Row], side_by_side: str, elsewhere: str, runs: int, folder: str | None) -> str:
     where = "on the disk, and in the page cache" if folder is None else f"in {folder}"
     table = "\n".join(row.row() for row in rows)
     introduction = f"""
-        `make bench` measures all of this in one run and writes this page. {machine()}. Medians of {runs}
+        `make bench` measures all of this in one run and writes this page. The figures are of {measured_at()}.
+        The machine: {machine()}. Medians of {runs}
         runs, the programs that are compared in turn; files lie {where}, and none is waited for. A ratio is
         ours / theirs: below 1 is faster, or less. Targets without a word are for the ratio."""
     return f"""# Benchmarks
@@ -66,6 +76,13 @@ resident when it has read. Pages of a mapped file that were read to be checked a
 needs them for something else.
 
 {side_by_side}
+
+## Cases that lie elsewhere
+
+resnet18 on an HTTP server on loopback, with an empty cache; seconds at so much added latency for each
+request, imports not counted. A download is one request on one connection.
+
+{elsewhere}
 """
 
 

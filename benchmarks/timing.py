@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 HEAD = "| work | ours | peer | theirs | ratio | target | |\n|---|---|---|---|---|---|---|"
 
@@ -82,6 +84,14 @@ def seconds(arguments: Sequence[str]) -> float:
     return time.perf_counter() - started
 
 
+def processor_seconds(arguments: Sequence[str]) -> float:
+    """Run a Python program and return the time of processors that it took: others do not lengthen it much."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds(arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def compare(
     what: str, peer: str, ours: Sequence[str], theirs: Sequence[str], *, target: float, runs: int
 ) -> Comparison:
@@ -91,6 +101,13 @@ def compare(
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
     mine, other = zip(*pairs, strict=True)
     return Comparison(what, peer, mine, other, target)
+
+
+def measured_at() -> str:
+    """Return the day and the commit of the code that is measured."""
+    asked = ["git", "-C", os.path.dirname(__file__), "describe", "--always", "--dirty"]
+    commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}"
 
 
 def machine() -> str:

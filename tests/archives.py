@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wardian.archive import ArchiveReader, ArchiveWriter, RecordDigest, layout
+from wardian.archive import ArchiveReader, ArchiveWriter, layout
 from wardian.archive.deflate import deflate
-from wardian.names import RecordName
+from wardian.domain.digests import RecordDigest
+from wardian.domain.names import RecordName
 
 LOCAL_FORM = struct.Struct("<4s5H3L2H")
 CENTRAL_FORM = struct.Struct("<4s6H3L5H2L")

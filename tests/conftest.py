@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wardian.live.cache import CACHE_VARIABLE
+from wardian.environment.cache import CACHE_VARIABLE
 
 
 @pytest.fixture(scope="session", autouse=True)

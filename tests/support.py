@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tests.interpreters import Process, may_share, start, without_leaks
 from tests.private_root import tree
 from wardian.archive import ArchiveWriter
-from wardian.manifest import (
+from wardian.domain.manifest import (
     FORMAT_VERSION,
     Entry,
     Extern,
@@ -26,7 +27,7 @@ from wardian.manifest import (
     PackedDistribution,
     Platform,
 )
-from wardian.names import RecordName
+from wardian.domain.names import RecordName
 
 SOURCE = Path(__file__).parents[1] / "src"
 NOTHING = b"\x80\x04N."
@@ -121,26 +122,35 @@ def _comes_from(module: Any, folders: list[str]) -> bool:
 
 
 def start_python(
-    script: str, *arguments: object, folder: Path, paths: tuple[Path, ...] = (), **environment: str
-) -> subprocess.Popen[str]:
-    """Start a new interpreter that knows this repository's `src` and *paths*, and no project of a test.
+    script: str,
+    *arguments: object,
+    folder: Path,
+    paths: tuple[Path, ...] = (),
+    isolated: bool = False,
+    **environment: str,
+) -> subprocess.Popen[str] | Process:
+    """Start a new process that knows this repository's `src` and *paths*, and no project of a test.
 
     Args:
         script: The code it runs.
         arguments: Its `sys.argv[1:]`.
         folder: Where it starts, and where its cache is.
         paths: What else it can import from.
-        environment: Changes to the environment variables.
+        isolated: Start an interpreter; see `tests.interpreters`.
+        environment: Changes to the environment variables, for which an interpreter is started.
     """
-    variables = {
+    variables = without_leaks(os.environ) | {
         "PYTHONPATH": os.pathsep.join(map(str, (SOURCE, *paths))),
         "WARDIAN_CACHE": str(folder / "cache"),
         **environment,
     }
+    words = ["-c", textwrap.dedent(script), *map(str, arguments)]
+    if not isolated and not environment and may_share(variables):
+        return start(words, folder=folder, environment=variables, flags=["-P"])
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", textwrap.dedent(script), *map(str, arguments)],
+        [sys.executable, "-P", *words],
         cwd=folder,
-        env=os.environ | variables,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -148,16 +158,37 @@ def start_python(
     )
 
 
-def finish(process: subprocess.Popen[str]) -> str:
+def finish(process: subprocess.Popen[str] | Process) -> str:
     """Wait for a process of `start_python`; return what it printed, or fail with what went wrong."""
     out, err = process.communicate()
     assert process.returncode == 0, f"the process ended with {process.returncode}:\n{out}\n{err}"
     return out
 
 
-def run_python(script: str, *arguments: object, folder: Path, paths: tuple[Path, ...] = ()) -> str:
-    """Run *script* in a new interpreter and return what it printed; see `start_python`."""
-    return finish(start_python(script, *arguments, folder=folder, paths=paths))
+def run_python(
+    script: str,
+    *arguments: object,
+    folder: Path,
+    paths: tuple[Path, ...] = (),
+    isolated: bool = False,
+    **environment: str,
+) -> str:
+    """Run *script* in a new process and return what it printed; see `start_python`."""
+    return finish(
+        start_python(script, *arguments, folder=folder, paths=paths, isolated=isolated, **environment)
+    )
+
+
+def ends(process: int) -> bool:
+    """Wait until a process that is no child of this one has ended, and `init` has its status or may ask."""
+    while True:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):  # it was opened, and could not be read any more
+            return True
+        if state == "Z":
+            return True
+        os.sched_yield()
 
 
 def answers_of(features: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:

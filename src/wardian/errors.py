@@ -12,23 +12,34 @@ Every error is a `WardianError` and, where one fits, also the builtin a caller w
     │   ├── NotACaseError               (ValueError) it is another kind of file
     │   ├── UnsupportedFormatError      (ValueError) it was written by a newer Wardian
     │   ├── CorruptCaseError            (ValueError) it is damaged or was altered
+    │   ├── RemoteError                 (OSError) what is behind a URL cannot be read
+    │   ├── DigestMismatchError         (ValueError) it is not the case that was asked for
+    │   ├── UntrustedCaseError          a policy refuses its code
     │   ├── CodeNeededError             (TypeError) a tensor cannot be read without code
+    │   ├── WeightsMismatchError        (RuntimeError) a module has other tensors than the case
     │   └── ClosedCaseError             (ValueError) it was closed
     ├── EnvironmentMismatchError        (ImportError) the environment lacks what the case needs
     ├── ModuleNotInCaseError            (ModuleNotFoundError) an import of a module neither packed nor extern
     ├── MissingExternError              (ModuleNotFoundError) something is used that was not needed, nor there
+    ├── PolicyFileError                 (ValueError) a policy about trust cannot be used
     ├── EntryNotFoundError              (KeyError) no entry point of that name
     ├── WeightsFileError                (ValueError) a safetensors file cannot be written or read
+    ├── SignatureError                  (ValueError) a case is not signed by anybody who may
+    ├── SigningError                    (RuntimeError) a signature cannot be made, or not be checked here
+    ├── SandboxError                    (RuntimeError) code in a cage raised, took too long, or ended
+    │   └── SandboxUnavailableError     there is no cage on this machine
     └── CheckError                      a self-test of the case gives another result
 
 There is one warning, `WardianWarning` (UserWarning): a case is made, and is not all that one would expect.
 
 Facts are attributes, the words are in `__str__`; every error survives pickling, because errors cross
-process boundaries.
+process boundaries. A traceback ends with the place on the page of errors that says when this one comes, and
+what to do.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +50,7 @@ __all__ = [
     "ClosedCaseError",
     "CodeNeededError",
     "CorruptCaseError",
+    "DigestMismatchError",
     "EntryNotFoundError",
     "EnvironmentMismatchError",
     "MissingExternError",
@@ -46,15 +58,27 @@ __all__ = [
     "NotACaseError",
     "PackError",
     "PlanError",
+    "PolicyFileError",
     "Problem",
     "ProofError",
+    "RemoteError",
+    "SandboxError",
+    "SandboxUnavailableError",
+    "SignatureError",
+    "SigningError",
     "TimeLimitError",
     "UnpicklableError",
     "UnsupportedFormatError",
+    "UntrustedCaseError",
     "WardianError",
     "WardianWarning",
     "WeightsFileError",
+    "WeightsMismatchError",
 ]
+
+
+_PAGE = "docs/reference/errors.md"
+"""In the repository and in the source archive; it becomes a URL when the site has an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,8 @@ class Problem:
     """Dotted name of the module concerned."""
     chain: tuple[str, ...] = ()
     """How the object leads there: one line per step, with file and line number."""
+    rule: str = ""
+    """The rule of a policy that it breaks, with which *what* begins; empty where there is none."""
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -86,10 +112,22 @@ class WardianError(Exception):
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
+        # Where a log shows its last line only, this names the error.
+        self.add_note(f"{type(self).__name__}: see {self.page}")
         self.message = message
         self._facts = facts
         for name, value in facts.items():
             setattr(self, name, value)
+
+    @property
+    def page(self) -> str:
+        """Where the documentation says when this error comes, and what to do: a page with an anchor.
+
+        >>> ProofError("it differs").page
+        'docs/reference/errors.md#prooferror'
+        """
+        listed = next(cls for cls in type(self).__mro__ if cls.__module__ == __name__)
+        return f"{_PAGE}#{listed.__name__.lower()}"
 
     def __str__(self) -> str:
         return self.message
@@ -208,6 +246,80 @@ class CorruptCaseError(CaseError, ValueError):
     records: tuple[str, ...] = ()
 
 
+class RemoteError(CaseError, OSError):
+    """What is behind a URL cannot be read, or written: no answer, a wrong one, or another file meanwhile.
+
+    A file that is not there is a `FileNotFoundError`, one that is not for this user a `PermissionError`.
+    `path` is the URL, without what may be secret in it.
+    """
+
+
+class DigestMismatchError(CaseError, ValueError):
+    """The file is a case, and not the one whose digest was given. Nothing of it was unpickled.
+
+    Attributes:
+        expected: The digest that was given.
+        found: The digest of the file.
+    """
+
+    expected: str
+    found: str
+
+
+class UntrustedCaseError(CaseError):
+    """A policy refuses the code of a case. None of it ran.
+
+    Attributes:
+        policies: The policies that refuse it: paths, or `trust=` for one that is in no file.
+        problems: Everything in the case that breaks a rule: the rule, the finding with its place, and what
+            would have to change. The message has the first findings of each rule.
+    """
+
+    policies: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, shows_all: bool = False) -> str:
+        """Return the message: each rule that is broken, with what breaks it.
+
+        Args:
+            shows_all: Whether to list every finding, and not only the first ones of each rule.
+        """
+        rules: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            rules.setdefault(problem.rule or problem.what, []).append(problem)
+        lines = [f"{self.message}; {len(rules)} rule{'s' if len(rules) != 1 else ''}:"]
+        for number, (rule, found) in enumerate(rules.items(), 1):
+            shown = found if shows_all else found[:_SHOWN]
+            if len(found) == 1:
+                lines.append(f"{number}. {found[0].what}")
+            else:
+                lines.append(f"{number}. {rule}: {len(found)} findings")
+                lines += [f"    {problem.what.removeprefix(f'{rule}: ')}" for problem in shown]
+            if len(found) > len(shown):
+                file = shlex.quote(self.path or "FILE")
+                lines.append(f"    and {len(found) - len(shown)} more: wardian trust show {file} --all")
+            fixes = dict.fromkeys(problem.fix for problem in shown if problem.fix)
+            lines += [f"    fix: {fix}" for fix in fixes]
+        return "\n".join(lines)
+
+
+_SHOWN = 3
+"""Findings of one rule that a message lists: a large library may have thousands."""
+
+
+class PolicyFileError(WardianError, ValueError):
+    """A policy about trust cannot be used.
+
+    Attributes:
+        path: The file; the name of the environment variable if that says nothing that is known.
+    """
+
+    path: str
+
+
 class CodeNeededError(CaseError, TypeError):
     """A tensor cannot be read without code: it is of a class of its own, or nothing but code tells its name.
 
@@ -216,6 +328,20 @@ class CodeNeededError(CaseError, TypeError):
     """
 
     tensor: str
+
+
+class WeightsMismatchError(CaseError, RuntimeError):
+    """A module has other tensors than the case that is to fill it. Nothing of it was changed.
+
+    Attributes:
+        missing: Names that only the module has.
+        unexpected: Names that only the case has.
+        mismatched: What else does not match, such as shapes, as sentences.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
 
 
 class ClosedCaseError(CaseError, ValueError):
@@ -278,13 +404,58 @@ class WeightsFileError(WardianError, ValueError):
     path: str
 
 
+class SignatureError(WardianError, ValueError):
+    """Nobody whose signature counts has signed the case.
+
+    Attributes:
+        path: The case, or its URL.
+        problems: What is wrong with each signature, and with lines of the file of allowed signers.
+    """
+
+    path: str | None
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        return f"{self.message}; {_listing(self.problems)}" if self.problems else self.message
+
+
+class SigningError(WardianError, RuntimeError):
+    """A signature cannot be made, or not be checked here: no usable key, or something is not installed."""
+
+
+class SandboxError(WardianError, RuntimeError):
+    """Code that runs in a cage raised, took too long, ended, or answered what is no answer.
+
+    Attributes:
+        path: The case.
+        reason: `raised`, `time`, `ended`, or `answer`. After all but the first its process is gone.
+        output: The last of what the code printed.
+    """
+
+    path: str
+    reason: str
+    output: str
+
+
+class SandboxUnavailableError(SandboxError):
+    """This machine has no way to keep the code of a case in a cage. None of it ran.
+
+    Attributes:
+        missing: What is missing, as sentences.
+    """
+
+    missing: tuple[str, ...]
+
+
 class CheckError(WardianError):
     """A self-test of the case gives another result than when it was packed.
 
     Attributes:
         entry: The entry point.
         difference: The largest absolute difference, or None if the structure differs.
+        report: The `CheckReport` of all entry points that were asked for.
     """
 
     entry: str
     difference: float | None
+    report: Any

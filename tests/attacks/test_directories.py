@@ -10,7 +10,7 @@ import pytest
 from tests import archives
 from tests.archives import Forged, forge
 from tests.attacks.refusal import HARMLESS, refuse
-from wardian.archive import directory
+from wardian.archive import central_directory as directory
 from wardian.errors import CaseError, CorruptCaseError
 
 

@@ -12,9 +12,9 @@ import torch
 import wardian
 from tests.support import MANIFEST, write_case
 from wardian.archive import ArchiveWriter
+from wardian.domain.manifest import TensorEntry
+from wardian.domain.names import RecordName
 from wardian.errors import CorruptCaseError
-from wardian.manifest import TensorEntry
-from wardian.names import RecordName
 
 HONEST = TensorEntry(
     entry="model",

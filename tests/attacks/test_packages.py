@@ -90,3 +90,13 @@ def test_a_list_that_is_not_utf8(record: str) -> None:
         with pytest.raises(CorruptCaseError, match="UTF-8") as caught:
             use(data)
         assert caught.value.record == record
+
+
+@pytest.mark.parametrize("record", ["extern_modules", "python_version"])
+def test_a_list_that_inflates_to_a_thousand_times_its_size(record: str) -> None:
+    content = {"extern_modules": b"torch\n", record: b"a\n" * (8 << 20)}
+    entries = [
+        Forged(b"r/.data/" + name.encode(), data, deflate=len(data) > 99) for name, data in content.items()
+    ]
+    with pytest.raises(CorruptCaseError, match="may not inflate"):
+        ArchiveReader.open(forge(entries, sealed=False))

@@ -11,8 +11,8 @@ import pytest
 
 import wardian
 from tests.support import write_case
+from wardian.domain.manifest import TensorEntry, TensorForm, TensorPart
 from wardian.errors import CorruptCaseError
-from wardian.manifest import TensorEntry, TensorForm, TensorPart
 
 INDICES = struct.pack("<3q", 0, 1, 3)
 VALUES = bytes(range(24))
@@ -143,3 +143,17 @@ def test_a_tensor_that_is_expanded_a_little_is_written_out(tmp_path: Path) -> No
     with _open(plain, tmp_path / "model.case") as case:
         case.export_safetensors(tmp_path / "weights.safetensors")
     assert wardian.read_safetensors(tmp_path / "weights.safetensors")["weight"].shape == (512, 512)
+
+
+@pytest.mark.parametrize("shape", [(1,) * 2000, (2**62, 2**62), (2**32,) * 20])
+def test_more_axes_or_elements_than_there_can_be_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    tensor = replace(PLAIN, shape=shape, stride=(0,) * len(shape))
+    with pytest.raises(CorruptCaseError, match="more axes or elements"):
+        wardian.open(write_case(tmp_path / "large.case", storages=(bytes(64),), tensors=(tensor,)))
+
+
+@pytest.mark.parametrize("record", ["model/model.pkl", ".data/7.storage", "skipped"])
+def test_a_tensor_that_is_in_no_storage_is_refused(record: str, tmp_path: Path) -> None:
+    tensor = replace(PLAIN, record=record)
+    with pytest.raises(CorruptCaseError, match="which is no storage"):
+        wardian.open(write_case(tmp_path / "astray.case", storages=(bytes(64),), tensors=(tensor,)))

@@ -10,8 +10,8 @@ from pathlib import Path
 from tests import archives
 from tests.archives import Forged, forge
 from tests.support import MANIFEST
-from wardian.archive import RecordDigest
-from wardian.manifest import Extern, PackedDistribution, TensorEntry
+from wardian.domain.digests import RecordDigest
+from wardian.domain.manifest import Extern, PackedDistribution, TensorEntry
 
 CORPUS = Path(__file__).parent / "corpus"
 

@@ -15,7 +15,7 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["wardian"]):
-    import wardian.live.case
+    import wardian.loading.case
     import wardian.tensors.named  # noqa: F401  it would be imported later, without instruments
 
 from tests.fuzz.targets import MANIFEST, read

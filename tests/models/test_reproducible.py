@@ -21,6 +21,21 @@ def test_two_packs_are_the_same_file(name: str, nursery: Nursery) -> None:
         pytest.fail(f"two packs of {name} differ: {_differing(first, second)}", pytrace=False)
 
 
+_AGAIN = """
+import sys, torch, wardian
+inputs = torch.load(sys.argv[1] + ".pt")["inputs"]
+with wardian.open(sys.argv[1] + ".case") as case:
+    wardian.pack(case.load(), sys.argv[2], inputs=inputs)
+"""
+
+
+def test_what_was_loaded_is_packed_to_the_same_bytes(nursery: Nursery) -> None:
+    first, second = nursery.packed("resnet18"), nursery.folder / "resnet18_loaded.case"
+    done = nursery.run("-c", _AGAIN, str(first.with_suffix("")), str(second))
+    assert done.returncode == 0, done.stderr
+    assert first.read_bytes() == second.read_bytes(), _differing(first, second)
+
+
 def _differing(first: Path, second: Path) -> str:
     with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as other:
         sums = {info.filename: info.CRC for info in one.infolist()}

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from tests import archives
 from tests.archives import Forged
-from wardian.archive import ArchiveReader, directory, layout
+from wardian.archive import ArchiveReader, layout
+from wardian.archive import central_directory as directory
+from wardian.domain.names import record_name
 from wardian.errors import CaseError
-from wardian.names import record_name
 
 
 def is_record_name(text: str) -> bool:

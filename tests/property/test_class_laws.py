@@ -154,6 +154,9 @@ WAYS: dict[str, tuple[str, list[str], list[str]]] = {
     "attrs_derived": ("@attrs.define\nclass Base:\n    a: int\n@attrs.define\nclass P(Base):\n    b: int = 2", ["cls(1)"], ["x == cls(1)", "[(f.name, f.inherited) for f in attrs.fields(cls)]"]),
     "attrs_make_class": ("P = attrs.make_class('P', {'a': attrs.field(default=3)})", ["cls()"], ["cls(4)"]),
     "attrs_exception": ("@attrs.define\nclass P(ValueError):\n    a: int", ["cls(1)"], ["raise_(x)"]),
+    "attrs_cached": ("@attrs.define\nclass P:\n    a: int\n    @functools.cached_property\n    def b(self) -> int:\n        return [self.a]", ["cls(1)"], ["x.b", "x.b is x.b", "x.c", "cls(3).b"]),
+    "attrs_cached_getattr": ("@attrs.define\nclass P:\n    a: int\n    @functools.cached_property\n    def b(self):\n        return __class__.__name__\n    def __getattr__(self, name):\n        return name * 2", ["cls(1)"], ["x.b", "x.c"]),
+    "attrs_transformed": ("def up(cls, fields):\n    return [f.evolve(default=5) if f.name == 'a' else f for f in fields]\n@attrs.define(field_transformer=up)\nclass P:\n    a: int\n    b: int = 2", ["cls()"], ["cls(1)", "[f.default for f in attrs.fields(cls)]"]),
     "attrs_match_args": ("@attrs.define(match_args=False)\nclass P:\n    a: int", ["cls(1)"], []),
     # pydantic
     "pydantic": ("class P(pydantic.BaseModel):\n    'Doc.'\n    a: int = pydantic.Field(gt=0)\n    b: Annotated[str, pydantic.Field(max_length=3)] = 'b'\n    _c: int = pydantic.PrivateAttr(3)\n    @pydantic.field_validator('a')\n    @classmethod\n    def even(cls, value):\n        if value % 2:\n            raise ValueError('odd')\n        return value", ["cls(a=2)"], ["cls(a=-2)", "cls(a=3)", "cls(a=2, b='long')", "cls.model_json_schema()", "x.model_dump_json(), x._c", "setattr(x, 'z', 1)"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -10,11 +11,11 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wardian.archive import RecordDigest
-from wardian.manifest import FORMAT_VERSION, Manifest
+from wardian.domain.digests import RecordDigest
+from wardian.domain.manifest import FORMAT_VERSION, Manifest, TensorEntry
 
 _SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text())
+    json.loads((Path(__file__).parents[2] / "docs" / "reference" / "manifest.schema.json").read_text())
 )
 
 # JSON in UTF-8 has no lone surrogates.
@@ -28,9 +29,31 @@ _DIGESTS = st.builds(
 )
 st.register_type_strategy(RecordDigest, _DIGESTS)
 _HINTS = get_type_hints(Manifest)
+_SORTED = ("absent", "bytecode_only", "deferred", "materialised", "mocks")
+_NAMES = st.lists(st.from_type(str), max_size=4).map(lambda names: tuple(sorted(set(names))))
+
+
+def _with_small_shape(tensor: TensorEntry) -> TensorEntry:
+    """Let a tensor, and its parts, have no more elements than PyTorch counts."""
+
+    def small(shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(size % 1000 for size in shape[:5])
+
+    form = tensor.form and replace(
+        tensor.form,
+        parts={role: replace(part, shape=small(part.shape)) for role, part in tensor.form.parts.items()},
+    )
+    return replace(tensor, shape=small(tensor.shape), form=form)
+
+
+st.register_type_strategy(TensorEntry, st.builds(TensorEntry).map(_with_small_shape))
 MANIFESTS = st.builds(
     Manifest,
-    **{name: st.from_type(hint) for name, hint in _HINTS.items() if name != "format"},
+    **{
+        name: _NAMES if name in _SORTED else st.from_type(hint)
+        for name, hint in _HINTS.items()
+        if name != "format"
+    },
     format=st.just(FORMAT_VERSION),
 )
 

@@ -19,9 +19,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from tests.interpreters import start, without_leaks
 from tests.private_root import tree
 from tests.support import SOURCE
 
@@ -61,6 +63,17 @@ def _run(arguments: list[str], folder: Path, options: dict[str, list[str]], stdi
         "OMP_NUM_THREADS": "1",
         "PYTHON": sys.executable,
     }
+    if arguments[0] == sys.executable and "warnings" not in options and sys.platform == "linux":
+        process = start(
+            arguments[1:],
+            folder=folder,
+            environment=without_leaks(os.environ) | environment,
+            stdin=PIPE,
+            merged=True,
+        )
+        printed, _ = process.communicate(stdin)
+        assert process.returncode == 0, printed
+        return printed
     done = subprocess.run(
         arguments,
         cwd=folder,

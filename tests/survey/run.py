@@ -120,7 +120,7 @@ def _load(name: str, folder: Path) -> dict[str, Any]:
 
     import wardian
     from tests.survey.factories import FACTORIES
-    from wardian.tensors import selftest
+    from wardian.tensors import comparison, selftest
 
     _block(FACTORIES[name][1])
     started = time.perf_counter()
@@ -137,7 +137,7 @@ def _load(name: str, folder: Path) -> dict[str, Any]:
                 inputs = case._unpickle(entry.test)["inputs"]
                 actual = _tensors(selftest.run(case.load(), inputs), [])
                 expected = torch.load(folder / f"{name}.expected")
-                if list(selftest.find_differences(expected, [_plain(t) for t in actual])):
+                if list(comparison.find_differences(expected, [_plain(t) for t in actual])):
                     facts["check"] += "; differs from the live model"
     facts["warned"] = sorted({f"{w.category.__name__}: {w.message}"[:200] for w in warned})
     return facts

@@ -1,4 +1,4 @@
-"""A reader of cases from docs/format.md alone: standard library only, no line of Wardian, no ZIP64."""
+"""A reader of cases from docs/reference/format.md alone: standard library only, no Wardian, no ZIP64."""
 
 import hashlib
 import itertools

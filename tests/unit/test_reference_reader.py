@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.reference_reader import Case
-from wardian.archive import ArchiveWriter, RecordDigest
-from wardian.names import RecordName
+from wardian.archive import ArchiveWriter
+from wardian.domain.digests import RecordDigest
+from wardian.domain.names import RecordName
 
 WEIGHT = [0.5, -1.0, 2.0, 3.5, 0.0, -7.25]
 STEPS = [1, -(2**40), 3]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from torch.package.package_exporter import PackageExporter
 
 import wardian
 from tests.support import SOURCE, importable, run_python, write_case, write_tree
+from tests.terminals import in_terminal
 from wardian.cli.app import run
-from wardian.manifest import Extern
+from wardian.domain.manifest import Entry, Extern, Library
+from wardian.errors import EntryNotFoundError
 
 SOURCES = """
 --- cherry/__init__.py
@@ -96,17 +100,57 @@ def test_info_shows_what_does_not_fit_here_and_answers_no(lacking: Path, wardian
     assert json.loads(wardian_command("info", lacking, "--json")[1])["fits_here"] is False
 
 
+def test_info_ends_with_one_line_that_installs_all(tmp_path: Path, wardian_command: Any) -> None:
+    externs = tuple(
+        Extern(distribution=name, version="3.1", modules=(name,), names=(), soft=False)
+        for name in ("unobtainium", "vibranium")
+    )
+    path = write_case(tmp_path / "lacking.case", SOURCES, externs=externs)
+    _, out, _ = wardian_command("info", path)
+    joint = "fix: pip install unobtainium==3.1 vibranium==3.1"
+    assert out.endswith(f"    all at once:\n      {joint}\n")
+
+
+def test_info_tells_compiled_libraries_inside_and_outside(tmp_path: Path, wardian_command: Any) -> None:
+    files: dict[str, str | bytes] = {
+        "grove/__init__.py": "",
+        "grove/_ops.so": b"\x7fELF operators",
+        "grove/weights.bin": b"\x7fELF of another name",
+        "grove/words.txt": b"words",
+    }
+    library = Library(
+        record="grove/_ops.so",
+        operators=("grove::sum(Tensor x) -> Tensor",),
+        torch="2",
+        system="",
+        machine="",
+    )
+    externs = tuple(
+        Extern(distribution=name, version=None, modules=(name,), names=(), soft=False)
+        for name in ("numpy", "click", "unobtainium")
+    )
+    path = write_case(tmp_path / "grove.case", files, libraries=(library,), externs=externs)
+    _, out, _ = wardian_command("info", path)
+    told = "grove/_ops.so (inside, operators), grove/weights.bin (inside), numpy (outside)"
+    assert f"  native      {told}\n" in out
+    found = json.loads(wardian_command("info", path, "--json")[1])
+    assert found["libraries"] == [
+        {"record": "grove/_ops.so", "operators": ["grove::sum(Tensor x) -> Tensor"]},
+        {"record": "grove/weights.bin", "operators": []},
+    ]
+    natives = {extern["name"]: extern["native"] for extern in found["externs"]}
+    assert natives == {"numpy": True, "click": False, "unobtainium": None}
+
+
 @pytest.mark.parametrize(
     "words",
     [
         pytest.param(("info", "nowhere.case"), id="no such file"),
         pytest.param(("info",), id="no argument"),
         pytest.param(("paint", "it"), id="no such command"),
-        pytest.param(("cat", "CASE", "cherry/nat.py"), id="no such record"),
         pytest.param(("check", "CASE"), id="no self-test"),
         pytest.param(("pack", "nomodule:thing", "-o", "out.case"), id="no such module"),
         pytest.param(("pack", "json", "-o", "out.case"), id="no name"),
-        pytest.param(("weights", "CASE", "-o", "out.safetensors"), id="no tensor"),
         pytest.param(("verify", "CASE", "--digest", "xyz"), id="no digest"),
     ],
 )
@@ -120,6 +164,43 @@ def test_what_cannot_be_answered_ends_with_2_and_one_block_on_stderr(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        pytest.param("ls CASE cherry/nat.py", "near to it: cherry/net.py", id="ls"),
+        pytest.param("ls CASE plum/*", "list them: wardian ls CASE", id="ls, nothing near"),
+        pytest.param("ls LAYERS --tensors 0.wieght", "near to it: 0.weight", id="ls --tensors"),
+        pytest.param("cat CASE cherry/nat.py", "near to it: cherry/net.py", id="cat"),
+        pytest.param("extract CASE -C out cherry/nat.*", "near to it: cherry/net.py", id="extract"),
+        pytest.param("weights LAYERS -o out --only 0.wieght", "near to it: 0.weight", id="weights"),
+        pytest.param("weights OLD -o out --only 0.wieght", "near to it: 0.weight", id="foreign"),
+        pytest.param("weights CASE -o out", "has no tensors", id="no tensors"),
+        pytest.param("why CASE chery.net", "near to it: cherry.net", id="why"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_what_a_file_does_not_have_is_answered_with_no_and_the_nearest(
+    words: str, hint: str, case: Path, tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    case.rename("CASE")
+    layers = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    wardian.pack(layers, "LAYERS", prove=False)
+    with PackageExporter("OLD") as exporter:
+        exporter.extern("torch.**")
+        exporter.save_pickle("model", "model.pkl", layers)
+    code, out, err = wardian_command(*words.split())
+    assert code == 1
+    assert hint in (out if words.startswith("why") else err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_is_whole_also_where_nothing_matches(case: Path, wardian_command: Any) -> None:
+    code, out, err = wardian_command("ls", case, "plum", "--json")
+    assert (code, json.loads(out)) == (1, [])
+    assert "has no record plum" in err
+
+
 def test_another_kind_of_file_is_named(tmp_path: Path, wardian_command: Any) -> None:
     torch.save({"a": torch.ones(1)}, tmp_path / "weights.pt")
     code, _, err = wardian_command("info", tmp_path / "weights.pt")
@@ -127,8 +208,10 @@ def test_another_kind_of_file_is_named(tmp_path: Path, wardian_command: Any) -> 
     assert "torch.load" in err
 
 
-def test_ls_shows_records_as_a_tree_and_as_json(case: Path, wardian_command: Any) -> None:
-    code, out, _ = wardian_command("ls", case)
+def test_ls_shows_records_as_a_tree_as_names_and_as_json(case: Path, wardian_command: Any) -> None:
+    code, out, _ = wardian_command("ls", case, "cherry/*")
+    assert (code, out) == (0, "cherry/__init__.py\ncherry/net.py\ncherry/notes.txt\ncherry/stone.py\n")
+    code, out = in_terminal("ls", case, folder=case.parent)
     lines = out.splitlines()
     assert code == 0
     assert [line for line in lines if line.endswith(" cherry/")] != []
@@ -151,9 +234,41 @@ def test_ls_shows_tensors_and_what_shares_their_values(tmp_path: Path, wardian_c
     assert "0.bias" not in out
 
 
+def test_ls_names_few_of_very_many_tensors_that_share_a_record(tmp_path: Path, wardian_command: Any) -> None:
+    flat = torch.zeros(100)
+    wardian.pack({f"w{i}": flat[i : i + 1] for i in range(100)}, tmp_path / "flat.case", prove=False)
+    _, out, _ = wardian_command("ls", tmp_path / "flat.case", "--tensors", "--json")
+    rows = json.loads(out)
+    assert {len(row["shared_with"]) for row in rows} == {16}
+    assert {row["shares"] for row in rows} == {99}
+    assert "and 83 more" in wardian_command("ls", tmp_path / "flat.case", "--tensors", "w7")[1]
+
+
 def test_cat_writes_the_bytes_of_a_record(case: Path, wardian_command: Any) -> None:
     assert wardian_command("cat", case, "cherry/notes.txt") == (0, "sweet\n", "")
     assert "near to it: cherry/net.py" in wardian_command("cat", case, "cherry/nat.py")[2]
+
+
+FIG = """
+--- fig/__init__.py
+--- fig/tree.py
+import importlib
+class Tree:
+    def __call__(self):
+        return importlib.import_module(".".join(["fig", "seed"])).grow()
+--- fig/seed.py
+def grow():
+    return 1
+"""
+
+
+def test_why_knows_what_no_source_shows(tmp_path: Path, wardian_command: Any) -> None:
+    write_tree(tmp_path / "src", FIG)
+    with importable(tmp_path / "src") as load:
+        wardian.pack(load("fig.tree").Tree(), tmp_path / "fig.case", inputs=())
+    code, out, _ = wardian_command("why", tmp_path / "fig.case", "fig.seed")
+    assert code == 0
+    assert "-> fig/tree.py: fig.tree imports fig.seed (observed)" in out
 
 
 def test_why_tells_the_chain_of_imports(case: Path, wardian_command: Any) -> None:
@@ -166,6 +281,16 @@ def test_why_tells_the_chain_of_imports(case: Path, wardian_command: Any) -> Non
     code, out, _ = wardian_command("why", case, "pandas")
     assert code == 1
     assert "nothing to do with it" in out
+
+
+def test_diff_does_not_compare_what_takes_too_long(tmp_path: Path, wardian_command: Any) -> None:
+    for name in ("a", "b"):
+        lines = "".join(f"{name}{i % 300}\n" for i in range(20_000))
+        write_case(tmp_path / f"{name}.case", {"plum/long.txt": lines, "plum/short.txt": f"{name}\n"})
+    code, out, _ = wardian_command("diff", tmp_path / "a.case", tmp_path / "b.case")
+    assert code == 1
+    assert "plum/long.txt: too much differs to be shown" in out
+    assert "+b\n" in out
 
 
 def test_diff_shows_code_and_numbers_and_answers_whether_all_is_equal(
@@ -192,7 +317,26 @@ def test_diff_shows_code_and_numbers_and_answers_whether_all_is_equal(
     assert "bias" not in out
     found = json.loads(wardian_command("diff", one, two, "--json")[1])
     assert [change["how"] for change in found["tensors"]] == ["changed"]
-    assert wardian_command("diff", one, one)[:2] == (0, "no difference\n")
+    assert wardian_command("diff", one, one)[:2] == (0, SAME)
+
+
+def test_diff_tells_that_a_self_test_has_other_outputs(tmp_path: Path, wardian_command: Any) -> None:
+    for name, scale in (("one", 1.0), ("more", 1.0), ("two", 2.0)):
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(scale)
+        if name == "more":  # which gives storages other numbers
+            model.register_buffer("seen", torch.zeros(3))
+        wardian.pack(model, tmp_path / name, inputs=(torch.ones(1, 2),))
+    _, out, _ = wardian_command("diff", tmp_path / "one", tmp_path / "two")
+    assert "self-test model: with outputs became with other inputs or outputs\n" in out
+    _, out, _ = wardian_command("diff", tmp_path / "one", tmp_path / "more")
+    assert "tensor seen: added, float32[3]\n" in out
+    assert "self-test" not in out
+
+
+SAME = "no difference in what the files declare; wardian verify checks their bytes\n"
 
 
 def test_verify_answers_no_for_a_flipped_bit_and_for_another_digest(case: Path, wardian_command: Any) -> None:
@@ -216,6 +360,49 @@ def test_requirements_are_ranges_or_pins(lacking: Path, wardian_command: Any) ->
     assert wardian_command("requirements", lacking)[1] == "unobtainium>=3.1,<4\n"
     assert wardian_command("requirements", lacking, "--exact")[1] == "unobtainium==3.1\n"
     assert json.loads(wardian_command("requirements", lacking, "--json")[1]) == ["unobtainium>=3.1,<4"]
+
+
+def test_a_lock_file_needs_a_folder_of_files(lacking: Path, tmp_path: Path, wardian_command: Any) -> None:
+    code, _, err = wardian_command("requirements", lacking, "--pylock")
+    assert code == 2
+    assert "pip download" in err
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    code, out, err = wardian_command("requirements", lacking, "--pylock", "--wheels", downloads)
+    assert (code, out) == (1, "")
+    assert "unobtainium>=3.1,<4" in err
+    (downloads / "unobtainium-3.5-py3-none-any.whl").write_text("")
+    code, out, _ = wardian_command("requirements", lacking, "--pylock", "--wheels", downloads)
+    assert code == 0
+    assert tomllib.loads(out)["packages"][0]["version"] == "3.5"
+
+
+def test_a_broken_policy_answers_no_and_names_each_rule(
+    case: Path, tmp_path: Path, wardian_command: Any
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[audit.distributions]\ndeny = ["first-party"]\n')
+    code, out, _ = wardian_command("audit", case, "--policy", policy)
+    assert code == 1
+    assert 'policy: broken\n    distributions.deny = "first-party"\n        first-party\n' in out
+    assert "        fix: if you want it: take it out of deny\n" in out
+    found = json.loads(wardian_command("audit", case, "--policy", policy, "--json")[1])["policy"]
+    assert found == {
+        "path": str(policy),
+        "broken": [
+            {
+                "rule": 'distributions.deny = "first-party"',
+                "what": "first-party",
+                "fix": "if you want it: take it out of deny",
+            }
+        ],
+    }
+    policy.write_text("[audit]\n")
+    assert "policy: kept" in wardian_command("audit", case, "--policy", policy)[1]
+    policy.write_text("[audit]\nnetwork = false\n")
+    code, _, err = wardian_command("audit", case, "--policy", policy)
+    assert code == 2
+    assert "audit.network is no rule" in err
 
 
 def test_extract_writes_what_matches_and_never_over_a_file(
@@ -255,6 +442,48 @@ def test_pack_plan_check_run_and_weights_work_together(
     assert list(wardian.read_safetensors("w.safetensors")) == ["bias"]
 
 
+def test_pack_names_the_nearest_of_a_module(
+    tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tree(tmp_path, "--- hazel.py\ndef build(): pass\n")
+    monkeypatch.chdir(tmp_path)
+    with importable(tmp_path):
+        code, _, err = wardian_command("plan", "hazel.py:bild")
+    assert code == 2
+    assert "hazel.py has no bild; near to it: build" in err
+
+
+def test_pack_makes_a_case_of_several_entry_points(
+    tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tree(
+        tmp_path,
+        "--- plum.py\nimport torch\ndef build():\n    return torch.nn.Linear(2, 1)\nwords = {'a': 1}\n",
+    )
+    monkeypatch.chdir(tmp_path)
+    entries = ("--entry", "net=plum.py:build", "--entry", "words=plum:words")
+    with importable():
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        code, out, _ = wardian_command("plan", *entries)
+        assert code == 0
+        code, out, _ = wardian_command(
+            "pack", "-o", "plum.case", *entries, "--inputs", "net=(torch.ones(2),)"
+        )
+        assert code == 0
+        assert "net: loaded and called" in out
+        for wrong in (
+            (),
+            ("plum:build", *entries),
+            (*entries, "--inputs", "(1,)"),
+            (*entries, "--inputs", "x=1"),
+        ):
+            code, _, err = wardian_command("plan", *wrong)
+            assert code == 2
+            assert "--entry" in err
+    assert wardian.load("plum.case", name="words") == {"a": 1}
+    assert wardian_command("check", "plum.case", "--entry", "net")[0] == 0
+
+
 def test_cache_shows_what_is_there_and_clears_it(
     tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +495,9 @@ def test_cache_shows_what_is_there_and_clears_it(
     assert code == 0
     assert out.splitlines()[0] == str(tmp_path / "cache")
     assert "500 bytes  cases" in out
+    monkeypatch.setenv("WARDIAN_CACHE_MAX_DAYS", "7")
+    last = wardian_command("cache")[1].splitlines()[-1]
+    assert last.startswith("  keeps at most 16 GiB, nothing that was not used for 7 days (WARDIAN_CACHE_MAX")
     assert "500 bytes removed" in wardian_command("cache", "--clear")[1]
     assert not kept.exists()
 
@@ -281,20 +513,88 @@ def test_looking_runs_no_packed_code_and_imports_no_torch(case: Path) -> None:
         heavy = {"torch", "numpy", "cherry", "rich"} & sys.modules.keys()
         assert not heavy, heavy
     """
-    assert "packed code ran" not in run_python(script, case, folder=case.parent)
+    assert "packed code ran" not in run_python(script, case, folder=case.parent, isolated=True)
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_an_archive_of_torch_package_is_looked_at_and_what_it_cannot_promise_is_said(
     tmp_path: Path, wardian_command: Any
 ) -> None:
     with PackageExporter(tmp_path / "old.pt") as exporter:
+        exporter.extern("torch.**")
         exporter.save_source_string("olive", "PIT = 1\n")
-        exporter.save_pickle("model", "model.pkl", {"a": 1})
+        exporter.save_pickle("model", "model.pkl", {"a": torch.ones(2)})
     code, out, _ = wardian_command("info", tmp_path / "old.pt")
     assert code == 0
     assert "an archive of torch.package" in out
     assert "no digests" in out
+    assert (
+        "  weights     8 bytes in 1 storage, without an index; wardian weights writes what the modules" in out
+    )
+    assert re.search(r"made with   Python [\d.]+\n", out)
+    assert wardian_command("report", tmp_path / "old.pt", "-o", tmp_path / "old.html")[0] == 0
+    page = (tmp_path / "old.html").read_text()
+    assert "8 bytes of tensors without an index of their names" in page
+    assert "no self-test: archives of torch.package have none" in page
+    assert "packed without inputs" not in page
     assert "PIT = 1" in wardian_command("cat", tmp_path / "old.pt", "olive.py")[1]
+    code, out, _ = wardian_command("verify", tmp_path / "old.pt")
+    assert code == 0
+    assert "  digest of the contents, computed here, " in out
+    assert "has no digests" in wardian_command("audit", tmp_path / "old.pt")[2]
+
+
+def test_a_function_is_called_by_its_name_and_data_files_are_listed(
+    tmp_path: Path, wardian_command: Any
+) -> None:
+    folder = write_tree(
+        tmp_path / "src",
+        """
+        --- damson/__init__.py
+        --- damson/jam.py
+        import importlib.resources
+        WORDS = importlib.resources.files("damson").joinpath("words.txt").read_text()
+        def stew(x):
+            return x
+        --- damson/words.txt
+        sweet
+        """,
+    )
+    path, page = tmp_path / "jam.case", tmp_path / "jam.html"
+    with importable(folder) as load:
+        wardian.pack(load("damson.jam").stew, path, prove=False)
+    assert "object      model: damson.jam.stew\n" in wardian_command("info", path)[1]
+    entry = json.loads(wardian_command("info", path, "--json")[1])["entries"][0]
+    assert (entry["type"], entry["function"]) == ("types.FunctionType", "damson.jam.stew")
+    assert wardian_command("report", path, "-o", page)[0] == 0
+    text = page.read_text()
+    assert "The file holds stew, and no weights." in text
+    assert re.search(r"<code>damson/words.txt</code> \d bytes", text)
+
+
+def test_that_nobody_signed_is_a_whole_document(case: Path, tmp_path: Path, wardian_command: Any) -> None:
+    with PackageExporter(tmp_path / "old.pt") as exporter:
+        exporter.save_source_string("olive", "PIT = 1\n")
+    signers = tmp_path / "signers"
+    signers.write_text("")
+    for path in (case, tmp_path / "old.pt"):
+        code, out, err = wardian_command("verify", path, "--signers", signers, "--json")
+        assert (code, err) == (1, "")
+        found = json.loads(out)
+        assert (found["signed"], found["damaged"], found["signatures"]) == (False, [], [])
+        assert found["signature_problems"] != []
+        assert (
+            json.loads(wardian_command("info", path, "--signers", signers, "--json")[1])["signatures"] == []
+        )
+
+
+def test_a_name_with_two_lines_is_shown_in_one(tmp_path: Path, wardian_command: Any) -> None:
+    spoof = "model\n  fits here   yes"
+    entry = Entry(name=spoof, record="model/model.pkl", type=spoof, test=None, outputs=False)
+    extern = Extern(distribution="unobtainium", version="3.1", modules=("unobtainium",), names=(), soft=False)
+    path = write_case(tmp_path / "lines.case", SOURCES, entries=(entry,), externs=(extern,), torch=spoof)
+    for words in (("info", path), ("why", path, "cherry.net"), ("diff", path, path)):
+        assert "  fits here   yes" not in wardian_command(*words)[1].splitlines()
 
 
 def test_the_module_and_a_pipe_without_colour(case: Path) -> None:
@@ -305,7 +605,7 @@ def test_the_module_and_a_pipe_without_colour(case: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "no difference\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, SAME, "")
 
 
 def test_without_click_it_says_what_to_install(tmp_path: Path) -> None:
@@ -319,3 +619,187 @@ def test_without_click_it_says_what_to_install(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "wardian: click is not installed\n  fix: pip install 'wardian[cli]'\n"
+
+
+@pytest.mark.parametrize("words", ["report", "sbom", "weights", "run --inputs ()"])
+def test_an_output_never_takes_the_place_of_what_is_read(
+    case: Path, words: str, wardian_command: Any
+) -> None:
+    before = case.read_bytes()
+    command, *options = words.split()
+    link = case.with_name("link.html")
+    link.symlink_to(case)
+    for output in (case, link):
+        code, _, err = wardian_command(command, case, *options, "-o", output)
+        assert code == 2
+        assert "would be gone" in err
+    assert case.read_bytes() == before
+    code, _, err = wardian_command(command, case, *options, "-o", case.parent / "nowhere" / "out")
+    assert code == 2
+    assert "there is no folder" in err
+
+
+@pytest.mark.parametrize("words", ["report", "sbom", "weights", "run --inputs ()"])
+def test_an_output_that_cannot_be_written_is_named_as_it_was_given(
+    case: Path, words: str, wardian_command: Any, tmp_path: Path
+) -> None:
+    command, *options = words.split()
+    code, _, err = wardian_command(command, case, *options, "-o", tmp_path)
+    assert code == 2
+    assert f"{tmp_path} is a folder; name a file in it" in err
+    if command != "weights":  # of these files it has none
+        code, _, err = wardian_command(command, case, *options, "-o", "/proc/nowhere")
+        assert code == 2
+        assert ".tmp" not in err
+        assert "atomic" not in err
+
+
+def test_packing_never_takes_the_place_of_the_script(tmp_path: Path, wardian_command: Any) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("build = dict\n")
+    code, _, err = wardian_command("pack", f"{script}:build", "-o", script)
+    assert code == 2
+    assert "would be gone" in err
+    assert script.read_text() == "build = dict\n"
+
+
+def test_a_check_of_an_entry_point_that_is_not_there_has_no_answer(case: Path, wardian_command: Any) -> None:
+    code, _, err = wardian_command("check", case, "--entry", "decoder")
+    assert code == 2
+    assert "no entry point 'decoder'" in err
+    assert "running the code" not in err
+
+
+GAUGE = """
+--- gauge.py
+import os
+import signal
+import torch
+
+class Gauge(torch.nn.Module):
+    def forward(self, x):
+        print("packed code ran")
+        if os.environ.get("GAUGE") == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"level": x * float(os.environ.get("GAUGE", "1"))}
+"""
+
+
+@pytest.fixture
+def gauge(tmp_path: Path) -> Path:
+    with importable(write_tree(tmp_path / "src", GAUGE)) as load:
+        path = tmp_path / "gauge.case"
+        model = load("gauge").Gauge()
+        entries = {"gauge": model, "unit": {"name": "mm"}}
+        wardian.pack(path=path, entries=entries, inputs={"gauge": (torch.ones(2),)})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("factor", "exact", "code", "outcome", "largest"),
+    [
+        pytest.param("1", False, 0, "the same, bit for bit", None, id="the same"),
+        pytest.param("1.00001", False, 0, "differs", pytest.approx(1e-5, rel=0.1), id="tolerated"),
+        pytest.param("1.00001", True, 1, "differs", pytest.approx(1e-5, rel=0.1), id="not the same bits"),
+        pytest.param("3", False, 1, "differs", 2.0, id="differs"),
+    ],
+)
+def test_check_tells_the_outcome_as_data(
+    factor: str,
+    exact: bool,
+    code: int,
+    outcome: str,
+    largest: Any,
+    gauge: Path,
+    wardian_command: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GAUGE", factor)
+    found_code, out, err = wardian_command("check", gauge, "--json", *["--exact"] * exact)
+    found = json.loads(out)
+    assert found_code == code
+    assert found["path"] == str(gauge)
+    assert found["passed"] is (code == 0)
+    assert "packed code ran" in found["printed"]
+    assert "running the code in" in err
+    results = {result["name"]: result for result in found["entries"]}
+    assert results["gauge"]["outcome"] == outcome
+    assert results["gauge"]["largest"] == largest
+    assert results["unit"]["outcome"] == "no self-test"
+    assert (found["problem"] is None) is (code == 0)
+    for difference in results["gauge"]["differences"]:
+        assert difference["where"] == "output['level']"
+
+
+def test_check_prints_the_report_alone_on_standard_output(gauge: Path, wardian_command: Any) -> None:
+    code, out, err = wardian_command("check", gauge, "--entry", "gauge")
+    assert (code, out) == (0, "gauge: the same, bit for bit\n")
+    assert "packed code ran" in err
+
+
+def test_a_check_that_takes_too_long_has_no_answer(gauge: Path, wardian_command: Any) -> None:
+    code, out, err = wardian_command("check", gauge, "--timeout", "0.001", "--json")
+    assert (code, out) == (2, "")
+    assert "took longer than 0.001 s and was ended" in err
+
+
+def test_check_says_what_ended_the_process(
+    gauge: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAUGE", "killed")
+    code, _, err = wardian_command("check", gauge)
+    assert code == 1
+    assert "was ended by SIGKILL" in err
+
+
+@pytest.mark.parametrize("words", ["check", "run --inputs (torch.ones(2),) --entry gauge"])
+@pytest.mark.parametrize(
+    ("said", "code", "told"),
+    [
+        ("require", 1, "there is no policy to ask"),
+        ("bogus", 2, "must be require, warn or off, and is 'bogus'"),
+    ],
+)
+def test_nothing_is_said_to_run_that_a_policy_refuses(
+    words: str,
+    said: str,
+    code: int,
+    told: str,
+    gauge: Path,
+    wardian_command: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("WARDIAN_TRUST", said)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    command, *options = words.split(maxsplit=4)
+    found, out, err = wardian_command(command, gauge, *options)
+    assert (found, out) == (code, "")
+    assert told in err
+    assert err.startswith("error: ")
+    assert "running" not in err
+    assert "Error" not in err
+
+
+@pytest.mark.parametrize("words", ["check", "run --inputs (1,)"])
+def test_nothing_is_said_to_run_that_does_not_fit_here(
+    words: str, lacking: Path, wardian_command: Any, tmp_path: Path
+) -> None:
+    command, *options = words.split()
+    extern = Extern(distribution="unobtainium", version="3.1", modules=("unobtainium",), names=(), soft=False)
+    test = ".wardian/tests/model.pkl"
+    entry = Entry(name="model", record="model/model.pkl", type="int", test=test, outputs=False)
+    write_case(lacking, {test: b"\x80\x04N."}, externs=(extern,), entries=(entry,))
+    code, _, err = wardian_command(command, lacking, *options)
+    assert code == 1
+    assert "unobtainium" in err
+    assert "running" not in err
+
+
+def test_an_entry_point_is_asked_for_by_the_name_of_the_option(gauge: Path, wardian_command: Any) -> None:
+    code, _, err = wardian_command("run", gauge, "--inputs", "(1,)")
+    assert code == 2
+    assert "several entry points; say which:\n  --entry gauge or --entry unit\n" in err
+    assert "--entry gauge" in wardian_command("run", gauge, "--inputs", "(1,)", "--entry", "gage")[2]
+    with pytest.raises(EntryNotFoundError, match="say which, with name='gauge' or name='unit'"):
+        wardian.load(gauge)

@@ -111,3 +111,48 @@ def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: py
     assert changes.find_differences_in_fork(lambda x: x, (torch.ones(2),), torch.zeros(2), {}, "output") == [
         "output differs by up to 1, its largest value is 1"
     ]
+
+
+FORGETFUL = """
+--- heath.py
+import torch
+
+class Table:
+    def __init__(self):
+        self.factor = 3.0
+
+    def __getstate__(self):
+        return {}
+
+    def __setstate__(self, state):
+        self.factor = 1.0
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(2, 2)
+        self.table = Table()
+
+    def forward(self, x):
+        return self.linear(x) * self.table.factor
+
+class Broken(Net):
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "table"}
+"""
+
+
+def test_what_pickling_loses_is_told_from_what_the_process_has(tmp_path: Path) -> None:
+    with importable(write_tree(tmp_path, FORGETFUL)) as load:
+        heath = load("heath")
+        with pytest.warns(wardian.WardianWarning) as caught:
+            wardian.pack(heath.Net(), tmp_path / "net.case", inputs=(torch.ones(2),))
+        assert len(caught) == 1
+        told = str(caught[0].message)
+        assert "pickling loses model.table.factor, which Table does not write into its pickle" in told
+        assert "changed in this process" not in told
+        with pytest.raises(wardian.PackError) as failed:
+            wardian.pack(heath.Broken(), tmp_path / "net.case", inputs=(torch.ones(2),))
+        assert "so pickling loses model.table, which Broken does not write into its pickle" in str(
+            failed.value
+        )

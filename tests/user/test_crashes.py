@@ -26,7 +26,7 @@ PACK = """
 KILLED = """
     import os, signal, sys, torch, wardian
     from pathlib import Path
-    import wardian.packing, wardian.tensors.storages, blake3, wardian.live.files
+    import wardian.packing.pack, wardian.tensors.storages, blake3, wardian.loading.importing.files
     left, folder = int(sys.argv[2]), os.path.dirname(sys.argv[1])
     def hook(event, arguments):
         global left

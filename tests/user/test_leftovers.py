@@ -49,6 +49,11 @@ class Net(torch.nn.Linear):
         return Marked(self.doubling(super().forward(x)))
 """
 
+_THREAD = """
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+
 _PACK = """
 import torch, wardian
 from moor.net import Net
@@ -110,6 +115,16 @@ def test_nothing_is_left_of_what_nobody_has(moor: Path) -> None:
 
 def test_no_more_than_a_few_wait_for_the_next_look(moor: Path) -> None:
     assert int(run_python(_REPEAT.format(before_closing="", all_gone=False), folder=moor)) <= 8
+
+
+def test_beside_another_thread_what_nobody_has_goes_too(moor: Path) -> None:
+    """As in a server, and wherever fsspec has been used, which keeps a thread."""
+    code = _THREAD + _REPEAT.format(before_closing="del model", all_gone=True)
+    assert run_python(code, folder=moor) == "0\n"
+
+
+def test_beside_another_thread_what_is_kept_stays_usable(moor: Path) -> None:
+    assert run_python(_THREAD + _KEPT, folder=moor) == "usable\n"
 
 
 def test_what_is_kept_stays_usable(moor: Path) -> None:

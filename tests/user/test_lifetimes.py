@@ -150,7 +150,7 @@ def test_sixteen_threads_open_and_close_two_cases(tmp_path: Path) -> None:
     _make(tmp_path, "pine", 3)
     _make(tmp_path, "fir", 5)
     problems, _, left = run_python(_THREADS, folder=tmp_path).strip().rpartition("] [")
-    assert problems == "["
+    assert problems == "[", problems
     assert "pine" not in left
     assert "fir" not in left
 

@@ -152,7 +152,11 @@ def test_a_rule_takes_the_library_along(tmp_path: Path) -> None:
 
 def test_what_belongs_to_the_process_comes_without_it(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        with (tmp_path / "log.csv").open("w") as file:
+        told = r"model\['process'\] is a process \(\d+\) that runs here and has ended in the case"
+        with (
+            (tmp_path / "log.csv").open("w") as file,
+            pytest.warns(wardian.WardianWarning, match=told),
+        ):
             wardian.pack({"rows": csv.writer(file), "process": process}, tmp_path / "x.case", prove=False)
         loaded = wardian.load(tmp_path / "x.case")
         loaded["rows"].writerow([1, 2])

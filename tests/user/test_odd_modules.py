@@ -84,5 +84,5 @@ def test_a_case_closes_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     case = write_case(tmp_path / "ash.case", "--- ash.py\nx = 1")
     monkeypatch.setitem(sys.modules, "_openssl.lib", _Bare())
     with wardian.open(case) as opened:
-        monkeypatch.setitem(sys.modules, f"{opened.root.name}.ash.lib", _Bare())
+        monkeypatch.setitem(sys.modules, f"{opened.mount.name}.ash.lib", _Bare())
         assert opened.import_module("ash").x == 1

@@ -140,7 +140,7 @@ def places():
         sorted(name for name in logging.root.manager.loggerDict if name.endswith("registers")),
     )
 
-wardian.open(next(pathlib.Path.cwd().glob("*.case"))).close()  # Wardian's own finder
+importlib.import_module("wardian.live")  # puts Wardian's own finder in place
 before = places()
 for path in sorted(pathlib.Path.cwd().glob("*.case")):
     kept = []
@@ -201,6 +201,7 @@ def opened(name):
 def cleared():
     wardian.open("one.case").close()
     gc.collect()
+    assert all(hasattr(torch.ops.fen, name) for name in torch.ops.fen)
     return not hasattr(torch.ops.fen, "twice") and not hasattr(torch.ops.fen, "thrice")
 
 def a_function():

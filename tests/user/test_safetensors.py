@@ -226,10 +226,19 @@ def test_the_target_is_only_replaced_when_the_file_is_complete(case: Path, tmp_p
     broken = tmp_path / "broken.case"
     shutil.copyfile(case, broken)
     with wardian.open(broken) as opened:
-        offset, _ = opened.root.archive.location(".data/0.storage")  # type: ignore[arg-type]
+        offset, _ = opened.mount.archive.location(".data/0.storage")  # type: ignore[arg-type]
     data = bytearray(broken.read_bytes())
     data[offset] ^= 1
     broken.write_bytes(data)
     with wardian.open(broken) as opened, pytest.raises(wardian.CorruptCaseError):
         opened.export_safetensors(path)
     assert path.read_bytes() == b"yesterday's"
+
+
+def test_a_parameter_that_is_not_initialized_is_named(tmp_path: Path) -> None:
+    wardian.pack(torch.nn.LazyLinear(2), tmp_path / "lazy.case", prove=False)
+    with (
+        wardian.open(tmp_path / "lazy.case") as case,
+        pytest.raises(wardian.WeightsFileError, match="weight is not initialized"),
+    ):
+        case.export_safetensors(tmp_path / "lazy.safetensors")

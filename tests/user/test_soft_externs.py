@@ -143,7 +143,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], w
         model = load("arboretum.model").Tree()
         report = wardian.pack(model, folder / "tree.case", inputs=(torch.zeros(2),))
     away = tmp_path_factory.mktemp("away")
-    return json.loads(run_python(CHILD, report.path, folder=away).splitlines()[-1]), report
+    return json.loads(run_python(CHILD, report.path, folder=away, isolated=True).splitlines()[-1]), report
 
 
 def test_what_only_mentions_an_extern_runs_without_it(answers: tuple[dict[str, Any], Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -403,3 +405,40 @@ def test_a_container_that_holds_itself(tmp_path: Path) -> None:
     assert again[1] is again
     with wardian.open(tmp_path / "layers.case") as case:
         assert list(case.state_dict()) == ["0"]
+
+
+def test_tensors_that_are_asked_for_one_by_one_hold_no_file_each(tmp_path: Path) -> None:
+    model = {f"w{number}": torch.full((10_000,), float(number)) for number in range(50)}
+    wardian.pack(model, tmp_path / "many.case", prove=False)
+    statistics = Path("/proc/self/statm")
+    calls = []
+
+    def count(_: Any, event: str, __: Any) -> None:
+        calls.append(event)
+
+    with wardian.open(tmp_path / "many.case") as case:
+        names = list(case.tensors)
+        held = [case.tensors["w0"]]
+        before = int(statistics.read_text().split()[1]) if statistics.exists() else 0
+        sys.setprofile(count)
+        one = len(calls)
+        held.append(case.tensors["w1"])
+        one = len(calls) - one
+        held += [case.tensors[name] for name in names]
+        sys.setprofile(None)
+    assert [int(tensor[0]) for tensor in held[2:]] == list(range(50))
+    assert len(calls) < one * (len(names) + 10)  # no more work for each because there are others
+    if before:  # in pages of 4 KiB or more; the file has 2 MB
+        assert int(statistics.read_text().split()[1]) - before < 10 * 500
+
+
+def test_a_mapping_says_what_it_is_and_names_what_is_near(tmp_path: Path) -> None:
+    wardian.pack(torch.nn.Linear(2, 1), tmp_path / "net.case", prove=False)
+    with wardian.open(tmp_path / "net.case") as case:
+        assert repr(case.tensors) == f"<2 tensors of {tmp_path / 'net.case'}: weight, bias>"
+        assert "wieght" not in case.tensors
+        with pytest.raises(KeyError, match=r"no tensor in .* 'wieght'; near to it: weight") as caught:
+            case.tensors["wieght"]
+        assert type(pickle.loads(pickle.dumps(caught.value))) is KeyError
+        with pytest.raises(KeyError, match=r"no record in .* 'byteordr'; near to it: byteorder"):
+            case.read("byteordr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -157,13 +158,47 @@ def test_an_exception_in_forward_comes_with_its_traceback(
 ) -> None:
     with pytest.raises(wardian.PackError) as caught:
         wardian.pack(project("willow.model").Dry(), target, inputs=(X,))
-    assert "does not load and run in a clean process: RuntimeError: the sap does not rise" in str(
-        caught.value
-    )
-    assert 'raise RuntimeError("the sap does not rise")' in str(caught.value)
-    assert "fix: pass inputs that model takes" in str(caught.value)
-    frames = str(caught.value).partition("Traceback")[2]
-    assert str(Path(wardian.__file__).parent) not in frames, "frames of Wardian tell a user nothing"
+    told = str(caught.value)
+    assert told.startswith("RuntimeError: the sap does not rise\n")
+    assert "fix: model(...) does not work here, either: pass inputs that model takes\n" in told
+    frames = [line for line in told.partition("Traceback")[2].splitlines() if "File " in line]
+    assert len(frames) == 1, "only those of the user's code"
+    assert "in forward" in frames[0]
+    assert told.index("fix: ") < told.index("Traceback")
+    assert 'raise RuntimeError("the sap does not rise")' in told
+
+
+ONLY_HERE = """
+--- reed.py
+import os, torch
+
+class Reed(torch.nn.Module):
+    def forward(self, x):
+        return x * self.bend()
+
+    def bend(self):
+        if not hasattr(os, "wind"):
+            raise LookupError("no wind") from ValueError("still")
+        return os.wind
+
+class Rush(torch.nn.Module):
+    def forward(self, x):
+        raise LookupError("wet" if hasattr(os, "wind") else "dry")
+"""
+
+
+def test_whose_fault_a_failing_call_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "wind", 2, raising=False)  # which no other process has
+    with importable(write_tree(tmp_path / "reeds", ONLY_HERE)) as load:
+        with pytest.raises(wardian.PackError) as caught:
+            wardian.pack(load("reed").Reed(), tmp_path / "reed.case", inputs=(X,))
+        told = str(caught.value)
+        assert told.startswith("LookupError: no wind\n")
+        assert "model(...) works here and not in a clean process, so it uses something" in told
+        assert "ValueError: still" in told, "what it follows from"
+        with pytest.raises(wardian.PackError) as caught:
+            wardian.pack(load("reed").Rush(), tmp_path / "reed.case", inputs={"x": X})
+        assert "does not work here, either, which raises LookupError: wet" in str(caught.value)
 
 
 def test_a_module_that_reads_the_command_line_is_told_with_its_line(
@@ -255,3 +290,42 @@ def test_what_pickles_and_cannot_be_made_again_is_told_with_its_place(
     )
     assert why in problem.what
     assert "pickle.loads(pickle.dumps(model.parts['part']))" in problem.fix
+
+
+_WORKER = """
+--- heath/__init__.py
+import queue
+import threading
+
+import torch
+
+class Asking(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.asked, self.answers = queue.Queue(), queue.Queue()
+        self.worker = threading.Thread(target=self.work, name="answering", daemon=True)
+        self.worker.start()
+
+    def work(self):
+        while (x := self.asked.get()) is not None:
+            self.answers.put(2 * x)
+
+    def forward(self, x):
+        self.asked.put(x)
+        return self.answers.get(timeout=0.1)
+"""
+
+
+def test_a_thread_that_a_model_asks_is_named(tmp_path: Path) -> None:
+    with importable(write_tree(tmp_path / "sources", _WORKER)) as load:
+        model = load("heath").Asking()
+        assert torch.equal(model(torch.ones(1)), torch.full((1,), 2.0))
+        told = r"model\.worker is a thread \('answering'\) that runs here and has ended in the case"
+        with pytest.raises(wardian.PackError, match=told) as caught:
+            wardian.pack(model, tmp_path / "heath.case", inputs=(torch.ones(1),))
+        assert "does not work here" not in str(caught.value)
+        with pytest.warns(wardian.WardianWarning, match=told):
+            report = wardian.pack(model, tmp_path / "heath.case", prove=False)
+        assert len(report.warnings) == 1
+        model.asked.put(None)
+        model.worker.join()

@@ -21,8 +21,8 @@ import torch
 import wardian
 from tests.support import MANIFEST, write_case
 from wardian.archive import ArchiveReader
-from wardian.manifest import Extern
-from wardian.names import RecordName
+from wardian.domain.manifest import Extern
+from wardian.domain.names import RecordName
 
 
 def _torch_save() -> bytes:
@@ -164,6 +164,17 @@ def test_what_does_not_fit_here_can_be_looked_at(tmp_path: Path) -> None:
         case.verify()
         with pytest.raises(wardian.EnvironmentMismatchError):
             case.load()
+
+
+def test_what_does_not_fit_here_names_the_packed_module_that_asks_for_it(tmp_path: Path) -> None:
+    extern = Extern(
+        distribution="nobody-has-this", version="1.2.3", modules=("nobody",), names=(), soft=False
+    )
+    sources = "--- fern/__init__.py\n--- fern/frond.py\n\nfrom nobody import spores\n"
+    with wardian.open(write_case(tmp_path / "fern.case", sources, externs=(extern,))) as case:
+        [problem] = case.environment()
+    assert problem.chain == ("fern/frond.py:1: fern.frond imports nobody (unconditional)",)
+    assert str(problem).splitlines()[1].strip() == problem.chain[0]
 
 
 def test_what_fits_has_nothing_to_tell(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import itertools
 import mmap
 import os
 import stat
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["Content", "FileParts", "identity_of", "open_content", "open_regular", "read_at", "read_regular"]
+__all__ = [
+    "Content",
+    "FileParts",
+    "identity_of",
+    "open_content",
+    "open_regular",
+    "read_at",
+    "read_regular",
+    "write_at",
+]
 
 _READ_WHOLE = 4 << 20
 """A file up to this size is read when it is opened: that takes no longer than to map it, and nobody
@@ -222,9 +232,22 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
         return file.read()
 
 
+def _cases_in(folder: str | os.PathLike[str]) -> str:
+    """Return which cases are in a folder, as the end of a sentence."""
+    names = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = sorted(
+            entry.name for entry in itertools.islice(entries, 1000) if entry.name.endswith(".case")
+        )
+    if not names:
+        return "; name a file in it"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"; name a case in it: {', '.join(names[:3])}{more}"
+
+
 def _require_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        raise IsADirectoryError(errno.EISDIR, f"it is a folder{_cases_in(path)}", os.fspath(path))
     if not stat.S_ISREG(status.st_mode):
         kinds = ((stat.S_ISFIFO, "FIFO"), (stat.S_ISSOCK, "socket"))
         kind = next((name for is_one, name in kinds if is_one(status.st_mode)), "device")
@@ -310,3 +333,28 @@ else:
             part = os.read(descriptor, min(len(target), 1 << 20))
         target[: len(part)] = part
         return len(part)
+
+
+def write_at(descriptor: int, offset: int, content: Buffer) -> None:
+    """Write all of *content* at *offset* of a file, whatever its position is.
+
+    Raises:
+        OSError: if it cannot be written, such as on a full disk.
+    """
+    view = memoryview(content).cast("B")
+    done = 0
+    while done < len(view):
+        done += _write_once(descriptor, offset + done, view[done:])
+
+
+if hasattr(os, "pwrite"):
+
+    def _write_once(descriptor: int, offset: int, content: memoryview) -> int:
+        return os.pwrite(descriptor, content, offset)
+
+else:
+
+    def _write_once(descriptor: int, offset: int, content: memoryview) -> int:
+        with _seeking:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            return os.write(descriptor, content)

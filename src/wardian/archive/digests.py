@@ -1,33 +1,22 @@
-"""Digests of records: SHA-256 for what Python reads, BLAKE3 for the storages (docs/format.md, 3.2)."""
+"""Digests of records: SHA-256 for what Python reads, BLAKE3 for the storages (the format, 3.2)."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
+
+from wardian.domain.digests import RecordDigest
 
 if TYPE_CHECKING:
     from blake3 import blake3
     from typing_extensions import Buffer
 
-__all__ = ["RecordDigest", "digest_of", "new_blake3"]
+__all__ = ["digest_of", "new_blake3"]
 
 
 _SMALL = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class RecordDigest:
-    """What the manifest says of the content of one record."""
-
-    size: int
-    """Bytes before deflating."""
-    algorithm: Literal["sha256", "blake3"]
-    """`blake3` for storage records, `sha256` for all others."""
-    hex: str
-    """64 lower-case hexadecimal digits."""
 
 
 def digest_of(data: Buffer, algorithm: Literal["sha256", "blake3"]) -> RecordDigest:

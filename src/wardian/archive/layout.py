@@ -1,4 +1,4 @@
-"""The canonical bytes of a case's container (docs/format.md, 1).
+"""The canonical bytes of a case's container (docs/reference/format.md, 1).
 
 Wardian writes and parses ZIP by itself instead of through `zipfile`. The container is what a case
 exists for, so its integrity is owned to the last byte: the writer is deterministic, and the reader
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import struct
 
-from wardian.names import RecordName
+from wardian.domain.names import RecordName
 
 __all__ = [
     "CENTRAL",
@@ -23,12 +23,14 @@ __all__ = [
     "END64",
     "END64_SIGNATURE",
     "END_SIGNATURE",
+    "IMPORTS",
     "LOCAL",
     "LOCAL_FIELDS",
     "LOCAL_SIGNATURE",
     "LOCATOR",
     "LOCATOR_SIGNATURE",
     "MANIFEST",
+    "PARTIAL_SIGNATURE",
     "ROOT",
     "SEAL",
     "STORAGE_NAME",
@@ -46,6 +48,8 @@ __all__ = [
 ROOT = "case"
 """The first folder of every entry name of a case, if the writer is told no other (1.3)."""
 
+IMPORTS = RecordName(".wardian/imports")
+"""Imports that lead to the modules (docs/reference/format.md, 5.11)."""
 MANIFEST = RecordName(".wardian/manifest.json")
 SEAL = RecordName(".wardian/seal")
 
@@ -55,6 +59,8 @@ STORED = 0
 DEFLATED = 8
 
 LOCAL_SIGNATURE = b"PK\x03\x04"
+PARTIAL_SIGNATURE = b"PK\xff\xff"
+"""Begins a local copy of a file that lies elsewhere while not all of it is here: it is no archive."""
 CENTRAL_SIGNATURE = b"PK\x01\x02"
 END_SIGNATURE = b"PK\x05\x06"
 END64_SIGNATURE = b"PK\x06\x06"

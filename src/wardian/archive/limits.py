@@ -1,13 +1,15 @@
-"""Limits of the container (docs/format.md, 7), checked before anything is allocated."""
+"""Limits of the container (docs/reference/format.md, 7), checked before anything is allocated."""
 
 from __future__ import annotations
 
 __all__ = [
     "FREE_MANIFEST_BYTES",
+    "FREE_PARSED_BYTES",
     "MAX_DIRECTORY_BYTES",
     "MAX_ENTRIES",
     "MAX_MANIFEST_BYTES",
     "MAX_MANIFEST_RATIO",
+    "MAX_PARSED_RATIO",
     "MAX_RATIO",
     "MAX_RECORD_BYTES",
 ]
@@ -32,3 +34,10 @@ FREE_MANIFEST_BYTES = 1 << 20
 
 MAX_RATIO = 1100
 """Bytes before deflating for each byte after; DEFLATE itself reaches at most 1,032."""
+
+FREE_PARSED_BYTES = 1 << 18
+"""Bytes of code and pickles that are parsed to look at any archive, however small."""
+
+MAX_PARSED_RATIO = 8
+"""Further such bytes for each byte of the file: parsing takes up to a thousand times a source, and sources
+deflate to a fifth of their size."""

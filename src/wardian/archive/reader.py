@@ -11,25 +11,31 @@ import hashlib
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
-from wardian.archive import directory, kinds, layout
+from wardian.archive import central_directory as directory
+from wardian.archive import identify as kinds
+from wardian.archive import layout
+from wardian.archive.ahead import read_ahead
+from wardian.archive.central_directory import DamageError, Record
 from wardian.archive.content import Content, FileParts, open_content, read_at
 from wardian.archive.crc import crc32
-from wardian.archive.digests import RecordDigest, digest_of, new_blake3
-from wardian.archive.directory import DamageError, Record
+from wardian.archive.descriptors import is_on_network, nothing_read_ahead
+from wardian.archive.digests import digest_of, new_blake3
 from wardian.collector import collector_paused
+from wardian.domain.digests import RecordDigest
+from wardian.domain.names import RecordName
 from wardian.errors import ClosedCaseError, CorruptCaseError, NotACaseError
-from wardian.names import RecordName
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from wardian.archive.directory import Source
+    from wardian.archive.central_directory import Source
 
 __all__ = ["ArchiveReader"]
 
@@ -51,6 +57,7 @@ class ArchiveReader:
     Attributes:
         kind: `"case"`, or `"torch.package"` for an archive of that library.
         path: The file as an absolute path; None if it was read from memory.
+        label: What messages call it: the path, `<memory>`, or a URL.
         names: The records in file order, without the root folder.
         digest: The digest of the case, checked against the manifest; None for torch.package.
         manifest: The bytes of the manifest, checked against the seal; empty for torch.package.
@@ -67,6 +74,7 @@ class ArchiveReader:
 
     kind: Literal["case", "torch.package"]
     path: Path | None
+    label: str
     names: tuple[RecordName, ...]
     digest: str | None
     manifest: bytes
@@ -95,14 +103,16 @@ class ArchiveReader:
         """
         return cls(open_content(source, mapped=mapped))
 
-    def __init__(self, content: Content) -> None:
-        """Check the structure of *content*; `open` is the way in."""
+    def __init__(self, content: Content, label: str | None = None) -> None:
+        """Check the structure of *content*, which messages call *label*; `open` is the way in."""
         self.path = content.path
+        self.label = label or str(content.path or "<memory>")
         self._content = content
         self._closed = False
         self._view = memoryview(content.data) if not isinstance(content.data, FileParts) else None
         self._records: dict[RecordName, Record] = {}
         self._expected: dict[RecordName, RecordDigest] = {}
+        self._ahead: set[RecordName] = set()
         try:
             self._parse(content.data)
         except BaseException:
@@ -127,6 +137,8 @@ class ArchiveReader:
     def _read_structure(
         self, data: Source
     ) -> tuple[Literal["case", "torch.package"], dict[RecordName, Record]]:
+        if data[:4] == layout.PARTIAL_SIGNATURE:
+            raise DamageError("it is a local copy of which not all is here; open the case by its URL")
         first = directory.first_name(data)
         looks_right = first is not None and _is_ours(first)
         end = directory.find_end(data)
@@ -160,9 +172,10 @@ class ArchiveReader:
 
         It is what tells archives apart.
         """
-        return self.digest if self.digest is not None else self._sha256()
+        return self.digest if self.digest is not None else self.sha256()
 
-    def _sha256(self) -> str:
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole file, in hexadecimal digits; it is read to its end."""
         self._require_opened()
         hasher = hashlib.sha256()
         for start in range(0, self._content.size, _BLOCK):
@@ -195,6 +208,11 @@ class ArchiveReader:
         if self.descriptor is None or not sys.platform.startswith("linux"):
             return None
         return f"/proc/{os.getpid()}/fd/{self.descriptor}"
+
+    @property
+    def stem(self) -> str:
+        """The name of the file without its ending, which names of packages begin with."""
+        return "memory" if self.path is None else self.path.stem
 
     @property
     def descriptor(self) -> int | None:
@@ -256,7 +274,7 @@ class ArchiveReader:
 
         Raises:
             CorruptCaseError: if the table does not name exactly the records there are, with their
-                sizes and the algorithm of their kind (docs/format.md, 3.2, 3.4).
+                sizes and the algorithm of their kind (docs/reference/format.md, 3.2, 3.4).
         """
         self._require_opened()
         named = self.names[:-2] if self.kind == "case" else self.names
@@ -274,6 +292,33 @@ class ArchiveReader:
             missing = next(iter(digests.keys() - set(named)))
             raise self._corrupt("the manifest names it, but it is not in the archive", missing)
         self._expected = dict(digests)
+
+    def pin(self, names: Iterable[RecordName]) -> None:
+        """Let records that have no digest stay what they are now: another content is refused from now on.
+
+        Raises:
+            CorruptCaseError: if one is damaged.
+        """
+        for name in names:
+            if name not in self._expected:
+                self._expected[name] = self._digest_now(name, self._records[name])
+
+    def _digest_now(self, name: RecordName, record: Record) -> RecordDigest:
+        """Return the digest of what a record holds now, without holding all of it."""
+        self._require_opened()
+        self.require_whole()
+        packed: bytes | memoryview = self._part(record.offset, record.offset + record.packed)
+        if record.method == layout.STORED:
+            return digest_of(packed, "sha256")
+        inflater, hasher, size = zlib.decompressobj(-zlib.MAX_WBITS), hashlib.sha256(), 0
+        while not inflater.eof and size <= record.size:
+            part = self._inflated(name, inflater, packed, _BLOCK)
+            if not part:
+                break
+            hasher.update(part)
+            size += len(part)
+            packed = inflater.unconsumed_tail
+        return RecordDigest(size, "sha256", hasher.hexdigest())
 
     def __len__(self) -> int:
         """Return the size of the archive in bytes."""
@@ -324,6 +369,27 @@ class ArchiveReader:
         packed = self._part(record.offset, record.offset + min(record.packed, size + _BEGINNING))
         return self._inflated(name, zlib.decompressobj(-zlib.MAX_WBITS), packed, size)
 
+    def absent(self) -> frozenset[RecordName]:
+        """Return the records that are not here, and come when they are read: of a file none."""
+        return frozenset()
+
+    def fetch(self, names: Iterable[RecordName]) -> None:
+        """Bring records here that are not; those that are needed together come faster together.
+
+        Of a file that is mapped from a network disk they are read ahead, once; of others nothing is done.
+        """
+        if self.reads_ahead:
+            new = {name for name in names if layout.STORAGE_NAME.fullmatch(name)} - self._ahead
+            self._ahead |= new
+            found = (self._records[name] for name in new)
+            assert self.descriptor is not None
+            read_ahead(self.descriptor, [(record.offset, record.packed) for record in found])
+
+    @cached_property
+    def reads_ahead(self) -> bool:
+        """Whether records are better read before they are used: the file is mapped from a network disk."""
+        return self._view is not None and not self.is_in_memory and is_on_network(self.descriptor)
+
     def location(self, name: RecordName) -> tuple[int, int]:
         """Return where a stored record lies, to be mapped.
 
@@ -351,19 +417,34 @@ class ArchiveReader:
         record = self._stored(name)
         return self._part(record.offset, record.offset + record.size)
 
-    def read_into(self, name: RecordName, target: Buffer) -> None:
-        """Read the content of a stored record from the file to *target*, without checking it.
+    def read_into(self, name: RecordName, target: Buffer, start: int = 0) -> None:
+        """Fill *target* from a stored record of the file, without checking it.
+
+        Of a part of a record no more of the file is read than goes there, nor read ahead.
+
+        Args:
+            name: The record.
+            target: Of the size that is wanted, in bytes.
+            start: Where that begins in the record, in bytes.
 
         Raises:
             KeyError: if there is no such record.
-            ValueError: if the record is deflated.
+            ValueError: if the record is deflated, or ends before.
             CorruptCaseError: if the file was cut short since it was opened.
         """
         self._require_opened()
         record = self._stored(name)
+        size = memoryview(target).nbytes
+        if not 0 <= start <= start + size <= record.size:
+            raise ValueError(f"the record {name!r} has no {size:,} bytes from {start:,} on")
+        place = record.offset + start
         if self.is_in_memory or self.descriptor is None:
-            memoryview(target)[:] = self._part(record.offset, record.offset + record.size)
-        elif read_at(self.descriptor, record.offset, target) != record.size:
+            memoryview(target)[:] = self._part(place, place + size)
+            return
+        is_part = size < record.size
+        with nothing_read_ahead(self.descriptor) if is_part else nullcontext():
+            read = read_at(self.descriptor, place, target)
+        if read != size:
             raise self._corrupt("it was cut short since it was opened", name)
 
     def verify(self, name: RecordName, *, crc: bool = False) -> None:
@@ -430,7 +511,7 @@ class ArchiveReader:
     def _blocks(self, record: Record) -> Iterator[bytes | memoryview]:
         stop = record.offset + record.size
         for start in range(record.offset, stop, _BLOCK):
-            yield self._part(start, min(stop, start + _BLOCK))
+            yield self._raw_part(start, min(stop, start + _BLOCK))
 
     def close(self) -> None:
         """Let the file go; every other method then raises `ClosedCaseError`.
@@ -455,6 +536,11 @@ class ArchiveReader:
             raise ClosedCaseError(f"{self._label()} was closed; open it again", path=self._path_text())
 
     def _part(self, start: int, stop: int) -> bytes | memoryview:
+        """Return what lies at these places of the archive."""
+        return self._raw_part(start, stop)
+
+    def _raw_part(self, start: int, stop: int) -> bytes | memoryview:
+        """Return it as it is in the file."""
         # Threads hold the view they were given; one that is closed meanwhile still works to the end.
         view, data = self._view, self._content.data
         if view is not None:
@@ -489,6 +575,8 @@ class ArchiveReader:
         return self._corrupt("its content does not have its CRC-32", name)
 
     def _wrong_digest(self, name: RecordName, wanted: RecordDigest) -> CorruptCaseError:
+        if self.kind == "torch.package":  # which has no digests
+            return self._corrupt("its content is not what was judged", name)
         return self._corrupt(f"its content does not have the {wanted.algorithm} digest in the manifest", name)
 
     def _label(self) -> str:

@@ -71,6 +71,7 @@ class ReplacingFile:
         self._replaces = mode is not None
         self._file = self._create()
         self._gone = False
+        self._process = os.getpid()
         self._started = 0
         if mode is not None:
             # Whoever may not read the old file may not read the new one either, not even while it grows.
@@ -139,6 +140,15 @@ class ReplacingFile:
             self._file.truncate(size)
             self._file.seek(size)
 
+    def require_own(self) -> None:
+        """Refuse to write from a process that was forked from the one that began.
+
+        Raises:
+            RuntimeError: if this is another process.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError(f"{self.target} is written by the process that this one was forked from")
+
     def publish(self) -> None:
         """Give the file its name.
 
@@ -147,7 +157,9 @@ class ReplacingFile:
 
         Raises:
             OSError: if the file cannot be renamed, or not be brought to the disk.
+            RuntimeError: if another process has begun it.
         """
+        self.require_own()
         with self._naming_target():
             if self._replaces:
                 os.fsync(self._file.fileno())
@@ -160,11 +172,12 @@ class ReplacingFile:
             _fsync_folder(self._place.parent)
 
     def discard(self) -> None:
-        """Remove the temporary file; do nothing if it is published or gone."""
+        """Remove the temporary file; do nothing if it is published or gone, or another process writes it."""
         if not self._gone:
             self._gone = True
             self._file.close()
-            self.path.unlink(missing_ok=True)
+            if os.getpid() == self._process:
+                self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -19,14 +18,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from wardian.archive import layout, limits
+from wardian.archive.central_directory import manifest_fits
 from wardian.archive.crc import crc32
 from wardian.archive.deflate import deflate
-from wardian.archive.digests import RecordDigest, digest_of, new_blake3
-from wardian.archive.directory import manifest_fits
+from wardian.archive.digests import digest_of, new_blake3
 from wardian.archive.replacing import ReplacingFile
-from wardian.names import RecordName, record_name
+from wardian.domain.digests import RecordDigest
+from wardian.domain.names import RecordName, record_name
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from typing_extensions import Buffer
 
 __all__ = ["ArchiveWriter"]
@@ -270,6 +272,8 @@ class ArchiveWriter:
         self._finished = False
 
     def _start_threads(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # it imports logging, which readers do not need
+
         self._deflate_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate")
         self._crc_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-crc")
         self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-blake3")
@@ -319,6 +323,7 @@ class ArchiveWriter:
     def _require_unfinished(self) -> None:
         if self._finished or self._gone:
             raise RuntimeError(f"the archive is {'finished' if self._finished else 'discarded'}")
+        self._file.require_own()  # the threads that deflate are not in a forked process
 
     def _stream(self, data: Buffer | Iterable[Buffer], size: int) -> tuple[int, str]:
         """Write the content of a storage; return its CRC-32 and its BLAKE3."""

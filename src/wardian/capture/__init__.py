@@ -1,16 +1,14 @@
 """Code that has no importable home: scripts, notebooks, local functions, lambdas, classes made at run time.
 
-Such code is packed as *synthesised modules*, real source text below one package, `captured`:
+A class or function comes in; its name in the case or a recipe goes out, and a package of source, `captured`.
+`session.Capture` answers the pickler. `homes` tells where an import finds an object, `placing` of which
+module of the case other code becomes part, `naming` its name there, `trials` whether a value can be pickled.
 
-    captured              what rebuilds functions and classes when a case is loaded (`runtime`)
-    captured.main         what the object uses of `__main__`, and nothing else of the script
-    captured.mylib_hooks  functions that were made inside functions of mylib.hooks
+Of scripts: `statements` reads one, `script` finds the statement of a name, `definitions` writes its source,
+with `literals` for constants, and `namespaces` chooses which names are taken. Without a name: `classes` takes
+classes apart, and `local_functions` makes functions by `factories`; `texts` and `usage` know their source.
 
-`session.Capture` answers the pickler for one case, for classes and functions itself and by `kinds` for all
-other objects; `namespaces` chooses what is taken of a script, `registrations` knows the statements that
-only register something, `patches` finds what a script changed in other modules, `tables` what constructors
-noted in their library, `factories` makes functions that make functions, `classes` takes classes apart,
-`texts` finds sources and the syntax of a live code object, `usage` tells which names a statement uses,
-`homes` where an import finds an object, `changed` which modules are not what their files hold; `synthesis`
-writes the modules.
+`effects` is the list of what loading sets beside making the object. It is filled by `replaced_values` (inside
+functions and classes) and `side_effects`, which asks `patches`, `registrations` and `constructor_notes`.
+`synthesis` writes the modules, `changed` finds those that their files do not show, and `runtime` is packed.
 """

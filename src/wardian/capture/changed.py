@@ -16,8 +16,10 @@ from typing import Any
 
 from wardian.capture.statements import assigned, bound_names, statements
 from wardian.capture.texts import Text, read_texts, was_changed
-from wardian.environment import Distributions, is_stdlib, known_attribute, variables_of
-from wardian.names import ModuleName
+from wardian.domain.modules import is_stdlib
+from wardian.domain.names import ModuleName
+from wardian.environment.distributions import Distributions
+from wardian.environment.modules import known_attribute, variables_of
 
 __all__ = ["ChangedModule", "find_changed_modules"]
 
@@ -45,7 +47,7 @@ def find_changed_modules() -> Iterator[ChangedModule]:
     a function that the file does not compile to, or the bytecode that was written when it was imported is of
     another text.
     """
-    for name, module in sorted(sys.modules.items()):
+    for name, module in sorted(sys.modules.copy().items()):  # threads import
         file = known_attribute(module, "__file__")
         if (
             not isinstance(module, types.ModuleType)

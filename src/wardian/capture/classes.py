@@ -19,8 +19,8 @@ from typing import Any
 from wardian.capture.homes import importable
 from wardian.capture.statements import functions_in
 from wardian.capture.texts import first_line, read_texts
-from wardian.environment import is_stdlib
-from wardian.names import ModuleName
+from wardian.domain.modules import is_stdlib
+from wardian.domain.names import ModuleName
 
 __all__ = ["Described", "Recipe", "recipe_for", "subscription_of"]
 
@@ -325,10 +325,13 @@ def _attrs(cls: Any, members: dict[str, Any]) -> None:
     if "__setattr__" in generated and not is_frozen:
         usual = [attr.setters.convert, attr.setters.validate]
         told["on_setattr"] = getattr(props, "on_setattr_hook", None) or usual
+    getting = members["__getattr__"] if "__getattr__" in generated else None
     for name in (*generated, "__attrs_attrs__", "__attrs_base_of_slotted__"):
         members.pop(name, None)
     own = tuple(cls.__attrs_attrs__)
     members["@attrs"] = (attr.s, attr.ib, fields, told, tuple(generated), own)
+    if getting is not None:  # a class with slots computes cached properties there
+        members["@attrs"] += tuple(getting.__defaults__[:2])
 
 
 def _field_of_attrs(attr: Any, found: Any) -> dict[str, Any]:

@@ -8,16 +8,11 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wardian import environment
-from wardian.environment import (
-    Distributions,
-    ModuleKind,
-    find_module,
-    is_stdlib,
-    known_attribute,
-    variables_of,
-)
-from wardian.names import LIVE_PREFIX, ModuleName, is_module_name, original_name, top_level
+from wardian.domain.modules import ModuleKind, is_stdlib
+from wardian.domain.names import LIVE_PREFIX, ModuleName, is_module_name, original_name, top_level
+from wardian.environment import modules as environment
+from wardian.environment.distributions import Distributions
+from wardian.environment.modules import find_module, known_attribute, variables_of
 
 __all__ = [
     "CAPTURED",
@@ -308,7 +303,7 @@ def _search(obj: Any, name: str) -> tuple[str, str] | None:
     """Look through all modules for the name, or what is left of it without theirs (`linalg_vector_norm`)."""
     candidates = [
         (module_name, key)
-        for module_name, module in list(sys.modules.items())
+        for module_name, module in sys.modules.copy().items()
         if isinstance(module, types.ModuleType) and not module_name.startswith(LIVE_PREFIX)
         for key in (name, name.removeprefix(module_name.rpartition(".")[2] + "_"))
         if variables_of(module).get(key) is obj and is_importable(module_name)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from wardian.capture.homes import is_globals, is_importable
-from wardian.capture.namespaces import Namespace
+from wardian.capture.script import Script
 from wardian.capture.statements import is_generated
-from wardian.environment import variables_of
+from wardian.environment.modules import variables_of
 
 __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
 
@@ -62,7 +62,7 @@ def _patches_of(
 def find_changes(
     modules: Iterable[types.ModuleType],
     settings: Iterable[tuple[Any, str]],
-    scripts: Collection[Namespace],
+    scripts: Collection[Script],
     is_synthesised: Callable[[dict[str, Any]], bool],
 ) -> Iterator[tuple[str, Change]]:
     """Yield what is changed in modules and their classes, and whose each is.
@@ -70,7 +70,7 @@ def find_changes(
     Args:
         modules: Where to look.
         settings: What was set by statements: the module or class, and the name.
-        scripts: The namespaces of scripts.
+        scripts: Scripts that run, or that open cases were packed by.
         is_synthesised: As for `find_patches`.
     """
     inside = {id(module): module for module in modules}
@@ -106,7 +106,7 @@ def find_changes(
 
 
 def find_held(
-    module: types.ModuleType, script: Namespace
+    module: types.ModuleType, script: Script
 ) -> Iterator[tuple[tuple[str, str], tuple[Holder, Any, Any]]]:
     """Yield the classes and functions of the script that containers of a module hold, and where.
 

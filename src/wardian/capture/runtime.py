@@ -668,6 +668,8 @@ def _as_attrs(
     options: dict[str, Any],
     names: tuple[str, ...],
     attributes: tuple[Any, ...],
+    cached: dict[str, Any] | None = None,
+    getting: Any = None,
 ) -> None:
     """Give a class what attrs generates: for another one, as it makes a new one of a class with slots.
 
@@ -679,16 +681,24 @@ def _as_attrs(
         options: Of the decorator.
         names: Of what it generates.
         attributes: What attrs tells of the fields.
+        cached: Functions of its cached properties, if it has slots.
+        getting: Its own `__getattr__`, if it has cached properties.
     """
     body = {"__module__": made.__module__, "__qualname__": made.__qualname__}
     for hook in ("__attrs_pre_init__", "__attrs_post_init__"):
         if hasattr(made, hook):
             body[hook] = getattr(made, hook)
+    body |= {name: functools.cached_property(function) for name, function in (cached or {}).items()}
+    if getting is not None:
+        body["__getattr__"] = getting
     like = type(made.__name__, (BaseException,) if options["auto_exc"] else (), body)
     like = decorate(like, these={name: field(**told) for name, told in fields.items()}, **options)
     for name in names:
         if name in vars(like):
             setattr(made, name, vars(like)[name])
+            for cell in getattr(vars(like)[name], "__closure__", None) or ():
+                if cell.cell_contents is like:  # which `super()` asks
+                    cell.cell_contents = made
     made.__attrs_attrs__ = type(like.__attrs_attrs__)(attributes)
 
 

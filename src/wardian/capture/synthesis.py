@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wardian.capture.definitions import Piece
+from wardian.capture.effects import SET
 from wardian.capture.factories import FACTORY
 from wardian.capture.homes import import_as
-from wardian.capture.namespaces import Namespace, Piece
-from wardian.names import ModuleName
+from wardian.capture.namespaces import Namespace
+from wardian.domain.names import ModuleName
 
-__all__ = ["CapturedModule", "Home", "SET", "module_of_home", "module_of_namespace"]
-
-SET = "captured_set"
-"""Name of the function of a synthesised module that sets a value in it."""
+__all__ = ["CapturedModule", "Home", "module_of_home", "module_of_namespace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +44,17 @@ def module_of_namespace(namespace: Namespace, package: str) -> CapturedModule | 
         package: Name of the package of synthesised modules.
     """
     pieces = namespace.pieces()
-    if not pieces and not namespace.values and not namespace.is_held:
+    if not pieces and not namespace.has_values and not namespace.is_held:
         return None
     head = []
     if future := namespace.future():
         head.append(Piece(f"from __future__ import {', '.join(future)}\n", "", 0))
     if namespace.factories:
         head.append(Piece(f"from {package} import factory as {FACTORY}\n", "", 0))
-    if namespace.values:
+    if namespace.has_values:
         setter = f"def {SET}(name, value):\n    globals()[name] = value\n"
         pieces.append(Piece(setter, "", 0))
-    return _assembled(namespace.module, namespace.title, head + pieces)
+    return _assembled(namespace.module, namespace.script.title, head + pieces)
 
 
 def module_of_home(home: Home, package: str) -> CapturedModule:

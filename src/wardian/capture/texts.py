@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from wardian.environment import known_attribute
-from wardian.source import batch, with_whole_stack
+from wardian.environment.modules import known_attribute
+from wardian.source.parsing import batch, with_whole_stack
 
 __all__ = [
     "Edit",

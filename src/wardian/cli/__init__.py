@@ -3,8 +3,10 @@
 In goes a command line, out come text or JSON and an exit code (`exits`).
 
 - `app`: the group of commands, and what is done with errors
-- `looking`: info, ls, cat, why, diff, verify, requirements
+- `looking`: info, ls, cat, why, diff, verify, audit, report, requirements
+- `report`: the page of `wardian report`
 - `working`: pack, plan, check, run, weights, extract, cache
+- `trusting`: trust init, add, show
 - `opening`: where a name becomes an open file
 - `output`: text for people, JSON for programs
 """
@@ -27,5 +29,7 @@ def main() -> NoReturn:
         print(f"wardian: {error.name} is not installed\n  fix: pip install 'wardian[cli]'", file=sys.stderr)
         sys.exit(2)
     from wardian.cli.app import run
+    from wardian.cli.output import prepare_streams
 
+    prepare_streams()
     sys.exit(run(sys.argv[1:]))

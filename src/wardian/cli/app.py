@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
 
-from wardian.cli import looking, working
-from wardian.cli.exits import UNANSWERED, code_of
-from wardian.cli.output import echo_error
+from wardian.cli import looking, signatures, trusting, working
+from wardian.cli.exits import UNANSWERED, AnswerIsNo, code_of
+from wardian.cli.output import echo_error, keep_whole
 from wardian.errors import WardianError
 
-__all__ = ["commands", "run"]
+__all__ = ["COMPLETION", "commands", "run"]
+
+COMPLETION = "_WARDIAN_COMPLETE"
+"""Variable of the environment in which a shell asks for completions."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,7 +33,7 @@ def commands(debug: bool) -> None:
     """
 
 
-for _command in (*looking.COMMANDS, *working.COMMANDS):
+for _command in (*looking.COMMANDS, *signatures.COMMANDS, *trusting.COMMANDS, *working.COMMANDS):
     commands.add_command(_command)
 
 
@@ -42,31 +46,59 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    words = list(arguments)
+    keep_whole(words)
+    # Wherever it stands: one adds it to the line that went wrong.
+    debug = "--debug" in words[: words.index("--") if "--" in words else None]
     # https://no-color.org: any text but the empty one turns colours off.
     color = False if os.environ.get("NO_COLOR") else None
+    words = [word for word in words if not (debug and word == "--debug")]
     try:
-        code = commands.main(list(arguments), prog_name="wardian", standalone_mode=False, color=color)
+        if COMPLETION in os.environ:
+            commands.main(words, "wardian", complete_var=COMPLETION)
+        # Not `main`, for which a pipe whose reader has enough is a failure.
+        with commands.make_context("wardian", words, color=color) as context:
+            code = commands.invoke(context)
+        sys.stdout.flush()  # what goes wrong now can still be told
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         echo_error("interrupted")
         return 130
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return UNANSWERED
+    except click.ClickException as error:
+        echo_error(_usage(error))
+        return error.exit_code if isinstance(error, AnswerIsNo) else UNANSWERED
     except BrokenPipeError:
         # The reader has enough, as `head` does. The interpreter would complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (WardianError, OSError) as error:
-        if "--debug" in arguments:
-            raise
-        echo_error(_text_of(error))
-        return code_of(error)
+        return _tell(error, _text_of(error), debug=debug)
+    except Exception as error:  # noqa: BLE001  of the user's code, or a bug of ours
+        text = f"{type(error).__name__}: {error}\n  wardian --debug ... shows where"
+        return _tell(error, text, debug=debug)
     return int(code or 0)
+
+
+def _tell(error: Exception, text: str, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    else:
+        echo_error(text)
+    return code_of(error)
+
+
+def _usage(error: click.ClickException) -> str:
+    text = error.format_message()
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return text
+    return f"{text}\n  help: {error.ctx.command_path} --help"
 
 
 def _text_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    return f"{error}\n  see: {error.page}" if isinstance(error, WardianError) else str(error)

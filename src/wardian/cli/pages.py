@@ -1,66 +1,116 @@
-"""The pages of the looking commands: facts as lines of text, for a terminal of 80 columns."""
+"""The pages of the looking commands: facts as lines of text."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from wardian.cli.output import columns
-from wardian.decisions import size_text
-from wardian.inspection.audit import Audit
+from wardian.cli.output import Line, columns, command
+from wardian.cli.signatures import Found
+from wardian.domain.provenance import Provenance
+from wardian.errors import EnvironmentMismatchError
 from wardian.inspection.capabilities import Capability
-from wardian.inspection.differences import Differences, TensorChange
-from wardian.inspection.summary import ExternFacts, Summary
+from wardian.wording import count_text, size_text
+
+if TYPE_CHECKING:  # each command imports what it needs
+    from wardian.inspection.audit import Audit
+    from wardian.inspection.differences import Change, Differences, TensorChange
+    from wardian.inspection.summary import ExternFacts, Summary
+    from wardian.trust.rules import Breach
+    from wardian.trust.signatures import Signature
 
 __all__ = ["audit_page", "diff_page", "info_page"]
 
-_WIDTH = 80
 _LABEL = 12
 _SHOWN = 20
-"""Tensors of a kind that a page lists; the rest is counted. `--json` has all."""
+"""Tensors or files of a kind that a page lists; the rest is counted. `--json` has all."""
+_LINES = 100
+"""Lines of the difference of one source that a page shows."""
 
 
-def info_page(summary: Summary) -> Iterator[str]:
-    """Yield the lines of `wardian info`."""
+def info_page(summary: Summary, signed: Found) -> Iterator[Line | str]:
+    """Yield the lines of `wardian info`.
+
+    Args:
+        summary: The facts.
+        signed: Signatures beside the file.
+    """
     manifest = summary.manifest
     kind = "an archive of torch.package" if summary.kind == "torch.package" else "a case"
     yield f"{summary.path}: {kind}, {size_text(summary.size)}"
-    for entry in manifest.entries:
-        yield from _fact("object", f"{entry.name}: {entry.type}" if entry.type else entry.name)
-    yield from _fact("weights", _weights(summary))
-    yield from _fact("digest", summary.digest)
+    for entry in manifest.entry_points:
+        yield _fact("object", ": ".join(filter(None, (entry.name, summary.what(entry)))))
+    yield _fact("weights", _weights(summary))
+    yield _fact("digest", summary.digest)
+    for number, signature in enumerate(signed.signatures or ()):
+        yield _fact("" if number else "signed by", _signer(signature, signed))
+    if signed.signatures and not signed.checked:
+        yield _fact("", "as the file beside it says; not checked: wardian verify --signers")
+    yield from signed.problem_lines(" " * (_LABEL + 2))
     if manifest.python.version:
-        made = f"Python {manifest.python.version}, torch {manifest.torch}"
+        torch = manifest.torch and f"torch {manifest.torch}"
         platform = f"{manifest.platform.system} {manifest.platform.machine}".strip()
-        yield from _fact("made with", ", ".join(filter(None, (made, platform))))
-    inside = ", ".join(f"{d.name} {d.version or ''}".strip() for d in manifest.distributions)
-    yield from _fact("inside", f"{inside}; code {size_text(summary.code)}" if inside else "no code")
+        made = (f"Python {manifest.python.version}", torch, platform)
+        yield _fact("made with", ", ".join(filter(None, made)))
+    origin = Provenance.of(manifest.metadata)
+    for line in () if origin is None else _origin(origin):
+        yield _fact("made from" if line.startswith("commit") else "made by", line)
+    inside = ", ".join(packed.title for packed in manifest.distributions)
+    yield _fact("inside", f"{inside}; code {size_text(summary.code)}" if inside else "no code")
+    if summary.licences:
+        yield _fact("licences", _licences(summary))
     for number, line in enumerate(_externs(summary.externs)):
-        yield from _fact("" if number else "outside", line)
-    yield from _fact("proven", summary.proof)
+        yield _fact("" if number else "outside", line)
+    yield _fact("native", ", ".join(_native(summary)) or "no compiled libraries that are known")
+    yield _fact("proven", summary.proof)
     tested = [e.name for e in manifest.entries if e.test is not None]
-    yield from _fact("self-test", f"wardian check {summary.path}" if tested else "none")
+    yield _fact("self-test", command("wardian", "check", summary.path) if tested else "none")
     if summary.kind == "torch.package":
-        yield from _fact(
-            "not said", "such a file has no digests of its records, no versions, no index of weights"
-        )
-    yield from _fact("fits here", "yes" if summary.fits_here else "no")
+        yield _fact("not said", "such a file has no digests of its records, no versions, no index of weights")
+    yield _fact("fits here", "yes" if summary.fits_here else "no")
     for problem in summary.problems:
-        yield f"    {problem.what}"
+        yield Line(problem.what, "    ")
         if problem.fix:
             yield f"      fix: {problem.fix}"
+    joint = EnvironmentMismatchError("", problems=summary.problems).command
+    if joint and len(summary.problems) > 1:
+        yield Line("all at once:", "    ")
+        yield f"      fix: {joint}"
 
 
-def _fact(label: str, text: str) -> Iterator[str]:
-    lines = textwrap.wrap(text, _WIDTH - _LABEL - 2, break_long_words=False, break_on_hyphens=False) or [""]
-    for number, line in enumerate(lines):
-        yield f"  {'' if number else label:<{_LABEL}}{line}"
+def _origin(origin: Provenance) -> Iterator[str]:
+    for repository in origin.repositories:
+        changed = ", changed since" if repository.changed else ""
+        yield f"commit {repository.commit or 'none'}{changed} ({', '.join(repository.modules)})"
+    yield origin.command
+
+
+def _signer(signature: Signature, signed: Found) -> str:
+    key = f"{signature.key} {signature.fingerprint}"
+    if not signed.checked:
+        return key
+    return f"{signature.signer}, {key}" if signature.signer else f"nobody who counts, {key}"
+
+
+def _fact(label: str, text: str) -> Line:
+    return Line(text, f"  {label:<{_LABEL}}")
+
+
+def _licences(summary: Summary) -> str:
+    counts = Counter(licence.expression or "not stated" for licence in summary.licences)
+    return ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
 
 
 def _weights(summary: Summary) -> str:
     if not summary.weights:
-        return "none that can be read without code"
+        count, size = summary.storages
+        if not count:
+            return "none"
+        told = f"{size_text(size)} in {count_text(count, 'storage')}"
+        if summary.kind == "case":
+            return f"{told}, without names"
+        return f"{told}, without an index; wardian weights writes what the modules hold"
     by_dtype = ", ".join(f"{facts.dtype} {size_text(facts.bytes)}" for facts in summary.weights)
     tensors = sum(facts.tensors for facts in summary.weights)
     return f"{summary.parameters:,} parameters, {tensors:,} tensors: {by_dtype}"
@@ -78,6 +128,18 @@ def _externs(externs: Iterable[ExternFacts]) -> list[str]:
     return columns(rows) if rows else ["nothing"]
 
 
+def _native(summary: Summary) -> Iterator[str]:
+    """Yield what brings compiled libraries: records of the file, and externs that are installed here."""
+    operators = {library.record for library in summary.manifest.libraries}
+    for record in summary.libraries[:_SHOWN]:
+        yield f"{record} (inside{', operators' if record in operators else ''})"
+    if len(summary.libraries) > _SHOWN:
+        yield f"{len(summary.libraries) - _SHOWN} more inside"
+    outside = [extern.name for extern in summary.externs if extern.native]
+    if outside:
+        yield f"{', '.join(outside)} (outside)"
+
+
 def _here(extern: ExternFacts) -> str:
     if extern.here == "missing" or extern.installed in (None, extern.version):
         return extern.here
@@ -85,19 +147,23 @@ def _here(extern: ExternFacts) -> str:
 
 
 _WHEN = {
-    "import": "when it is imported",
-    "reachable": "when the object is used",
-    "elsewhere": "in code that the object does not reach",
+    "import": "at import",
+    "reachable": "in use",
+    "elsewhere": "unreached",
 }
+"""Words for when code runs, which the last lines of the page explain."""
 _PLACES = 5
 """Places of one kind that a page lists."""
 
 
-def audit_page(audit: Audit, *, shows_all: bool) -> Iterator[str]:
+def audit_page(
+    audit: Audit, breaches: Sequence[Breach] | None = None, *, shows_all: bool
+) -> Iterator[Line | str]:
     """Yield the lines of `wardian audit`.
 
     Args:
         audit: The findings.
+        breaches: What breaks the policy; None without one.
         shows_all: Whether to list every place.
     """
     for capability in Capability:
@@ -109,9 +175,9 @@ def audit_page(audit: Audit, *, shows_all: bool) -> Iterator[str]:
         yield f"{capability}: {told}"
         shown = mine if shows_all else [f for f in mine if f.when != "elsewhere"][:_PLACES]
         for finding in shown:
-            yield f"    {finding} ({_WHEN[finding.when]})"
+            yield Line(f"{finding}", f"    {_WHEN[finding.when]:<10}")
         if len(mine) > len(shown) and not shows_all:
-            yield f"    and {len(mine) - len(shown)} more; list them: --all"
+            yield Line(f"and {len(mine) - len(shown)} more; list them: --all", "    ")
     doubtful = [g for g in audit.globals if g.capability is not None or g.where == "not declared"]
     for found in doubtful:
         what = found.capability or "not declared as an extern"
@@ -123,33 +189,94 @@ def audit_page(audit: Audit, *, shows_all: bool) -> Iterator[str]:
     if audit.unchecked:
         yield f"{len(audit.unchecked)} records of bytecode are of another Python, and were not compared"
     yield f"{len(audit.globals)} classes and functions are named by pickles; list them: --json"
+    if breaches is not None:
+        yield f"policy: {'broken' if breaches else 'kept'}"
+        for rule, whats in _by_rule(breaches).items():
+            yield Line(rule, "    ")
+            few = whats if shows_all else whats[:_PLACES]
+            for what in few:
+                yield Line(what, "        ")
+            if len(whats) > len(few):
+                yield Line(f"and {len(whats) - len(few)} more; list them: --all", "        ")
+            for fix in dict.fromkeys(breach.fix for breach in breaches if breach.rule == rule and breach.fix):
+                yield f"        fix: {fix}"
+    if audit.findings:
+        yield "at import: as the module is imported; in use: the object could call it; unreached: neither"
     yield "This was read off the code, and informs; it cannot prove that code does no harm."
 
 
-def diff_page(differences: Differences) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the lines of `wardian diff`, each with its style."""
+def _by_rule(breaches: Iterable[Breach]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for breach in breaches:
+        found.setdefault(breach.rule, []).append(breach.what)
+    return found
+
+
+def diff_page(differences: Differences, *, shows_all: bool = False) -> Iterator[Line]:
+    """Yield the lines of `wardian diff`.
+
+    Args:
+        differences: What differs.
+        shows_all: Whether to show all of it, with the texts of files that only one case has.
+    """
+    for text, style in _declared(differences, None if shows_all else _SHOWN):
+        yield Line(text, below="    ", style=style)
+    whole = {change.name for change in differences.changes if change.what == "file" and _is_one_sided(change)}
+    sources = {name: lines for name, lines in differences.sources.items() if shows_all or name not in whole}
+    for number, (name, lines) in enumerate(sources.items()):
+        if number == _SHOWN and not shows_all:
+            yield Line(
+                f"and {len(sources) - number} more sources are changed; show them: --all", below="    "
+            )
+            break
+        for line in lines if shows_all else lines[:_LINES]:
+            yield Line(line, is_whole=True, style=_style(line[:1]))
+        if len(lines) > _LINES and not shows_all:
+            yield Line(f"and {len(lines) - _LINES} more lines of {name}; show them: --all", below="    ")
+
+
+def _is_one_sided(change: Change) -> bool:
+    return change.before is None or change.after is None
+
+
+def _files(differences: Differences, most: int | None) -> Iterator[str]:
+    """Yield the files that only one case has, and those that differ and are no texts."""
+    files = [change for change in differences.changes if change.what == "file"]
+    for how, mine in (
+        ("removed", [change for change in files if change.after is None]),
+        ("added", [change for change in files if change.before is None]),
+        (
+            "changed",
+            [c for c in files if not _is_one_sided(c) and c.name not in differences.sources],
+        ),
+    ):
+        for change in mine[:most]:
+            yield f"file {change.name}: {how}"
+        if most is not None and len(mine) > most:
+            yield f"and {len(mine) - most} more files are {how}; list them: --all"
+
+
+def _declared(differences: Differences, most: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what differs beside code, each fact in one line, no more than *most* of a kind."""
     if not differences:
-        yield "no difference", {}
+        yield "no difference in what the files declare; wardian verify checks their bytes", {}
+    for line in _files(differences, most):
+        yield line, {}
     for change in differences.changes:
-        if change.name in differences.sources:
-            continue
         if change.what == "file":
-            how = "added" if change.before is None else "removed" if change.after is None else "changed"
-            yield f"file {change.name}: {how}", {}
-        elif change.before is None or change.after is None:
+            continue
+        if change.before is None or change.after is None:
             sign, value = ("+", change.after) if change.before is None else ("-", change.before)
             yield f"{sign} {change.what} {change.name} {value}".rstrip(), _style(sign)
         else:
-            yield f"{change.what} {change.name}: {change.before} became {change.after}", {}
+            name = "" if change.name == change.what else f" {change.name}"
+            yield f"{change.what}{name}: {change.before} became {change.after}", {}
     for how in ("removed", "added", "retyped", "changed"):
         mine = [tensor for tensor in differences.tensors if tensor.how == how]
-        for tensor in mine[:_SHOWN]:
+        for tensor in mine[:most]:
             yield f"tensor {tensor.name}: {_how(tensor)}", {}
-        if len(mine) > _SHOWN:
-            yield f"and {len(mine) - _SHOWN} more tensors are {how}; --json lists them", {}
-    for lines in differences.sources.values():
-        for line in lines:
-            yield line, _style(line[:1])
+        if most is not None and len(mine) > most:
+            yield f"and {len(mine) - most} more tensors are {how}; list them: --all", {}
 
 
 def _style(sign: str) -> dict[str, Any]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-__all__ = ["find_arguments", "find_target"]
+from wardian.cli.output import near_to
+
+__all__ = ["find_arguments", "find_target", "split_named"]
 
 
 def find_target(target: str) -> Any:
@@ -30,16 +34,26 @@ def find_target(target: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise click.UsageError(f"{place} has no {name}") from None
+            near = near_to(part, [known for known in dir(found) if not known.startswith("_")])
+            hint = f"; near to it: {', '.join(near)}" if near else ""
+            raise click.UsageError(f"{place} has no {name}{hint}") from None
     return found() if _makes_the_object(found) else found
 
 
 def _script(path: str) -> Any:
+    """Import a script, or a module of a package by its path."""
     if not os.path.isfile(path):
         raise click.UsageError(f"there is no script {path}")
     folder, base = os.path.split(os.path.abspath(path))
+    parts = [base.removesuffix(".py")]
+    # In a package it may import relatively, so it needs the name that it has there.
+    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.basename(folder).isidentifier():
+        folder, package = os.path.split(folder)
+        parts.insert(0, package)
+    if len(parts) > 1 and parts[-1] == "__init__":
+        parts.pop()
     sys.path.insert(0, folder)
-    return _module(base.removesuffix(".py"))
+    return _module(".".join(parts))
 
 
 def _module(name: str) -> Any:
@@ -57,6 +71,26 @@ def _makes_the_object(found: Any) -> bool:
     from wardian.tensors.files import is_module
 
     return callable(found) and not is_module(found)
+
+
+_NAMED = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<rest>(?!=).+)", re.DOTALL)
+
+
+def split_named(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """Return what stands after each `NAME=`.
+
+    Raises:
+        click.UsageError: if there is none, or one stands twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        parts = _NAMED.fullmatch(text)
+        if parts is None:
+            raise click.UsageError(f"with --entry write {option} NAME=…, and not {text!r}")
+        if parts["name"] in found:
+            raise click.UsageError(f"{option} names {parts['name']} twice")
+        found[parts["name"]] = parts["rest"]
+    return found
 
 
 def find_arguments(expression: str | None, file: str | None) -> Any:

@@ -6,10 +6,11 @@ library that reads its own data file reads a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["Capability", "capability_of", "capability_of_method"]
+__all__ = ["Capability", "capability_in_pickle", "capability_of", "capability_of_method", "is_powerful"]
 
 
 class Capability(StrEnum):
@@ -29,9 +30,10 @@ class Capability(StrEnum):
 
 _TABLE: Mapping[Capability, str] = {
     Capability.NETWORK: """
-        aiohttp.* asyncio.open_connection asyncio.start_server ftplib.* http.client.* http.server.*
-        httplib.* httpx.* huggingface_hub.hf_hub_download huggingface_hub.snapshot_download imaplib.*
-        nntplib.* paramiko.* poplib.* requests.* smtplib.* socket.* socketserver.* ssl.* telnetlib.*
+        aiohttp.* asyncio.open_connection asyncio.start_server ftplib.* ftplib.FTP_TLS http.client.*
+        http.server.* httplib.* httpx.* huggingface_hub.hf_hub_download huggingface_hub.snapshot_download
+        imaplib.* imaplib.IMAP4_SSL nntplib.* nntplib.NNTP_SSL paramiko.* poplib.* poplib.POP3_SSL
+        requests.* smtplib.* smtplib.SMTP_SSL socket.* socketserver.* ssl.* telnetlib.*
         torch.hub.* urllib.request.* urllib2.* urllib3.* webbrowser.* websocket.* xmlrpc.*
     """,
     Capability.READS: """
@@ -85,39 +87,83 @@ _TABLE: Mapping[Capability, str] = {
     """,
 }
 
-_EXACT = {
-    name: capability
-    for capability, rows in _TABLE.items()
-    for name in rows.split()
-    if not name.endswith(".*")
-}
-_BELOW = {
-    name.removesuffix(".*"): capability
-    for capability, rows in _TABLE.items()
-    for name in rows.split()
-    if name.endswith(".*")
-}
+
+class _Names:
+    """The rows of a table, by what they stand for."""
+
+    def __init__(self, table: Mapping[Capability, str]) -> None:
+        rows = [(name, capability) for capability, names in table.items() for name in names.split()]
+        self.exact = {name: capability for name, capability in rows if not name.endswith(".*")}
+        self.below = {n.removesuffix(".*"): capability for n, capability in rows if n.endswith(".*")}
+
+    def capability_of(self, name: str) -> Capability | None:
+        found = self.exact.get(name)
+        while found is None and "." in name:
+            name = name.rpartition(".")[0]
+            found = self.below.get(name)
+        return found
+
+
 _NOTHING = """
     importlib.machinery.ModuleSpec importlib.util.find_spec importlib.util.spec_from_loader
-    multiprocessing.cpu_count os.cpu_count pickle.HIGHEST_PROTOCOL pickle.PickleError
-    pickle.PicklingError pickle.UnpicklingError pickle.dump pickle.dumps requests.exceptions
-    shutil.get_terminal_size shutil.which signal.SIGINT signal.SIGTERM signal.Signals socket.AF_INET
-    socket.AF_INET6 socket.error socket.timeout ssl.SSLError subprocess.CalledProcessError
-    subprocess.DEVNULL subprocess.PIPE subprocess.STDOUT subprocess.TimeoutExpired tarfile.TarError
-    zipfile.BadZipFile zipfile.ZIP_BZIP2 zipfile.ZIP_DEFLATED zipfile.ZIP_LZMA zipfile.ZIP_STORED
+    multiprocessing.cpu_count os.cpu_count pickle.dump pickle.dumps requests.exceptions
+    shutil.get_terminal_size shutil.which signal.Signals signal.default_int_handler signal.getsignal
+    socket.AddressFamily socket.SocketKind socket.error socket.timeout subprocess.CalledProcessError
+    subprocess.CompletedProcess subprocess.TimeoutExpired zipfile.BadZipFile
 """
 _HARMLESS = frozenset(_NOTHING.split())
 """Names below a row that do nothing."""
+_NAMES_NOTHING = re.compile(
+    r".*\.([A-Z0-9]+_[A-Z0-9_]+|SIG[A-Z]+|PIPE|STDOUT|DEVNULL|\w+(Error|Exception|Warning))(\..*)?"
+)
+"""Constants and exceptions do nothing either."""
 
 _METHODS: Mapping[str, Capability] = {
-    "read_bytes": Capability.READS,
-    "read_text": Capability.READS,
-    "write_bytes": Capability.WRITES,
-    "write_text": Capability.WRITES,
-    "urlopen": Capability.NETWORK,
-    "urlretrieve": Capability.NETWORK,
+    method: capability
+    for capability, methods in {
+        Capability.READS: "iterdir read_bytes read_text rglob",
+        Capability.WRITES: """
+            extractall hardlink_to mkdir rmdir save_pretrained symlink_to tofile touch unlink write_bytes
+            write_text
+        """,
+        Capability.NETWORK: "from_pretrained push_to_hub urlopen urlretrieve",
+        Capability.NATIVE: "LoadLibrary dlopen load_library",
+    }.items()
+    for method in methods.split()
 }
 """Methods that say what they do, whatever they are called on."""
+
+_OF_PICKLES: Mapping[Capability, str] = {
+    Capability.CODE: """
+        _frozen_importlib.* _frozen_importlib_external.* _imp.* _operator.attrgetter
+        _operator.itemgetter _operator.methodcaller atexit.* builtins.apply builtins.filter
+        builtins.getattr builtins.map builtins.setattr builtins.vars functools.partial
+        functools.reduce gc.* idlelib.* inspect.* operator.attrgetter operator.itemgetter
+        operator.methodcaller pydoc.* sys.* test.* torch._dynamo.* torch._inductor.*
+        torch.jit.unsupported_tensor_ops.* torch.utils._config_module.* torch.utils.bottleneck.*
+        torch.utils.collect_env.* unittest.*
+    """,
+    Capability.READS: """
+        _io.FileIO _io.open _sqlite3.* builtins.open filecmp.* io.open
+    """,
+    Capability.WRITES: """
+        compileall.* logging.FileHandler logging.handlers.* py_compile.* site.* syslog.*
+    """,
+    Capability.PROCESSES: """
+        _aix_support.* _osx_support.* _posixsubprocess.* asyncio.* ensurepip.* nt.* os.* pexpect.*
+        platform.* posix.* uuid._get_command_stdout uuid._popen venv.*
+    """,
+    Capability.UNPICKLING: """
+        cloudpickle.* lib2to3.*
+    """,
+}
+"""What gives a pickle, which has no code of its own, the use of other functions, of files and processes."""
+
+
+_POWERFUL = frozenset({"builtins", "importlib", "nt", "os", "posix", "sys.modules"})
+
+_CODE = _Names(_TABLE)
+_PICKLES = _Names(_OF_PICKLES)
 
 
 def capability_of(name: str) -> Capability | None:
@@ -129,21 +175,30 @@ def capability_of(name: str) -> Capability | None:
     >>> capability_of("os.system"), capability_of("subprocess.run"), capability_of("math.sqrt")
     (<Capability.PROCESSES: 'processes'>, <Capability.PROCESSES: 'processes'>, None)
     """
-    if name in _HARMLESS:
-        return None
-    found = _EXACT.get(name)
-    for above in () if found is not None else _above(name):
-        if above in _BELOW:
-            return _BELOW[above]
-    return found
+    found = None if name in _HARMLESS else _CODE.capability_of(name)
+    # Few names come so far, and the pattern is slow.
+    return None if found is None or (name not in _CODE.exact and _NAMES_NOTHING.fullmatch(name)) else found
+
+
+def capability_in_pickle(module: str, qualname: str) -> Capability | None:
+    """Return what a pickle can do that names a function or class outside of the file.
+
+    >>> capability_in_pickle("os", "getpid"), capability_in_pickle("collections", "OrderedDict")
+    (<Capability.PROCESSES: 'processes'>, None)
+    """
+    name = f"{'builtins' if module == '__builtin__' else module}.{qualname}"
+    return _CODE.capability_of(name) or _PICKLES.capability_of(name)
+
+
+def is_powerful(module: str) -> bool:
+    """Tell whether most of what a module has can do something, so that a computed name of it says a lot.
+
+    >>> is_powerful("os"), is_powerful("torch")
+    (True, False)
+    """
+    return module in _POWERFUL or module in _CODE.below
 
 
 def capability_of_method(name: str) -> Capability | None:
     """Return what a method of any object can do, by its name alone."""
     return _METHODS.get(name)
-
-
-def _above(name: str) -> Iterable[str]:
-    while "." in name:
-        name = name.rpartition(".")[0]
-        yield name

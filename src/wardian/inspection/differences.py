@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from wardian.archive import ArchiveReader
+from wardian.archive import ArchiveReader, ParsingBudget
+from wardian.domain.manifest import Manifest, TensorEntry, TensorPart
+from wardian.domain.names import RecordName
 from wardian.inspection.values import Distance, distance
-from wardian.manifest import Manifest, TensorEntry, TensorPart
-from wardian.names import RecordName
+from wardian.pickling.listing import identity
 
 __all__ = ["Change", "Differences", "TensorChange", "compare"]
 
@@ -77,13 +79,10 @@ def compare(before: tuple[ArchiveReader, Manifest], after: tuple[ArchiveReader, 
         CorruptCaseError: if a record that differs is damaged.
     """
     files = tuple(_files(before, after))
-    sources = {
-        change.name: tuple(_diff(before[0], after[0], change.name))
-        for change in files
-        if _is_text(change.name)
-    }
+    texts = _Texts(before[0], after[0])
+    sources = {change.name: tuple(texts.diff(change.name)) for change in files if _is_text(change.name)}
     return Differences(
-        changes=(*_facts(before[1], after[1]), *files),
+        changes=(*_facts(before[1], after[1]), *_tests(before, after), *files),
         tensors=tuple(_tensors(before, after)),
         sources={name: lines for name, lines in sources.items() if lines},
     )
@@ -91,10 +90,12 @@ def compare(before: tuple[ArchiveReader, Manifest], after: tuple[ArchiveReader, 
 
 def _facts(before: Manifest, after: Manifest) -> Iterator[Change]:
     tables: tuple[tuple[Any, Any], ...] = (
-        ("entry point", lambda m: {e.name: e.type for e in m.entries}),
+        ("entry point", lambda m: {e.name: e.type for e in m.entry_points}),
         (
             "self-test",
-            lambda m: {e.name: "with outputs" if e.outputs else "inputs only" for e in m.entries if e.test},
+            lambda m: {
+                e.name: "with outputs" if e.outputs else "inputs only" for e in m.entry_points if e.test
+            },
         ),
         ("distribution", lambda m: {d.name: d.version or "" for d in m.distributions}),
         ("extern", lambda m: {e.distribution or e.modules[0]: _extern(e) for e in m.externs}),
@@ -105,6 +106,30 @@ def _facts(before: Manifest, after: Manifest) -> Iterator[Change]:
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
                 yield Change(what=what, name=name, before=old.get(name), after=new.get(name))
+
+
+def _tests(before: tuple[ArchiveReader, Manifest], after: tuple[ArchiveReader, Manifest]) -> Iterator[Change]:
+    """Yield the self-tests that are in both cases and hold something else."""
+    old, new = (_held(archive, manifest) for archive, manifest in (before, after))
+    for name in sorted(old.keys() & new.keys()):
+        (has_outputs, mine), (also, theirs) = old[name], new[name]
+        if has_outputs == also and mine != theirs:
+            kept, other = (
+                ("with outputs", "with other inputs or outputs") if also else ("inputs only", "other inputs")
+            )
+            yield Change(what="self-test", name=name, before=kept, after=other)
+
+
+def _held(archive: ArchiveReader, manifest: Manifest) -> dict[str, tuple[bool, str]]:
+    """Return whether the self-test of each entry point has outputs, and a digest of what it holds."""
+    budget = ParsingBudget(archive)
+    digests = {name: digest.hex for name, digest in manifest.records.items()}
+    tests = {e.name: (e.outputs, budget.read(RecordName(e.test))) for e in manifest.entry_points if e.test}
+    return {
+        name: (outputs, identity(content, digests))
+        for name, (outputs, content) in tests.items()
+        if content is not None
+    }
 
 
 def _extern(extern: Any) -> str:
@@ -133,19 +158,54 @@ def _is_text(name: str) -> bool:
     return name.endswith(_TEXT)
 
 
-def _diff(before: ArchiveReader, after: ArchiveReader, name: str) -> Iterator[str]:
-    record = RecordName(name)
-    old, new = (
-        archive.read(record).decode("utf-8", "replace").splitlines() if record in archive else []
-        for archive in (before, after)
-    )
-    yield from difflib.unified_diff(
-        old,
-        new,
-        f"a/{name}" if record in before else "/dev/null",
-        f"b/{name}" if record in after else "/dev/null",
-        lineterm="",
-    )
+_FREE_PAIRS = 4_000_000
+_MOST_PAIRS = 16
+"""Pairs of lines that are compared in one look: so many, and for each byte of the two files. difflib needs
+many times that for texts that were made for it."""
+
+
+class _Texts:
+    """The texts of two archives, compared as long as that is worth it."""
+
+    def __init__(self, before: ArchiveReader, after: ArchiveReader) -> None:
+        self._archives = (before, after)
+        self._budgets = (ParsingBudget(before), ParsingBudget(after))
+        self._pairs = _FREE_PAIRS + _MOST_PAIRS * (len(before) + len(after))
+
+    def diff(self, name: str) -> Iterator[str]:
+        """Yield the lines of a unified diff, or one that says that it would take too long."""
+        record = RecordName(name)
+        texts: list[list[str] | None] = []
+        for archive, budget in zip(self._archives, self._budgets, strict=True):
+            content = budget.read(record) if record in archive else b""
+            texts.append(None if content is None else content.decode("utf-8", "replace").splitlines())
+        old, new = texts
+        if old is None or new is None or (pairs := _pairs(old, new)) > self._pairs:
+            yield f"{name}: too much differs to be shown; wardian extract writes it from each"
+            return
+        self._pairs -= pairs
+        yield from difflib.unified_diff(
+            old,
+            new,
+            f"a/{name}" if record in self._archives[0] else "/dev/null",
+            f"b/{name}" if record in self._archives[1] else "/dev/null",
+            lineterm="",
+        )
+
+
+def _pairs(old: list[str], new: list[str]) -> int:
+    """Return how many pairs of lines difflib has to look at.
+
+    Those are all between what is the same at the start and at the end, and those of equal lines anywhere,
+    but for lines that it leaves out because they are frequent.
+    """
+    least = min(len(old), len(new))
+    same = next((i for i in range(least) if old[i] != new[i]), least)
+    end = next((i for i in range(least - same) if old[~i] != new[~i]), least - same)
+    frequent = len(new) // 100 + 1 if len(new) >= 200 else len(new)  # as in SequenceMatcher
+    counts = Counter(new)
+    equal = sum(counts[line] for line in old if counts[line] <= frequent)
+    return (len(old) - same - end) * (len(new) - same - end) + equal
 
 
 def _tensors(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import math
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
-from wardian.archive import ArchiveReader, FolderReader
-from wardian.errors import Problem
-from wardian.live.audit import find_problem, find_problems
-from wardian.live.foreign import read_manifest
-from wardian.manifest import Extern, Manifest, TensorEntry, TensorPart
+from wardian.archive import ArchiveReader, FolderReader, ParsingBudget
+from wardian.archive.layout import STORAGE_NAME
+from wardian.domain.manifest import Entry, Extern, Manifest, TensorEntry
+from wardian.domain.names import RecordName
+from wardian.errors import CorruptCaseError, Problem
+from wardian.inspection.native import find_libraries
+from wardian.inspection.sizes import parts_of, size_of
+from wardian.pickling.listing import named_globals
+from wardian.reading.fit import find_problem, find_problems
+from wardian.reading.foreign import read_manifest
+from wardian.reading.installed import Installed
+from wardian.reading.licences import Licence, find_licences
 
-__all__ = ["ExternFacts", "Presence", "Summary", "WeightFacts", "bytes_of", "size_of"]
+__all__ = ["ExternFacts", "Presence", "Summary", "WeightFacts"]
 
 Presence = Literal["ok", "missing", "older", "unfit"]
 """It fits; it is not installed; its release is too old; it lacks names that packed code uses."""
@@ -39,6 +46,8 @@ class ExternFacts:
     """What does not fit, as a sentence; None if all fits."""
     fix: str | None
     """The command that mends it."""
+    native: bool | None
+    """Whether compiled libraries belong to it here; None if it is not here, or does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +80,14 @@ class Summary:
     externs: tuple[ExternFacts, ...]
     problems: tuple[Problem, ...]
     """What this interpreter and the environment lack that the case needs."""
+    licences: tuple[Licence, ...] = ()
+    """Of the packed distributions."""
+    libraries: tuple[str, ...] = ()
+    """Records that are compiled libraries."""
+    functions: Mapping[str, str] = field(default_factory=dict)
+    """Of entry points that are functions, their dotted names."""
+    storages: tuple[int, int] = (0, 0)
+    """How many records hold values of tensors, and their bytes."""
 
     @property
     def fits_here(self) -> bool:
@@ -82,6 +99,10 @@ class Summary:
         """Elements of all parameters."""
         return sum(facts.parameters for facts in self.weights)
 
+    def what(self, entry: Entry) -> str:
+        """Return what an entry point is: the name of a function, else of its class; empty if unknown."""
+        return self.functions.get(entry.name, entry.type)
+
     @property
     def proof(self) -> str:
         """What was proven when the case was packed, in words."""
@@ -92,14 +113,21 @@ class Summary:
     def to_plain(self) -> dict[str, Any]:
         """Return the facts as JSON-able data; docs/reference/cli.md has the keys."""
         manifest = self.manifest
+        operators = {library.record: library.operators for library in manifest.libraries}
         return {
             "path": self.path,
             "size": self.size,
             "digest": self.digest,
             "kind": self.kind,
             "entries": [
-                {"name": e.name, "type": e.type, "self_test": e.test is not None, "outputs": e.outputs}
-                for e in manifest.entries
+                {
+                    "name": e.name,
+                    "type": e.type,
+                    "function": self.functions.get(e.name),
+                    "self_test": e.test is not None,
+                    "outputs": e.outputs,
+                }
+                for e in manifest.entry_points
             ],
             "tensors": len(manifest.tensors),
             "parameters": self.parameters,
@@ -107,11 +135,23 @@ class Summary:
             "code": self.code,
             "distributions": [{"name": d.name, "version": d.version} for d in manifest.distributions],
             "externs": [asdict(facts) for facts in self.externs],
+            "licences": [
+                {
+                    "name": licence.distribution,
+                    "version": licence.version,
+                    "expression": licence.expression,
+                    "files": dict(licence.files),
+                }
+                for licence in self.licences
+            ],
             "mocks": list(manifest.mocks),
             "python": manifest.python.version,
             "torch": manifest.torch,
             "platform": asdict(manifest.platform),
             "bytecode_only": list(manifest.bytecode_only),
+            "libraries": [
+                {"record": record, "operators": list(operators.get(record, ()))} for record in self.libraries
+            ],
             "proof": {"outcome": manifest.proof, "words": self.proof},
             "fits_here": self.fits_here,
             "problems": [{"what": p.what, "fix": p.fix, "module": p.module} for p in self.problems],
@@ -119,21 +159,26 @@ class Summary:
         }
 
     @classmethod
-    def of(cls, archive: ArchiveReader | FolderReader, path: str) -> Self:
+    def of(cls, archive: ArchiveReader | FolderReader, path: str, manifest: Manifest | None = None) -> Self:
         """Look at an open archive.
 
         Args:
             archive: A case, or an archive of torch.package.
             path: How the user called it.
+            manifest: What it says about itself, if that was read already.
 
         Raises:
             CorruptCaseError, UnsupportedFormatError: if its manifest cannot be read.
         """
-        manifest = read_manifest(archive)
+        manifest = read_manifest(archive) if manifest is None else manifest
+        here = Installed()
+        storages = [archive.size(name) for name in archive.names if STORAGE_NAME.fullmatch(name)]
+        known = {extern: find_problem(extern, here) for extern in manifest.externs}
         packed = [name for name in archive.names if name.endswith((".py", ".pyc"))]
+        others = [name for name in archive.names if not name.endswith((".py", ".pyc"))]
         return cls(
             path=path,
-            size=len(archive.whole())
+            size=len(archive)
             if isinstance(archive, ArchiveReader)
             else sum(map(archive.size, archive.names)),
             kind=archive.kind,
@@ -141,9 +186,25 @@ class Summary:
             manifest=manifest,
             code=sum(map(archive.size, packed)),
             weights=tuple(_weights(manifest.tensors)),
-            externs=tuple(map(_extern, manifest.externs)),
-            problems=tuple(find_problems(manifest)),
+            externs=tuple(_extern(extern, problem, here) for extern, problem in known.items()),
+            problems=tuple(find_problems(manifest, known=known)),
+            licences=find_licences(archive, manifest),
+            libraries=tuple(find_libraries(archive, manifest, others)),
+            functions=dict(_functions(archive, manifest)),
+            storages=(len(storages), sum(storages)),
         )
+
+
+def _functions(archive: ArchiveReader | FolderReader, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield entry points that are functions, with the dotted names that their pickles have for them."""
+    budget = ParsingBudget(archive)
+    for entry in manifest.entry_points:
+        if entry.type != "types.FunctionType":
+            continue
+        with contextlib.suppress(CorruptCaseError):  # which whoever loads it is told
+            named = named_globals(budget.read(RecordName(entry.record)) or b"")
+            if len(named) == 1:
+                yield entry.name, ".".join(named[0])
 
 
 def _weights(tensors: Iterable[TensorEntry]) -> Iterator[WeightFacts]:
@@ -152,7 +213,7 @@ def _weights(tensors: Iterable[TensorEntry]) -> Iterator[WeightFacts]:
     for tensor in tensors:
         found = counts.setdefault(tensor.dtype, [0, 0, 0])
         found[0] += 1
-        for part in _parts(tensor):
+        for part in parts_of(tensor):
             place = (part.record, part.offset, part.shape, part.stride)
             if place not in seen:
                 seen.add(place)
@@ -163,33 +224,10 @@ def _weights(tensors: Iterable[TensorEntry]) -> Iterator[WeightFacts]:
     yield from sorted(facts, key=lambda f: (-f.bytes, f.dtype))
 
 
-def _parts(tensor: TensorEntry) -> Iterator[TensorEntry | TensorPart]:
-    """Yield what of a tensor has values in a record: itself, or the parts it is made of."""
-    parts = tensor.form.parts.values() if tensor.form is not None else ()
-    yield from (part for part in (tensor, *parts) if part.record is not None)
-
-
-def bytes_of(tensor: TensorEntry) -> int:
-    """Return the size of the values of a tensor, in bytes."""
-    return sum(math.prod(part.shape) * size_of(part.dtype) for part in _parts(tensor))
-
-
-_BITS = re.compile(r"[a-z]+(\d+)")
-
-
-def size_of(dtype: str) -> int:
-    """Return the size of an element in bytes, from the name that its dtype has in torch.
-
-    >>> size_of("float32"), size_of("bfloat16"), size_of("float8_e4m3fn"), size_of("quint8"), size_of("bool")
-    (4, 2, 1, 1, 1)
-    """
-    bits = _BITS.match(dtype)
-    return 1 if bits is None else max(1, int(bits[1]) // 8)
-
-
-def _extern(extern: Extern) -> ExternFacts:
-    problem = find_problem(extern)
-    installed = _installed(extern.distribution)
+def _extern(extern: Extern, problem: Problem | None, here: Installed) -> ExternFacts:
+    installed = _installed(extern.distribution, here)
+    # Archives of torch.package name modules: most distributions are called like theirs.
+    native = here.has_libraries(extern.distribution or extern.modules[0].partition(".")[0])
     return ExternFacts(
         name=extern.distribution or extern.modules[0],
         version=extern.version,
@@ -199,15 +237,16 @@ def _extern(extern: Extern) -> ExternFacts:
         installed=installed,
         problem=None if problem is None else problem.what,
         fix=None if problem is None else problem.fix,
+        native=native,
     )
 
 
-def _installed(distribution: str | None) -> str | None:
+def _installed(distribution: str | None, here: Installed) -> str | None:
     if distribution is None:
         return None
     try:
-        return importlib.metadata.version(distribution)
-    except (importlib.metadata.PackageNotFoundError, KeyError):  # KeyError: one without a version
+        return here.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
         return None
 
 

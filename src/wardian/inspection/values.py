@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wardian.archive import ArchiveReader
+from wardian.domain.manifest import TensorEntry
+from wardian.domain.names import RecordName
 from wardian.errors import CorruptCaseError
-from wardian.manifest import TensorEntry
-from wardian.names import RecordName
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -100,8 +100,8 @@ def _array(archive: ArchiveReader, tensor: TensorEntry) -> npt.NDArray[Any]:
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise CorruptCaseError(
-            f"{archive.path}: the tensor {tensor.name!r} reaches beyond its record: {error}",
-            path=str(archive.path),
+            f"{archive.label}: the tensor {tensor.name!r} reaches beyond its record: {error}",
+            path=archive.label,
             record=record,
         ) from None
     # The upper half of a float32 is a bfloat16.

@@ -10,7 +10,8 @@
     model = PackageImporter("resnet18.pt").load_pickle("model", "model.pkl")
 
 Names, arguments and results are those of `torch.package`, and the files are read by it; where something
-differs on purpose, docs/package.md says so. What is exported is a case: `wardian.open` opens it.
+differs on purpose, docs/reference/torch-package.md says so. What is exported is a case: `wardian.open`
+opens it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 `torch.package` follows imports only from interned modules, leaves packages above a module out unless they
 are imported themselves, and runs nothing. So this is a walk of its own over the facts that the engine's
-scanner finds, and decides while it walks; `wardian.trace` and `wardian.planning` decide about whole
-distributions after a run.
+scanner finds, and decides while it walks; `wardian.packing.tracing` and `wardian.packing.planning.decide`
+decide about whole distributions after a run.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from wardian.environment import ModuleKind, is_stdlib
-from wardian.graph import Import, ImportContext, ImportGraph
-from wardian.names import ModuleName, top_level
+from wardian.domain.graph import Import, ImportContext, ImportGraph
+from wardian.domain.modules import TORCH, ModuleKind, is_stdlib
+from wardian.domain.names import ModuleName, top_level
+from wardian.domain.policy import Action, Policy, Rule
+from wardian.domain.source_facts import SourceFacts
 from wardian.package._digraph import DiGraph
 from wardian.package._modules import FoundModule, exists, find, find_in, find_in_stdlib, stand_in_source
 from wardian.package.find_file_dependencies import BEYOND, imports_of
 from wardian.package.importer import Importer, leaves
-from wardian.policy import Action, Policy, Rule
-from wardian.source import SourceFacts, batch, parse, scan
-from wardian.trace.tracer import TORCH
+from wardian.source.parsing import batch, parse
+from wardian.source.scanning import scan
 
 __all__ = [
     "Closure",
@@ -153,8 +154,8 @@ class Closure:
 
 
 def _place_of(member: Member) -> str:
-    root = None if member.found is None else member.found.root
-    return "this interpreter" if root is None else f"the package {root.archive.path or root.name}"
+    mount = None if member.found is None else member.found.mount
+    return "this interpreter" if mount is None else f"the package {mount.archive.path or mount.name}"
 
 
 class Scans:
@@ -324,7 +325,7 @@ class _Walk:
             return True
         found = self.scans.find(name)
         # Some modules of PyTorch have other top-level names, as functorch has.
-        return found is not None and found.root is None and found.facts.distribution == TORCH
+        return found is not None and found.mount is None and found.facts.distribution == TORCH
 
     def settle(self, name: ModuleName, *, follow: bool = True) -> Iterator[tuple[str | None, ModuleName]]:
         """Decide about a module; yield what it leads to."""
@@ -336,7 +337,11 @@ class _Walk:
         if name == OWN_MODULE:
             self.graph.add_node(name)
             return
-        if name == _MOCK_OF_TORCH and (found := self.scans.find(name)) is not None and found.root is not None:
+        if (
+            name == _MOCK_OF_TORCH
+            and (found := self.scans.find(name)) is not None
+            and found.mount is not None
+        ):
             # What torch.package put into a package for its mocks comes along with them.
             yield from self.intern(name, "part of a package", follow=True, by_rule=False)
             return
@@ -378,7 +383,7 @@ class _Walk:
                 self.compiled.setdefault(facts.distribution, name)
             self.add(Member(name, Action.EXTERN, f"compiled; {reason} cannot package it", found=found))
             return
-        if compiled is not None and by_rule and found.root is None:
+        if compiled is not None and by_rule and found.mount is None:
             why = f"{compiled} of the same distribution is compiled; {reason} cannot package part of it"
             self.add(Member(name, Action.EXTERN, why, found=found))
             return
@@ -453,7 +458,7 @@ class _Walk:
             if member.action is Action.INTERN and member.found is not None and member.source is not None:
                 libraries.setdefault(top_level(member.module), []).append(member)
         for members in libraries.values():
-            places = {id(m.found.root): m for m in members if m.found is not None}
+            places = {id(m.found.mount): m for m in members if m.found is not None}
             if len(places) < 2 or any(self.is_as_in(leaf, members) for leaf in leaves(self.scans.importer)):
                 continue
             told = " and ".join(f"`{m.module}` from {_place_of(m)}" for m in places.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from wardian.names import LIVE_PREFIX, original_name
+from wardian.domain.names import LIVE_PREFIX, original_name
 
 __all__ = ["PackageMangler", "demangle", "get_mangle_prefix", "is_mangled"]
 

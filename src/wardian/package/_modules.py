@@ -13,10 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from wardian.environment import Distributions, ModuleFacts, ModuleKind, find_module, is_stdlib
-from wardian.live.mocks import MockLoader
-from wardian.live.root import Root
-from wardian.names import ModuleName
+from wardian.domain.modules import ModuleFacts, ModuleKind, is_stdlib
+from wardian.domain.names import ModuleName
+from wardian.environment.distributions import Distributions
+from wardian.environment.modules import find_module
+from wardian.loading.importing.mount import Mount
+from wardian.loading.stand_ins.mocked import MockLoader
 from wardian.package.importer import Importer, leaves, sys_importer
 
 __all__ = ["FoundModule", "exists", "find", "find_in", "find_in_stdlib", "stand_in_source"]
@@ -29,7 +31,7 @@ class FoundModule:
     facts: ModuleFacts
     read: Callable[[], bytes | None]
     """Returns the source, None if it cannot be found."""
-    root: Root | None = None
+    mount: Mount | None = None
     """The package it is from, None for the interpreter."""
     only_there: bool = False
     """Whether an importer of another kind has it, and the interpreter does not."""
@@ -52,7 +54,7 @@ def find(importer: Importer, name: ModuleName) -> FoundModule | None:
         found = find_in(leaf, name)
         if found is None:
             continue
-        if found.root is None or found.facts.kind is not ModuleKind.NAMESPACE:
+        if found.mount is None or found.facts.kind is not ModuleKind.NAMESPACE:
             return found
         folder = folder or found  # a later importer may have its `__init__`
     return folder
@@ -62,9 +64,9 @@ def find_in(leaf: Importer, name: ModuleName) -> FoundModule | None:
     """Return module *name* as one importer has it; see `find`."""
     if leaf is sys_importer:
         return _in_interpreter(name)
-    root = getattr(leaf, "root", None)
-    if isinstance(root, Root):
-        return _in_root(root, name)
+    mount = getattr(leaf, "mount", None)
+    if isinstance(mount, Mount):
+        return _in_mount(mount, name)
     try:
         module = leaf.import_module(name)
     except Exception:  # noqa: BLE001  importing runs anybody's code
@@ -115,19 +117,20 @@ def _source_of_loader(loader: Any, name: str) -> bytes | None:
     return source.encode() if isinstance(source, str) else None
 
 
-def _in_root(root: Root, name: ModuleName) -> FoundModule | None:
-    packed = root.modules.get(name)
+def _in_mount(mount: Mount, name: ModuleName) -> FoundModule | None:
+    packed = mount.contents.modules.get(name)
     owner = next(
-        (d.name for d in root.manifest.distributions if d.version and name.partition(".")[0] in d.roots), None
+        (d.name for d in mount.manifest.distributions if d.version and name.partition(".")[0] in d.roots),
+        None,
     )
     if packed is not None:
         facts = ModuleFacts(name, ModuleKind.SOURCE, None, packed.is_package, owner)
-        return FoundModule(facts, lambda: root.archive.read(packed.record), root)
-    if name in root.manifest.mocks:
-        return FoundModule(ModuleFacts(name, ModuleKind.SOURCE, None, True), stand_in_source, root)
-    if root.is_module(name):
-        return FoundModule(ModuleFacts(name, ModuleKind.NAMESPACE, None, True), lambda: None, root)
-    if not root.serves(name) and (root.allows is None or root.allows(name)):
+        return FoundModule(facts, lambda: mount.archive.read(packed.record), mount)
+    if name in mount.manifest.mocks:
+        return FoundModule(ModuleFacts(name, ModuleKind.SOURCE, None, True), stand_in_source, mount)
+    if mount.contents.has_module(name):
+        return FoundModule(ModuleFacts(name, ModuleKind.NAMESPACE, None, True), lambda: None, mount)
+    if not mount.contents.answers_for(name) and (mount.allows is None or mount.allows(name)):
         return _in_interpreter(name)
     return None
 
@@ -163,7 +166,7 @@ def exists(importer: Importer, name: ModuleName) -> bool:
     if name not in sys.modules and loaded is not None and hasattr(loaded, "__dict__"):
         attribute = loaded.__dict__.get(last)
         if attribute is not None and not isinstance(attribute, ModuleType):
-            return any(isinstance(getattr(leaf, "root", None), Root) for leaf in leaves(importer)) and (
+            return any(isinstance(getattr(leaf, "mount", None), Mount) for leaf in leaves(importer)) and (
                 find(importer, name) is not None
             )
     return find(importer, name) is not None

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 import torch
 
 from wardian.archive import ArchiveWriter
-from wardian.assembly import Contents, assemble
-from wardian.decisions import FIRST_PARTY, Decision, PackedFile, Plan
-from wardian.environment import Distributions, is_stdlib
-from wardian.manifest import Entry, Extern, PackedDistribution, TensorEntry
-from wardian.names import ModuleName, RecordName, record_name, top_level
+from wardian.domain.decisions import FIRST_PARTY, Decision, PackedFile
+from wardian.domain.manifest import Entry, Extern, PackedDistribution, TensorEntry
+from wardian.domain.modules import is_stdlib
+from wardian.domain.names import ModuleName, RecordName, record_name, top_level
+from wardian.domain.plan import Plan
+from wardian.domain.policy import Action
+from wardian.environment.distributions import Distributions
 from wardian.package._closure import Closure, Member
-from wardian.policy import Action
+from wardian.packing.writing.assembly import Contents, assemble
 
 __all__ = ["PickledEntry", "record_of", "write"]
 
@@ -155,7 +157,7 @@ def _runs(member: Member) -> bool:
     """Tell whether a module is likely to run when the package is used, so that its bytecode pays."""
     if member.action is Action.MOCK or not member.scanned:
         return False
-    return member.found is None or member.found.root is not None or member.module in sys.modules
+    return member.found is None or member.found.mount is not None or member.module in sys.modules
 
 
 def _externs(closure: Closure, owners: Mapping[ModuleName, str | None]) -> tuple[Extern, ...]:

@@ -30,6 +30,9 @@ class Directory:
     def has_file(self, filename: str) -> bool:
         """Tell whether there is a file or folder of this relative path.
 
+        Args:
+            filename: The path from here, with `/` between its parts.
+
         >>> Directory("model.pt", True).has_file("mylib/nn.py")
         False
         """

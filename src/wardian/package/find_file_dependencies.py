@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from wardian.graph import ImportContext
-from wardian.names import ModuleName
-from wardian.source import SourceFacts, scan
+from wardian.domain.graph import ImportContext
+from wardian.domain.names import ModuleName
+from wardian.domain.source_facts import SourceFacts
+from wardian.source.scanning import scan
 
 __all__ = ["BEYOND", "find_files_source_depends_on", "imports_of"]
 

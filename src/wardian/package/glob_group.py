@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wardian import globs
+from wardian.domain import globs
 
 __all__ = ["GlobGroup", "GlobPattern"]
 

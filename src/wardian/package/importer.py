@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from wardian.domain.names import LIVE_PREFIX, original_name
 from wardian.errors import WardianError
-from wardian.live.roots import get_root
-from wardian.names import LIVE_PREFIX, original_name
+from wardian.loading.mounts import get_mount
 from wardian.pickling.pickler import module_of
 
 __all__ = [
@@ -48,6 +48,9 @@ class Importer(ABC):
     @abstractmethod
     def import_module(self, module_name: str) -> ModuleType:
         """Import a module of this environment, as `importlib.import_module` does.
+
+        Args:
+            module_name: Its dotted name.
 
         Raises:
             ModuleNotFoundError: if it has no such module.
@@ -133,7 +136,7 @@ def _origin(full_name: str) -> str:
 
 def _way_out(full_name: str) -> dict[str, str]:
     """Return the fix of an error about an object of a package that is none of the importers."""
-    root = get_root(full_name.split(".")[2]) if full_name.startswith(LIVE_PREFIX) else None
+    root = get_mount(full_name.split(".")[2]) if full_name.startswith(LIVE_PREFIX) else None
     if root is None:
         return {}
     path = str(root.archive.path or "...")
@@ -194,6 +197,9 @@ class OrderedImporter(Importer):
 
         A package that is only a folder in one importer may have an `__init__` in the next, and counts last.
 
+        Args:
+            module_name: Its dotted name.
+
         Raises:
             TypeError: if one of them is not an `Importer`.
             ModuleNotFoundError: if none has it.
@@ -216,7 +222,15 @@ class OrderedImporter(Importer):
         raise error or ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
 
     def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
-        """Return the names under which the first importer that has *obj* finds it."""
+        """Return the names under which the first importer that has *obj* finds it.
+
+        Args:
+            obj: As for `Importer.get_name`.
+            name: As for `Importer.get_name`.
+
+        Raises:
+            ObjNotFoundError: if none has it; the message has the reason of each.
+        """
         reasons = []
         for importer in self._importers:
             try:
@@ -228,7 +242,15 @@ class OrderedImporter(Importer):
         )
 
     def whichmodule(self, obj: Any, name: str) -> str:
-        """Return what the first importer says that knows."""
+        """Return the name of the module of *obj* that the first importer tells which knows it.
+
+        Args:
+            obj: What to look for.
+            name: Its name within its module.
+
+        Returns:
+            The full name of the module, `__main__` if none knows it.
+        """
         for importer in self._importers:
             module_name = importer.whichmodule(obj, name)
             if module_name != "__main__":

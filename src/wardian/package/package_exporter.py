@@ -18,9 +18,10 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from wardian.archive import ArchiveWriter
+from wardian.domain.globs import GlobGroup
+from wardian.domain.names import LIVE_PREFIX, ModuleName, RecordName, original_name, record_name
+from wardian.domain.policy import Action, Rule
 from wardian.errors import PackError, Problem, UnpicklableError, WardianError
-from wardian.globs import GlobGroup
-from wardian.names import LIVE_PREFIX, ModuleName, RecordName, original_name, record_name
 from wardian.package._closure import (
     Closure,
     ModuleSaved,
@@ -44,8 +45,8 @@ from wardian.package.importer import (
     sys_importer,
 )
 from wardian.pickling.pickler import pickle_object
-from wardian.policy import Action, Rule
 from wardian.tensors.scripts import ScriptingStorageWriter
+from wardian.wording import with_article
 
 __all__ = [
     "EmptyMatchError",
@@ -463,7 +464,7 @@ class PackageExporter:
 
     def _register(self, action: Action, hook: _ActionHook) -> RemovableHandle:
         if not callable(hook):
-            raise TypeError(f"a hook is called, and a {type(hook).__name__} cannot be")
+            raise TypeError(f"a hook is called, and {with_article(type(hook).__name__)} cannot be")
         hooks = self._hooks[action]
         handle = RemovableHandle(hooks)
         hooks[handle.id] = hook
@@ -665,7 +666,7 @@ class PackageExporter:
         raise missing or ObjNotFoundError(f"{obj!r} was not found: the exporter has no importers")
 
     def _tensors(self, record: RecordName, obj: Any) -> tuple[Any, ...]:
-        from wardian.tensors.index import tensor_index
+        from wardian.tensors.description import tensor_index
 
         # An index for other readers: an object that refuses to be looked through just has none.
         with suppress(Exception):

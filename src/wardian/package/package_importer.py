@@ -9,27 +9,27 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import decode_source
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
 import torch
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.domain.manifest import Manifest
+from wardian.domain.names import LIVE_PREFIX, RecordName, record_name
 from wardian.errors import CorruptCaseError, NotACaseError, WardianError
-from wardian.live.finder import PREFIX
-from wardian.live.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
-from wardian.live.loading import Loading
-from wardian.live.roots import acquire_private, release
-from wardian.manifest import Manifest
-from wardian.names import RecordName, record_name
+from wardian.loading.mounts import acquire_private, release
+from wardian.loading.objects import Loading
 from wardian.package._mangling import PackageMangler
 from wardian.package._storages import SharedStorages
 from wardian.package.file_structure_representation import Directory, make_directory
 from wardian.package.glob_group import GlobPattern
 from wardian.package.importer import Importer
+from wardian.reading.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 
 if TYPE_CHECKING:
-    from wardian.live.root import Root
+    from wardian.loading.importing.mount import Mount
 
 __all__ = [
     "CorruptPackageError",
@@ -59,6 +59,9 @@ class CorruptPackageError(CorruptCaseError, RuntimeError):
 
 class PackageImporter(Importer):
     """Load code, objects and files from a package.
+
+    Its modules go when it is closed; or, at a full run of the garbage collector, when neither the importer
+    nor anything that was loaded from it is there.
 
     Packed code is loaded from the package and imports only what is in it, the standard library, PyTorch,
     and the external modules it was exported with. Every importer has modules of its own, also of one
@@ -114,23 +117,25 @@ class PackageImporter(Importer):
         self._loads = threading.local()
         self._shared = SharedStorages()
         allowed = self._allowed = allowed_externs(self.extern_modules)
-        self.root: Root = acquire_private(
+        self.mount: Mount = acquire_private(
             archive.path.stem if archive.path is not None else "package",
             archive,
             manifest,
             guests={"torch_package_importer": self},
             allows=(lambda name: is_allowed(name, allowed)) if _is_package(manifest) else None,
             attributes={"__torch_package__": True},
+            is_alone=True,
         )
-        self._mangler = PackageMangler(self.root.name)
+        self.mount.gate.source = file_or_buffer if isinstance(file_or_buffer, str | os.PathLike) else None
+        self._mangler = PackageMangler(self.mount.name)
 
     def __repr__(self) -> str:
-        return f"<PackageImporter {self.filename} ({self.root.name})>"
+        return f"<PackageImporter {self.filename} ({self.mount.name})>"
 
     def close(self) -> None:
         """Remove the modules of this importer; objects that were loaded stay, but cannot import any more."""
-        if self.root.users:
-            release(self.root)
+        if self.mount.users:
+            release(self.mount)
 
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
         """Import a module of the package, or an external one.
@@ -147,17 +152,17 @@ class PackageImporter(Importer):
         name = self._own_name(name)
         if not name:
             raise ValueError("Empty module name")
-        if name in self.root.guests:
-            return self.root.guests[name]  # type: ignore[no-any-return]
+        if name in self.mount.guests:
+            return self.mount.guests[name]  # type: ignore[no-any-return]
         top = name.partition(".")[0]
-        if top in self.root.roots:
-            return self.root.import_module(name)
-        if name.startswith(PREFIX):
+        if top in self.mount.contents.top_levels:
+            return self.mount.import_module(name)
+        if name.startswith(LIVE_PREFIX):
             raise ModuleNotFoundError(f"{name} is from another package than {self!r}", name=name)
-        self.root.check_external(name)
-        if self.root.allows is not None and not is_allowed(top, self._allowed, above=False):
+        self.mount.check_external(name)
+        if self.mount.allows is not None and not is_allowed(top, self._allowed, above=False):
             # Only something below it is external: the package has a folder of that name, and no more.
-            return self.root.import_module(name)
+            return self.mount.import_module(name)
         return importlib.import_module(name)
 
     def load_pickle(self, package: str | ModuleType, resource: str, map_location: Any = None) -> Any:
@@ -174,7 +179,7 @@ class PackageImporter(Importer):
             CorruptCaseError: if the file is damaged.
         """
         record = self._record(package, resource)
-        loading = Loading(self.root, map_location, self)
+        loading = Loading(self.mount, map_location, self)
         copy = self._shared.copy_for(record, map_location)
         loading.storages.share(copy.storages())
         with self._current(loading):
@@ -221,7 +226,10 @@ class PackageImporter(Importer):
     def python_version(self) -> str | None:
         """Return the version of Python that exported the package, None if that is not known."""
         record = RecordName(".data/python_version")
-        return self._archive.read(record).decode().strip() if record in self._archive else None
+        if record not in self._archive:
+            return None
+        with self._decoding(record):
+            return self._archive.read(record).decode().strip()
 
     def id(self) -> str:
         """Return the name below which the modules of this importer are."""
@@ -230,15 +238,20 @@ class PackageImporter(Importer):
     def get_source(self, module_name: str) -> str:
         """Return the source of a module of the package.
 
+        Args:
+            module_name: Its dotted name, as it was exported or as loaded objects have it in `__module__`.
+
         Raises:
             ModuleNotFoundError: if the package has no source of that name.
+            CorruptPackageError: if it is not in the encoding that it says, or in UTF-8.
         """
-        packed = self.root.modules.get(self._own_name(module_name))
+        packed = self.mount.contents.modules.get(self._own_name(module_name))
         if packed is None:
             raise ModuleNotFoundError(
                 f"No module named {module_name!r} with source in {self.filename}", name=module_name
             )
-        return self._archive.read(packed.record).decode()
+        with self._decoding(packed.record):
+            return decode_source(self._archive.read(packed.record))
 
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
         """Return a reader of the files of a package, None if there is no such package.
@@ -252,7 +265,7 @@ class PackageImporter(Importer):
     @property
     def modules(self) -> dict[str, ModuleType]:  # type: ignore[override]
         """The modules of the package that are imported, by the names they were exported under."""
-        prefix = f"{self.root.name}."
+        prefix = f"{self.mount.name}."
         return {
             name[len(prefix) :]: module
             for name, module in sys.modules.copy().items()
@@ -260,7 +273,12 @@ class PackageImporter(Importer):
         }
 
     def whichmodule(self, obj: Any, name: str) -> str:
-        """Return the module that *obj* says, or is found, to be from."""
+        """Return the name of the module that *obj* says, or is found, to be from.
+
+        Args:
+            obj: What to look for.
+            name: Its name within its module.
+        """
         found = super().whichmodule(obj, name)
         if found == "__main__" and getattr(obj, "__module__", None) is None:
             # Such as torch.float16: pickle finds it in the environment.
@@ -300,6 +318,15 @@ class PackageImporter(Importer):
         finally:
             self._loads.current = before
 
+    @contextlib.contextmanager
+    def _decoding(self, record: RecordName) -> Iterator[None]:
+        try:
+            yield
+        except (UnicodeDecodeError, SyntaxError) as error:
+            raise CorruptPackageError(
+                f"{self.filename}: record {record!r} is no text: {error}", path=self.filename, record=record
+            ) from None
+
     def _own_name(self, name: str) -> str:
         """Return the name under which a module was exported, for that and for the one it has here."""
         if not isinstance(name, str):
@@ -307,8 +334,8 @@ class PackageImporter(Importer):
         return self._mangler.demangle(name)
 
     def _is_package(self, name: str) -> bool:
-        packed = self.root.modules.get(name)
-        return packed.is_package if packed is not None else self.root.is_module(name)
+        packed = self.mount.contents.modules.get(name)
+        return packed.is_package if packed is not None else self.mount.contents.has_module(name)
 
     def _record(self, package: str | ModuleType, resource: str) -> RecordName:
         name = package.__name__ if isinstance(package, ModuleType) else package
@@ -319,7 +346,7 @@ class PackageImporter(Importer):
         name = self._own_name(name)
         if not resource or os.path.basename(resource) != resource or "/" in resource:
             raise ValueError(f"{resource!r} must be only a file name, without folders")
-        if not self.root.is_module(name):
+        if not self.mount.contents.has_module(name):
             raise ModuleNotFoundError(f"No module named {name!r} in {self.filename}", name=name)
         if not self._is_package(name):
             raise TypeError(f"{name!r} is not a package but a module, and has no files")
@@ -416,6 +443,6 @@ def _rezip(reader: Any) -> bytes:
 def _is_package(manifest: Manifest) -> bool:
     """Tell whether a manifest is of a package, and not of a case that `wardian.pack` made.
 
-    Its entries are named by their records (docs/format.md, 3), and its externs are complete.
+    Its entries are named by their records (docs/reference/format.md, 3), and its externs are complete.
     """
     return all(entry.name == entry.record for entry in manifest.entries)

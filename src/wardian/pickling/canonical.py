@@ -1,4 +1,4 @@
-"""The canonical form of a pickle: equal objects give equal bytes (docs/format.md, section 4.4).
+"""The canonical form of a pickle: equal objects give equal bytes (docs/reference/format.md, section 4.4).
 
 The C pickler writes at C speed, but what it writes depends on accidents: on the hash seed (the order of
 sets), on which equal strings happen to be one object, on memo entries that nobody fetches. `canonicalise`
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import or_
 
-from wardian.names import PlainTensor
+from wardian.domain.names import PlainTensor
 from wardian.pickling.opcodes import (
     ADDITEMS,
     BINGET,

@@ -13,19 +13,24 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import partial
 from typing import Any, Protocol
 
 from wardian.capture.homes import portable_module
-from wardian.capture.kinds import silences
-from wardian.capture.session import Capture, Global
+from wardian.capture.naming import Global
+from wardian.capture.session import Capture
 from wardian.collector import collector_paused
+from wardian.domain.names import PlainTensor, original_name
 from wardian.errors import Problem, UnpicklableError
-from wardian.names import PlainTensor, original_name
 from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path
+from wardian.pickling.reducers.logging_libraries import silences
+from wardian.pickling.reducers.row import RefusedError
+from wardian.pickling.reducers.table import answer_for
 from wardian.pickling.sets import TensorInSetError
 from wardian.pickling.tape import named_global, same_object
+from wardian.wording import with_article
 
 __all__ = [
     "NotPicklableError",
@@ -34,13 +39,12 @@ __all__ = [
     "PickledObject",
     "PlainTensors",
     "ReducePackage",
-    "RefusedError",
     "module_of",
     "pickle_object",
 ]
 
 PROTOCOL = 4
-"""The pickle protocol of a case (docs/format.md, 4.1)."""
+"""The pickle protocol of a case (docs/reference/format.md, 4.1)."""
 
 _ATOMS: frozenset[type] = frozenset(
     {int, float, str, bytes, bool, type(None), list, dict, tuple, set, frozenset, complex}
@@ -51,7 +55,7 @@ _ALIAS: Any = type(typing.List[int])  # noqa: UP006
 
 PersistentId = Callable[[Any], tuple[Any, ...] | None]
 ReducePackage = Callable[[Any], tuple[Any, ...]]
-"""Returns the persistent id of an object with `__reduce_package__` (docs/format.md, 4.3)."""
+"""Returns the persistent id of an object with `__reduce_package__` (docs/reference/format.md, 4.3)."""
 
 
 class PlainTensors(Protocol):
@@ -70,19 +74,6 @@ class PlainTensors(Protocol):
 
 class NotPicklableError(UnpicklableError, pickle.PicklingError):
     """Something cannot be pickled; also the error that `pickle` itself would raise."""
-
-
-class RefusedError(Exception):
-    """A class, function or module must not be written, whatever `pickle` would say of it.
-
-    Args:
-        what: What is wrong, as a sentence without a full stop that does not say where.
-        fix: What settles it.
-    """
-
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(what)
-        self.fix = fix
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +177,7 @@ class _Pickler(pickle.Pickler):
             return hooks.reduce_global(obj)
         if hooks.capture is None:
             return NotImplemented
-        answer = hooks.capture.reduce(obj)
+        answer = answer_for(hooks.capture, obj)
         return (named_global, (answer.module, answer.qualname)) if type(answer) is Global else answer
 
     def _known_alias(self, alias: Any) -> Any:
@@ -199,6 +190,41 @@ class _Pickler(pickle.Pickler):
             return self._aliases.setdefault((repr(alias), alias), alias)
         except Exception:  # noqa: BLE001  of what is annotated with
             return alias
+
+
+_ALIKE = (
+    *(int, float, complex, str, bytes, type(None), tuple, frozenset, range, type(...), Enum, re.Pattern),
+    *(type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
+)
+"""What nobody can tell from an equal one, what is found by its name, and what holds others that count."""
+_ALIKE_IN_TORCH = frozenset({"Size", "device", "dtype", "layout", "memory_format"})
+
+
+class _Watching(_Pickler):
+    """A pickler that notes what another pickle might share with this one.
+
+    Args:
+        file: As for `_Pickler`.
+        hooks: As for `_Pickler`.
+        seen: Objects by id, held; and storages by their number, as texts.
+    """
+
+    def __init__(self, file: io.BytesIO, hooks: _Hooks, seen: dict[int | str, Any]) -> None:
+        super().__init__(file, hooks)
+        self._seen = seen
+
+    def persistent_id(self, obj: Any) -> tuple[Any, ...] | int | None:
+        kind = type(obj)
+        if not isinstance(obj, _ALIKE) and not (
+            kind.__module__ == "torch" and kind.__name__ in _ALIKE_IN_TORCH
+        ):
+            self._seen[id(obj)] = obj
+        pid = super().persistent_id(obj)
+        if isinstance(pid, int):
+            self._seen[self.tensors[pid].storage] = None
+        elif pid is not None and pid[0] == "storage":
+            self._seen[str(pid[2])] = None
+        return pid
 
 
 class _Diagnosis(_Pickler):
@@ -236,6 +262,7 @@ def pickle_object(
     capture: Capture | None = None,
     refuse: Callable[[Any], None] | None = None,
     tensors: PlainTensors | None = None,
+    seen: dict[int | str, Any] | None = None,
 ) -> PickledObject:
     """Pickle *obj* in canonical form.
 
@@ -255,6 +282,7 @@ def pickle_object(
             be written.
         tensors: Writes plain tensors without asking each, which takes a multiple of the time. The pickle
             is the same.
+        seen: Given what another pickle may share with this one: objects by id, storages by number.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled; `problems` lists all of it.
@@ -265,19 +293,24 @@ def pickle_object(
     # Whoever looks for what fails asks each object.
     asking = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture, refuse)
     hooks = replace(asking, tensors=tensors)
-    pickler = _Pickler(buffer, hooks)
+    make = _Pickler if seen is None else partial(_Watching, seen=seen)
+    pickler = make(buffer, hooks)
     trying = nullcontext() if capture is None else capture.trying(partial(_why_not, asking))
     with trying:
         try:
             pickler.dump(obj)
             if capture is not None:
                 capture.try_values()
-                wanted = capture.with_values(obj)
+                wanted = capture.effects.written_around(obj)
                 if wanted is not obj:
                     buffer = io.BytesIO()
-                    pickler = _Pickler(buffer, hooks)
+                    pickler = make(buffer, hooks)
                     pickler.dump(wanted)
-                capture.name_lost(lambda lost: find_path(obj, lost, name) or f"a tensor of {name}")
+                capture.name_losses(
+                    lambda lost: (
+                        find_path(obj, lost, name) or f"{with_article(type(lost).__qualname__)} in {name}"
+                    )
+                )
         except Exception as error:
             if pickler.error is error:  # of an API of its own, whose callers know its errors
                 raise
@@ -294,6 +327,7 @@ def pickle_object(
             reduce_global=reduce_global,
             capture=capture,
             refuse=refuse,
+            seen=seen,
         )
     return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
 
@@ -356,7 +390,7 @@ def _diagnose(obj: Any, name: str, hooks: _Hooks, error: Exception) -> Unpicklab
         *refused.values(),
         *(
             Problem(
-                f"{path} is a {type(culprit).__qualname__} and cannot be pickled: {why}{more}",
+                f"{path} is {with_article(type(culprit).__qualname__)} and cannot be pickled: {why}{more}",
                 fixes[id(culprit)] or _fix_for(culprit, holder),
             )
             for path, (culprit, why), holder, more in _grouped(paths, culprits)
@@ -373,7 +407,7 @@ def _place_of(culprit: Any, obj: Any, name: str, capture: Capture | None) -> str
     if found is None and isinstance(culprit, type):
         found = find_path(obj, culprit, name, instance=True)
     if found is None and capture is not None:
-        places = (find_path(value, culprit, label) for value, label in capture.values())
+        places = (find_path(value, culprit, label) for value, label in capture.effects.global_values())
         found = next(filter(None, places), None)
     return found or f"something that {name} uses"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, NoReturn, cast
 
-from wardian.names import PlainTensor
+from wardian.domain.names import PlainTensor
 from wardian.pickling.opcodes import COUNTED, HEADER, PUT, literal_of
 
 __all__ = ["LOST", "Tape", "named_global", "same_object"]

@@ -30,7 +30,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def calling_importer(persistent_load: Callable[[Any], Any], importer: Any) -> Callable[[Any], Any]:
-    """Return what loads persistent ids also of objects with `__reduce_package__` (docs/format.md, 4.3).
+    """Return what loads persistent ids also of objects with `__reduce_package__` (the format, 4.3).
 
     Args:
         persistent_load: Loads all others.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from wardian.processes.child import work
+from wardian.processes.serving import serve
 from wardian.processes.ties import end_with_parent
 
 __all__ = ["ROLES", "begin"]
@@ -19,7 +20,7 @@ def _work_for(argument: str) -> NoReturn:
     work(question)
 
 
-ROLES: dict[str, Callable[[str], NoReturn]] = {"work": _work_for}
+ROLES: dict[str, Callable[[str], NoReturn]] = {"serve": serve, "work": _work_for}
 """What a clean process can be: by name, a function of the argument that it was started with."""
 
 

@@ -8,8 +8,9 @@ import os
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wardian.processes import fence
 from wardian.processes.ties import show_stack_when_asked
@@ -17,19 +18,24 @@ from wardian.processes.ties import show_stack_when_asked
 __all__ = ["work"]
 
 
-def work(question: str) -> NoReturn:
+def work(question: str, become: Callable[[dict[str, Any]], None] | None = None) -> NoReturn:
     """Answer a question of `wardian.processes.clean`, and end this process.
 
     Args:
         question: Path of the file that it is in.
+        become: Makes a copy of a template, which is made ready, what the question asks for.
     """
     request = json.loads(Path(question).read_text())
     show_stack_when_asked()
+    if become is not None:
+        become(request)
     sys.setrecursionlimit(request["recursion_limit"])
     fence.put_up(request["allow"])
-    module, _, function = request["work"].rpartition(".")
     try:
-        result = getattr(importlib.import_module(module), function)(request)
+        if become is None and request["prepare"] is not None:
+            prepare, arguments = request["prepare"]
+            _find(prepare)(arguments)
+        result = _find(request["work"])(request)
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is goes to the parent
         told = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
         result = {"error": f"{type(error).__name__}: {error}", "traceback": "".join(told)}
@@ -41,6 +47,12 @@ def work(question: str) -> NoReturn:
     sys.stderr.flush()
     # Interpreter shutdown of a process full of libraries takes long and can fail; the answer is written.
     os._exit(0)
+
+
+def _find(name: str) -> Callable[[dict[str, Any]], Any]:
+    module, _, function = name.rpartition(".")
+    found: Callable[[dict[str, Any]], Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _without_own_frames(trace: types.TracebackType | None) -> types.TracebackType | None:

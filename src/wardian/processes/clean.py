@@ -8,18 +8,24 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wardian.errors import PackError, TimeLimitError
+from wardian.processes import templates
 from wardian.processes.fence import ALLOWABLE, kind_of
 from wardian.processes.folders import work_folder
-from wardian.processes.starting import MARKER_VARIABLE, command, environment, search_path
+from wardian.processes.starting import MARKER_VARIABLE, command, environment, read_at_use, search_path
+from wardian.processes.templates import Start, StillBeginningError
 from wardian.processes.ties import end_group, show_stack
 
-__all__ = ["ChildError", "CleanProcesses", "DEFAULT_LIMIT"]
+__all__ = ["ChildError", "CleanProcesses", "DEFAULT_LIMIT", "OUTDATED", "Start"]
+
+OUTDATED: Mapping[str, Any] = {"outdated": True}
+"""The answer of a process that was begun beforehand, and should begin anew."""
 
 DEFAULT_LIMIT = 1800.0
 """Seconds that a clean process may take."""
@@ -49,15 +55,31 @@ class CleanProcesses:
     """Seconds that each may take; None for no limit."""
     allow: tuple[str, ...] = ()
     """What code of the object may do there: members of `wardian.processes.fence.ALLOWABLE`."""
+    isolated: bool = False
+    """Each is a new interpreter, and none a fork of a template."""
     refused: dict[str, None] = field(default_factory=dict)
     """What code wanted to do, and might not, by the order in which it was seen."""
 
-    def run(self, work: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def start_early(self, start: Start) -> None:
+        """Begin with what a process of this kind begins with, and do not wait for it."""
+        if not self.isolated and MARKER_VARIABLE not in os.environ and sys.executable:
+            templates.start_early(start, search_path())
+
+    def run(
+        self,
+        work: str,
+        request: Mapping[str, Any],
+        start: Start | None = None,
+        further: Start | None = None,
+    ) -> dict[str, Any]:
         """Call `work(request)` in a clean process.
 
         Args:
-            work: Dotted name of a function that takes and returns a JSON-able dictionary.
+            work: Dotted name of a function that takes and returns a JSON-able dictionary. It returns
+                `OUTDATED` if what was done beforehand would be done otherwise by now.
             request: Its argument.
+            start: What the process begins with, if many begin so.
+            further: What may be done beforehand, once for several requests: a function of the request.
 
         Raises:
             ChildError: if the function raised or the process died.
@@ -78,13 +100,25 @@ class CleanProcesses:
                 "sys_path": path,
                 "recursion_limit": sys.getrecursionlimit(),
                 "allow": list(self.allow),
+                "variables": read_at_use(),
+                "umask": _umask(),
+                "prepare": None if start is None else [start.prepare, dict(start.arguments)],
+                "beginning": None if further is None else further.prepare,
             }
             question.write_text(json.dumps({**request, **told, "work": work, "answer": str(answer)}))
-            status = self._run_interpreter(question, log, path)
+            with log.open("wb") as output:
+                status = None
+                if start is not None and not self.isolated:
+                    status = self._run_fork(start, path, question, log, output.fileno(), further)
+                if status is None:
+                    status = self._run_interpreter(path, question, log, output.fileno())
             printed = log.read_text(errors="replace")
             if not answer.exists():
                 raise ChildError(f"the process ended with status {status}", printed)
             result: dict[str, Any] = json.loads(answer.read_text())
+            if result.keys() >= OUTDATED.keys():
+                templates.forget_further()
+                return self.run(work, request, start)
             refused: list[str] = result.pop("refused")
             self.refused.update(dict.fromkeys(refused))
             if "error" in result:
@@ -92,18 +126,38 @@ class CleanProcesses:
                 raise ChildError(result["error"], output, result.get("facts"))
             return result
 
-    def _run_interpreter(self, question: Path, log: Path, path: list[str]) -> int:
+    def _run_fork(
+        self, start: Start, path: list[str], question: Path, log: Path, output: int, further: Start | None
+    ) -> int | None:
+        """Answer the question in a fork of a template, and return its status; None without a template."""
+        until = None if self.limit is None else time.monotonic() + self.limit
+        try:
+            forked = templates.fork(start, path, question, output, until, further)
+        except TimeoutError as error:
+            if isinstance(error, StillBeginningError):
+                show_stack(error.number, log)
+                error.template_ends()
+            raise self._took_too_long(log) from None
+        if forked is None:
+            return None
+        with forked:
+            status = forked.wait(until)
+            if status is None:
+                show_stack(forked.number, log)
+                raise self._took_too_long(log)
+            return status
+
+    def _run_interpreter(self, path: list[str], question: Path, log: Path, output: int) -> int:
         """Answer the question in a new interpreter, and return its status."""
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command("work", f"{os.getpid()}:{question}", path),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment(),
-                # What it starts is ended with it; and nothing in it can wait for the terminal.
-                start_new_session=True,
-            )
+        process = subprocess.Popen(
+            command("work", f"{os.getpid()}:{question}", path),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+            # What it starts is ended with it; and nothing in it can wait for the terminal.
+            start_new_session=True,
+        )
         how = signal.SIGTERM
         try:
             return process.wait(self.limit)
@@ -130,6 +184,18 @@ class CleanProcesses:
             limit=self.limit,
             output=printed,
         )
+
+
+def _umask() -> int:
+    """Return which rights new files of this process lack."""
+    if sys.platform == "linux":  # without setting it, which other threads would see
+        with open("/proc/self/status", "rb") as status:
+            for line in status:
+                if line.startswith(b"Umask:"):
+                    return int(line.split()[1], 8)
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
 
 
 def _told(refused: list[str]) -> str:

@@ -7,6 +7,7 @@ that are there are hidden. A handler of `except ImportError` may then run an ins
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import sys
@@ -28,6 +29,8 @@ class RefusedError(PermissionError, FileNotFoundError):
 
 
 _refused: list[str] = []
+_watched: dict[str, Callable[[tuple[Any, ...]], str | None]] = {}
+"""What tells, for an event, how to call what is refused; None if it is not."""
 
 
 def refusals() -> tuple[str, ...]:
@@ -43,22 +46,25 @@ def kind_of(what: str) -> str:
 def put_up(allow: Collection[str]) -> None:
     """Refuse, from now on and for as long as this process lives, what is not allowed.
 
+    Once it stands, it stays; another call says what is allowed from then on.
+
     Args:
         allow: Members of `ALLOWABLE`.
     """
-    watched: dict[str, Callable[[tuple[Any, ...]], str | None]] = {}
+    if not _watched:
+        sys.addaudithook(_look)
+    watched = _REACHING if "network" not in allow else {}
     if "processes" not in allow:
-        watched |= dict.fromkeys(_STARTING, _program_of)
-    if "network" not in allow:
-        watched |= _REACHING
+        watched = watched | dict.fromkeys(_STARTING, _program_of)
+    _watched.clear()
+    _watched.update(watched)
 
-    def look(event: str, arguments: tuple[Any, ...]) -> None:
-        find = watched.get(event)
-        if find is not None and (what := find(arguments)) is not None:
-            _refused.append(what)
-            raise RefusedError(errno.EACCES, f"a clean process must not {what}")
 
-    sys.addaudithook(look)
+def _look(event: str, arguments: tuple[Any, ...]) -> None:
+    find = _watched.get(event)
+    if find is not None and (what := find(arguments)) is not None:
+        _refused.append(what)
+        raise RefusedError(errno.EACCES, f"a clean process must not {what}")
 
 
 # https://docs.python.org/3/library/audit_events.html has the events and their arguments.
@@ -77,8 +83,10 @@ _ASKING_THE_SYSTEM = frozenset({"ctypes.util", "platform", "uuid", "sysconfig"})
 
 
 def _program_of(arguments: tuple[Any, ...]) -> str | None:
+    # Without a caller a thread was told what to call: by whom is not seen.
     caller = next(_callers(sys._getframe(2)), None)  # noqa: SLF001
-    if caller is None or _is_compiler(caller) or caller.f_globals.get("__name__") in _ASKING_THE_SYSTEM:
+    asks = caller is not None and caller.f_globals.get("__name__") in _ASKING_THE_SYSTEM
+    if caller is not None and (asks or _is_compiler(caller)):
         return None
     # `os.spawn` and `pty.spawn` tell a mode or a list first.
     words = next(
@@ -116,12 +124,18 @@ def _is_compiler(frame: FrameType) -> bool:
     return file is not None and frame.f_code.co_filename.startswith(os.path.join(os.path.dirname(file), ""))
 
 
-_LOOPBACK = ("127.", "::1", "localhost", "::ffff:127.")
-
-
 def _host_of(host: Any) -> str | None:
     text = _text(host) if host is not None else ""
-    return None if not text or text.startswith(_LOOPBACK) else f"reach {text}"
+    return None if not text or _is_here(text) else f"reach {text}"
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether a host is this machine, and not a name that begins like one of its own."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _address_of(arguments: tuple[Any, ...]) -> str | None:

@@ -4,36 +4,82 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["work_folder"]
+__all__ = ["WorkFolder", "work_folder"]
 
 _PREFIX = "wardian-"
 _LOCK = "in-use.lock"
 
 
-@contextmanager
-def work_folder() -> Iterator[Path]:
-    """Make a folder that only this user can enter, in the folder for temporary files; remove it afterwards.
+class WorkFolder:
+    """A folder that only this user can enter, in the folder for temporary files, until it is closed.
 
     A process that is killed leaves its folders, and in them what the user packs. So each holds a file that is
     locked as long as its process lives, and who makes a folder first removes those whose lock is free. Unlike
     the number of a process, a lock means the same in all containers that share the disk.
+
+    Attributes:
+        path: The folder.
     """
-    _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = _lock(folder)
+
+    def __init__(self) -> None:
+        _sweep(Path(tempfile.gettempdir()))
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = _lock(self.path)
+
+    def close(self) -> None:
+        """Remove the folder; calling it again does nothing."""
+        _remove(str(self.path))
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """Make a folder that only this user can enter, and remove it afterwards; as `WorkFolder`."""
+    with contextlib.closing(WorkFolder()) as folder:
+        yield folder.path
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder with all that is in it, whatever strangers' code has put there; nothing is raised.
+
+    `shutil.rmtree` gives up at folders in folders without end, and at those that cannot be entered. So each
+    folder is moved up before it is looked into.
+    """
+    waiting, found = [folder], []
+    while waiting:
+        found.append(waiting.pop())
+        for path, is_folder in _inside(found[-1]):
+            with contextlib.suppress(OSError):
+                if not is_folder:
+                    os.unlink(path)
+                elif found[-1] == folder:
+                    waiting.append(path)
+                else:
+                    os.chmod(path, 0o700)  # a folder that changes its parent has to be written
+                    upwards = tempfile.mktemp(dir=folder)  # noqa: S306  nobody else enters it
+                    os.rename(path, upwards)
+                    waiting.append(upwards)
+    for path in reversed(found):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+
+
+def _inside(folder: str) -> list[tuple[str, bool]]:
+    """Return the paths in a folder, and which of them are folders themselves."""
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        os.chmod(folder, 0o700)
+        with os.scandir(folder) as entries:
+            return [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except OSError:
+        return []
 
 
 def _lock(folder: Path) -> int | None:
@@ -59,7 +105,7 @@ def _sweep(parent: Path) -> None:
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             if entry.name.startswith(_PREFIX) and _is_left_over(entry):
-                shutil.rmtree(entry.path, ignore_errors=True)
+                _remove(entry.path)
 
 
 def _is_left_over(entry: os.DirEntry[str]) -> bool:

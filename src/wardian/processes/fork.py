@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
+from wardian.reporters import nothing_written
+
 __all__ = ["ask_fork"]
 
 
@@ -30,7 +32,7 @@ def ask_fork(work: Callable[[], str], seconds: float) -> str | None:
     reading, writing = os.pipe()
     try:
         # Python 3.12 and newer warn of other threads.
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning), nothing_written():
             child = os.fork()
     except OSError:
         os.close(reading)
@@ -71,7 +73,9 @@ _END = b"\0"
 
 def _read_answer(reading: int, until: float) -> str | None:
     answer = b""
-    while select.select([reading], [], [], max(0.0, until - time.monotonic()))[0]:
+    poll = select.poll()  # `select` takes no descriptor above 1,023
+    poll.register(reading, select.POLLIN)
+    while poll.poll(1000 * max(0.0, until - time.monotonic())):
         part = os.read(reading, 1 << 16)
         answer += part
         if answer.endswith(_END):

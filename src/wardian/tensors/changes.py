@@ -6,18 +6,26 @@ import json
 import re
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
+from torch.storage import TypedStorage, UntypedStorage
 
-from wardian.capture.processes import revive_pools
-from wardian.environment import known_attribute
+from wardian.environment.modules import known_attribute
 from wardian.processes.fork import ask_fork
-from wardian.tensors.selftest import Difference, find_differences, run
+from wardian.processes.pools import revive_pools
+from wardian.tensors.comparison import Difference, find_differences
+from wardian.tensors.selftest import run
 
-__all__ = ["differences_of_changes", "find_differences_in_fork", "run_noting_changes"]
+__all__ = [
+    "call_in_fork",
+    "differences_of_changes",
+    "find_differences_in_fork",
+    "find_loss_in_fork",
+    "run_noting_changes",
+]
 
 _MOST_BYTES = 1 << 28
 """Tensors are copied before the call up to this size in all; of others the count of changes is looked at."""
@@ -224,15 +232,112 @@ def find_differences_in_fork(
     Returns:
         Phrases, as `Difference` has them; none also where the call fails, or the process cannot be copied.
     """
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # no forked process can use it
-        return []
 
     def compare() -> str:
-        torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
-        revive_pools()
         result, changed = run_noting_changes(obj, inputs)
         found = [*find_differences(result, expected, where), *differences_of_changes(changed, changes)]
         return json.dumps([str(difference) for difference in found if not difference.tolerated])
 
-    differences: list[str] = json.loads(ask_fork(compare, _PATIENCE) or "[]")
+    differences: list[str] = json.loads(_ask_fork(compare) or "[]")
     return differences
+
+
+def find_loss_in_fork(
+    obj: Any,
+    inputs: Any,
+    copied: Callable[[Any, tuple[type, ...]], Any],
+    name: str,
+    expected: tuple[Any, Mapping[str, Any]] | None = None,
+) -> str | None:
+    """Tell, from a copy of this process, what pickling *obj* loses so that its call does something else.
+
+    Args:
+        obj: A callable.
+        inputs: As for `run`.
+        copied: Returns what unpickling makes of the pickle of its first argument; instances of its second are
+            shared.
+        name: What to call *obj*.
+        expected: What the call of the unpickled object gives in a clean process, and what it changes; None if
+            it raises there.
+
+    Returns:
+        What is lost, with the class that loses it; None if pickling does not explain it, or that cannot be
+        told.
+    """
+
+    def compare() -> str:
+        copy = copied(obj, (UntypedStorage, TypedStorage))
+        try:
+            result, changed = run_noting_changes(copy, inputs)
+        except Exception:  # noqa: BLE001  whatever code of the user raises
+            return "" if expected is not None else _find_loss(obj, copy, name)
+        if expected is None:
+            return ""
+        found = [*find_differences(result, expected[0], name), *differences_of_changes(changed, expected[1])]
+        return "" if any(not d.tolerated for d in found) else _find_loss(obj, copy, name)
+
+    return _ask_fork(compare) or None
+
+
+def _find_loss(obj: Any, copy: Any, name: str) -> str:
+    """Return the first place where an object and its copy differ, and the class that pickling asks there."""
+    queue: deque[tuple[str, Any, Any, Any]] = deque([(name, obj, copy, obj)])
+    seen: set[int] = set()
+    while queue and len(seen) < _MOST_VALUES:
+        place, one, other, owner = queue.popleft()
+        if type(one) is not type(other) or (isinstance(one, _ATOMS) and repr(one) != repr(other)):
+            return f"{place}, which {_class_of(owner)} does not write into its pickle, or makes anew"
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, dict | list | tuple):
+            mine, theirs = dict(_items(one, place)), dict(_items(other, place))
+            inside = owner
+        elif _is_looked_into(one):
+            mine, theirs = ({f"{place}.{k}": part for k, part in _attributes(o)} for o in (one, other))
+            inside = one
+        else:
+            continue
+        for key, part in mine.items():
+            if key not in theirs:
+                return f"{key}, which {_class_of(inside)} does not write into its pickle"
+            queue.append((key, part, theirs[key], inside))
+    return f"something of {name}"
+
+
+def _class_of(obj: Any) -> str:
+    return type(obj).__qualname__
+
+
+def call_in_fork(obj: Any, inputs: Any) -> str | None:
+    """Call *obj* in a copy of this process, and tell what it raises.
+
+    Args:
+        obj: A callable. What the call changes is the copy's.
+        inputs: As for `run`.
+
+    Returns:
+        The error in one line, as a traceback ends with it; "" if there is none; None if the process cannot be
+        copied, or the call takes too long there.
+    """
+
+    def call() -> str:
+        try:
+            run(obj, inputs)
+        except Exception as error:  # noqa: BLE001  whatever code of the user raises
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    return _ask_fork(call)
+
+
+def _ask_fork(work: Callable[[], str]) -> str | None:
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # no forked process can use it
+        return None
+
+    def alone() -> str:
+        torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
+        revive_pools()
+        return work()
+
+    return ask_fork(alone, _PATIENCE)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
 import torch
+
+from wardian.archive import ReplacingFile
 
 __all__ = ["call", "evaluate", "is_module", "read_arguments", "save"]
 
@@ -36,5 +39,13 @@ def call(obj: Any, arguments: tuple[Any, ...] | dict[str, Any]) -> Any:
 
 
 def save(result: Any, path: str | os.PathLike[str]) -> None:
-    """Write a result so that `torch.load` reads it."""
-    torch.save(result, path)
+    """Write a result so that `torch.load` reads it.
+
+    Raises:
+        OSError: if it cannot be written; an existing file is as it was.
+    """
+    content = io.BytesIO()
+    torch.save(result, content)
+    with ReplacingFile(path) as file:
+        file.write(content.getbuffer())
+        file.publish()

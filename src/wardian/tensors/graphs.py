@@ -9,7 +9,7 @@ from typing import Any
 
 import torch.fx.graph
 
-from wardian.environment import known_attribute
+from wardian.environment.modules import known_attribute
 
 __all__ = ["calling_operators", "find_calls", "find_compiled"]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 from torch.storage import UntypedStorage
 
 from wardian.archive import ReplacingFile
@@ -53,10 +54,11 @@ _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _HALVES = "F4"
 """Counted in halves of what torch counts, along the last axis."""
 _MAX_HEADER = 100_000_000
+_MOST_AXES = 1024
 _METADATA = "__metadata__"
 _FREE_BYTES = 64 << 20
 _MOST_TIMES = 16
-"""A file of more bytes, and so many times what the storages have, is not written (docs/format.md, 7)."""
+"""A file of more bytes, and so many times what the storages have, is not written (the format, 7)."""
 _COPIED = 32 << 20
 """Bytes that are copied at once of a tensor that is not contiguous."""
 
@@ -128,6 +130,8 @@ def _require_size(tensors: Mapping[str, torch.Tensor], path: str | os.PathLike[s
 
 
 def _why_not(tensor: torch.Tensor) -> str | None:
+    if is_lazy(tensor):
+        return "is not initialized yet"
     if tensor.layout != torch.strided or tensor.is_nested:
         return f"is {str(tensor.layout).removeprefix('torch.') if not tensor.is_nested else 'nested'}"
     if tensor.is_quantized or tensor.dtype not in _NAMES:
@@ -293,7 +297,11 @@ class SafetensorsFile(Mapping[str, torch.Tensor]):
 
 
 def _are_sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+    return (
+        isinstance(value, list)
+        and len(value) <= _MOST_AXES
+        and all(type(item) is int and 0 <= item < 1 << 63 for item in value)
+    )
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wardian.names import RecordName
+from wardian.domain.names import RecordName
 
 __all__ = ["in_one_form"]
 

@@ -22,7 +22,7 @@ from torch.storage import UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE, STORAGE_NAME
-from wardian.names import RecordName, record_name
+from wardian.domain.names import RecordName, record_name
 from wardian.tensors.script_pickles import in_one_form
 from wardian.tensors.storages import StorageWriter, device_by
 

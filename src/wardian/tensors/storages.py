@@ -1,4 +1,4 @@
-"""Storages in a case: written once, mapped without a copy (docs/format.md, 4.2)."""
+"""Storages in a case: written once, mapped without a copy (docs/reference/format.md, 4.2)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from torch.serialization import _get_restore_location, location_tag
 from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
-from wardian.names import PlainTensor, RecordName
+from wardian.domain.names import PlainTensor, RecordName
 from wardian.tensors.host import bytes_on_host, copied, filled, map_descriptor
 
-__all__ = ["StorageReader", "StorageWriter", "device_by", "load_from_bytes", "restoring", "storage_record"]
+__all__ = [
+    "StorageReader",
+    "StorageWriter",
+    "device_by",
+    "is_meta",
+    "load_from_bytes",
+    "restoring",
+    "storage_key",
+    "storage_record",
+]
 
 _DTYPES: dict[Any, torch.dtype] = {
     UntypedStorage: torch.uint8,
@@ -55,9 +64,19 @@ def _reduces_as_known() -> bool:
     return function is torch._utils._rebuild_tensor_v2 and type(storage) is TypedStorage and rest == known
 
 
+def is_meta(map_location: Any) -> bool:
+    """Tell whether `map_location` sends all tensors to the meta device, where they have no values."""
+    return isinstance(map_location, str | torch.device) and torch.device(map_location).type == "meta"
+
+
 def storage_record(key: str) -> RecordName:
-    """Return the record of storage *key* (docs/format.md, 2)."""
+    """Return the record of storage *key* (docs/reference/format.md, 2)."""
     return RecordName(f".data/{key}.storage")
+
+
+def storage_key(record: str) -> str:
+    """Return the number of the storage in a record: what `storage_record` takes."""
+    return record.removeprefix(".data/").removesuffix(".storage")
 
 
 class StorageWriter:
@@ -77,7 +96,7 @@ class StorageWriter:
         """Storage number → (offset of its bytes in the file, size in bytes)."""
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
-        """Return the persistent id of *obj* if it is a storage (docs/format.md, 4.2), else None."""
+        """Return the persistent id of *obj* if it is a storage (docs/reference/format.md, 4.2), else None."""
         if isinstance(obj, TypedStorage):
             storage = obj._untyped_storage
             kind = _storage_class(obj.dtype)
@@ -178,11 +197,17 @@ class StorageReader:
         self._offsets = offsets
         self._read = read
         self._restore = _get_restore_location(map_location)  # type: ignore[no-untyped-call]
+        self._to_meta = is_meta(map_location)
         self._whole: UntypedStorage | None = None
         self._loaded: dict[str, UntypedStorage] = {}
         self._sizes: dict[str, int] = {}
         self._raw: dict[str, UntypedStorage] = {}
         self._scripts: Any = None
+        self._read_part: Callable[[str, memoryview, int], None] | None = None
+        """Reads a part of a storage of a file, by number, from an offset in bytes."""
+        self._unmapped: frozenset[str] = frozenset()
+        """Storages that were not here when the file was mapped: they are read, and not taken from the
+        mapping, where a page that a caller wrote to would not see what comes."""
 
     @classmethod
     def of(
@@ -225,7 +250,13 @@ class StorageReader:
             except ValueError:
                 return None
 
-        return cls(_whole(archive) if mapped else None, place, content, map_location)
+        reader = cls(_whole(archive) if mapped else None, place, content, map_location)
+        if not isinstance(archive, FolderReader) and not archive.is_in_memory:
+            reader._read_part = lambda key, memory, start: archive.read_into(
+                storage_record(key), memory, start
+            )
+        reader._unmapped = frozenset(map(storage_key, archive.absent()))
+        return reader
 
     @property
     def loaded(self) -> Mapping[str, UntypedStorage]:
@@ -250,7 +281,7 @@ class StorageReader:
         return self._scripts
 
     def persistent_load(self, pid: Any) -> Any:
-        """Return the typed storage that a persistent id names (docs/format.md, 4.2).
+        """Return the typed storage that a persistent id names (docs/reference/format.md, 4.2).
 
         Raises:
             ValueError: if *pid* is not the id of a storage, or its size is not that of the record.
@@ -282,6 +313,8 @@ class StorageReader:
             place = self._offsets(key)
             if place is not None and _faking():
                 storage = self._fake(place[1], location)
+            elif place is not None and self._to_meta:  # what is not looked at is not read
+                storage = UntypedStorage(place[1], device="meta")  # type: ignore[no-untyped-call]
             else:
                 storage = self._restore(self._shared(key), location)
             self._loaded[key] = storage
@@ -310,6 +343,23 @@ class StorageReader:
         storage._fake_device = placed.device
         return storage
 
+    def read_part(self, key: str, start: int, seen: torch.Tensor) -> torch.Tensor:
+        """Read a part of storage *key* in one piece, without the pages around it.
+
+        Args:
+            key: Its number.
+            start: Where the part begins, in bytes.
+            seen: A view of it, contiguous, in what `placed` has returned.
+
+        Returns:
+            A tensor with memory of its own; *seen* itself where the storage is not mapped.
+        """
+        if self._whole is None or self._read_part is None or key in self._unmapped:
+            return seen
+        read = self._read_part
+        own = filled(seen.nbytes, lambda memory: read(key, memory, start))
+        return torch.empty(0, dtype=seen.dtype).set_(own, 0, seen.shape, seen.stride())
+
     def on_host(self, key: str) -> UntypedStorage:
         """Return the bytes of storage *key* on the CPU."""
         return self._raw[key] if key in self._raw else self._shared(key)
@@ -330,7 +380,7 @@ class StorageReader:
         place = self._offsets(key)
         if place is not None and place[1] == 0:
             return UntypedStorage(0)  # type: ignore[no-untyped-call]
-        if self._whole_of is None or place is None:
+        if self._whole_of is None or place is None or key in self._unmapped:
             assert self._read is not None
             part = self._read(key)
         else:

@@ -17,9 +17,10 @@ import torch
 
 from tests import archives
 from tests.archives import name
-from wardian.archive import ArchiveReader, ArchiveWriter, RecordDigest
+from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.domain.digests import RecordDigest
+from wardian.domain.names import RecordName
 from wardian.errors import ClosedCaseError, CorruptCaseError, NotACaseError
-from wardian.names import RecordName
 
 STORAGE = name(".data/0.storage")
 SOURCE = name("mylib/models/resnet.py")

@@ -16,8 +16,9 @@ from blake3 import blake3
 
 from tests import archives
 from tests.archives import name
-from wardian.archive import ArchiveReader, ArchiveWriter, RecordDigest, layout, limits, writer
-from wardian.names import RecordName
+from wardian.archive import ArchiveReader, ArchiveWriter, layout, limits, writer
+from wardian.domain.digests import RecordDigest
+from wardian.domain.names import RecordName
 
 MIB = 1 << 20
 
@@ -354,7 +355,7 @@ def test_a_full_disk_while_the_rest_is_written(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from wardian.archive import ArchiveWriter
-from wardian.names import RecordName
+from wardian.domain.names import RecordName
 
 def reached(point):
     if point == sys.argv[2]:

@@ -17,7 +17,7 @@ import pytest
 
 from wardian.capture.changed import ChangedModule, find_changed_modules
 from wardian.capture.session import Capture
-from wardian.names import ModuleName
+from wardian.domain.names import ModuleName
 
 _SOURCE = "RATE = 2\nclass Net:\n    size = 3\n    def run(self):\n        return self.size\n"
 

@@ -15,9 +15,12 @@ import torch
 
 from tests.support import importable, write_tree
 from tests.unit.capture.transplant import execute
+from wardian.capture.effects import Effects
 from wardian.capture.namespaces import Namespace
+from wardian.capture.naming import Names
 from wardian.capture.registrations import Registration, find_call, find_registration, find_settings
-from wardian.names import ModuleName
+from wardian.capture.trials import Trials
+from wardian.domain.names import ModuleName
 
 
 @functools.singledispatch
@@ -127,7 +130,7 @@ def test_only_statements_that_register_tell_of_classes_of_modules(tmp_path: Path
             "import nursery\nfrom nursery import BEDS, Rose, train\nown = nursery.Beds()\n"
             "BEDS.register('rose', Rose)\nown.register('rose', Rose)\ntrain(Rose)\ndef f():\n    pass\n"
         )
-        namespace = Namespace(made, lambda: ModuleName("captured.notebook"))
+        namespace = Namespace(made, lambda: ModuleName("captured.notebook"), Effects(Names(), Trials()))
         assert namespace.require_calls([rose], of_any_name=False) == ["Rose"]
         statements = [piece.source.strip() for piece in namespace.pieces() if "Rose" in piece.source]
         assert statements == ["from nursery import Rose", "BEDS.register('rose', Rose)"]

@@ -19,8 +19,8 @@ import pytest
 from tests.support import write_tree
 from tests.unit.capture.transplant import execute, find_global, installed, take, transplant
 from wardian.capture import runtime
+from wardian.domain.names import ModuleName
 from wardian.errors import UnpicklableError
-from wardian.names import ModuleName
 from wardian.pickling.unpickler import find_unmade
 
 
@@ -446,7 +446,7 @@ def test_tables_that_nobody_else_holds_are_made_by_their_source() -> None:
     )
     data, capture = take(made["net"])
     assert b"restore" not in data
-    assert list(capture.values()) == []
+    assert list(capture.effects.global_values()) == []
 
 
 _MEMO = """

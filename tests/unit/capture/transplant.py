@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from wardian.capture.session import Capture
+from wardian.packing.tracing.finders import SourceFinder
 from wardian.pickling.pickler import pickle_object
 from wardian.pickling.unpickler import unpickle
-from wardian.trace.sources import SourceFinder
 
 _numbers = itertools.count()
 
@@ -25,6 +25,11 @@ def execute(source: str, **variables: Any) -> dict[str, Any]:
     namespace = {"__name__": "notebook", **variables}
     exec(compile(source, file, "exec", dont_inherit=True), namespace)
     return namespace
+
+
+def execute_with_function(source: str, **variables: Any) -> dict[str, Any]:
+    """Execute *source* and a function after it: the cells of a notebook are found by its functions."""
+    return execute(f"{source}\ndef ending():\n    pass\n", **variables)
 
 
 def take(obj: Any) -> tuple[bytes, Capture]:

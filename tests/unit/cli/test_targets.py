@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support import importable, write_tree
-from wardian.cli.targets import find_arguments, find_target
+from wardian.cli.targets import find_arguments, find_target, split_named
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,24 @@ def test_a_function_is_called_and_a_model_is_not(target: str, tmp_path: Path) ->
 def test_what_names_nothing_is_wrong_usage(target: str, tmp_path: Path) -> None:
     with importable(tmp_path), pytest.raises(click.UsageError):
         find_target(target)
+
+
+def test_a_file_in_a_package_has_the_name_that_it_has_there(tmp_path: Path) -> None:
+    write_tree(
+        tmp_path,
+        "--- hazel/__init__.py\n--- hazel/wood/__init__.py\n--- hazel/nut.py\nsize = 3\n"
+        "--- hazel/wood/tree.py\nfrom ..nut import size\ndef build():\n    return __name__, size\n",
+    )
+    with importable(tmp_path):
+        assert find_target("hazel/wood/tree.py:build") == ("hazel.wood.tree", 3)
+        assert find_target("hazel/wood/__init__.py:__name__") == "hazel.wood"
+
+
+def test_several_have_names() -> None:
+    assert split_named("--inputs", ["a=(1,)", "b={'x': 2 == 2}"]) == {"a": "(1,)", "b": "{'x': 2 == 2}"}
+    for wrong in (["(1,)"], ["a=1", "a=2"], ["a==1"], ["1a=1"]):
+        with pytest.raises(click.UsageError, match="--inputs"):
+            split_named("--inputs", wrong)
 
 
 def test_arguments_come_from_an_expression_or_a_file(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support import write_case
 from wardian.archive import ArchiveReader
+from wardian.domain.manifest import Extern, PackedDistribution
 from wardian.inspection.imports import Reason, explain, packed_modules
-from wardian.live.foreign import read_manifest
-from wardian.manifest import Extern, PackedDistribution
+from wardian.reading.foreign import read_manifest
 
 SOURCES = """
 --- elm/__init__.py
@@ -75,3 +75,21 @@ def test_the_chain_goes_through_packed_sources_to_what_is_outside(archive: Archi
 )
 def test_every_module_is_somewhere(module: str, where: str, archive: ArchiveReader) -> None:
     assert _explain(archive, module).where == where
+
+
+def test_what_packing_saw_goes_first_and_sources_fill_the_rest(tmp_path: Path) -> None:
+    """No source shows that the leaf leads to the broken one; the twig is not in the list."""
+    listing = (
+        "elm.broken elm.leaf 7 observed\nelm.leaf model 0 pickled bark\n"
+        "not/a/name elm.leaf 7 observed\nelm.twig elm.leaf x observed\nelm.twig elm.leaf 1 never\nelm.twig\n"
+    )
+    path = write_case(tmp_path / "elm.case", f"{SOURCES}--- .wardian/imports\n{listing}", pickle=PICKLE)
+    with ArchiveReader.open(path) as archive:
+        assert _explain(archive, "elm.broken").chain == (
+            "the pickle of model names elm.leaf.bark",
+            "elm/leaf.py:7: elm.leaf imports elm.broken (observed)",
+        )
+        assert _explain(archive, "elm.twig").chain == (
+            "the pickle of model names elm.leaf.bark",
+            "elm/leaf.py:1: elm.leaf imports elm.twig (unconditional)",
+        )

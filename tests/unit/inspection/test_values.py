@@ -12,7 +12,7 @@ import wardian
 from wardian.archive import ArchiveReader
 from wardian.errors import CorruptCaseError
 from wardian.inspection.values import Distance, distance
-from wardian.live.foreign import read_manifest
+from wardian.reading.foreign import read_manifest
 
 
 def _packed(tensor: torch.Tensor, path: Path) -> ArchiveReader:

@@ -46,7 +46,8 @@ def failed(fill: Any, **options: Any) -> PackagingError:
 
 
 def notes(error: BaseException) -> list[str]:
-    return list(getattr(error, "__notes__", []))
+    """Return the notes of an error, but for the last line that each of ours has."""
+    return [note for note in getattr(error, "__notes__", []) if ": see docs/reference/errors.md#" not in note]
 
 
 # The text of a PackagingError

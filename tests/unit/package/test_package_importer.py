@@ -24,7 +24,9 @@ from typing import Any
 import pytest
 import torch
 
+from tests.archives import Forged, forge
 from tests.packages import exported, imported
+from tests.support import write_case
 from wardian.errors import CorruptCaseError, NotACaseError
 from wardian.package import (
     Importer,
@@ -283,6 +285,33 @@ def test_the_structure_as_a_tree(importer: PackageImporter) -> None:
 
 def test_python_version(importer: PackageImporter) -> None:
     assert importer.python_version() == platform.python_version()
+
+
+def test_a_source_is_read_in_its_own_encoding(tmp_path: Path) -> None:
+    latin = "# coding: latin-1\nNAME = 'Käfer'\n"
+    entries = {
+        b".data/extern_modules": b"",
+        b"beetle.py": latin.encode("latin-1"),
+        b"wrong.py": b"NAME = '\xe4'\n",
+        b"nowhere.py": b"# coding: nowhere\n",
+    }
+    forged = [Forged(b"beetles/" + name, content) for name, content in entries.items()]
+    (tmp_path / "beetles.pt").write_bytes(forge(forged, sealed=False))
+    importer = PackageImporter(tmp_path / "beetles.pt")
+    try:
+        assert importer.get_source("beetle") == latin
+        for module in ("wrong", "nowhere"):
+            with pytest.raises(CorruptCaseError, match="is no text") as caught:
+                importer.get_source(module)
+            assert caught.value.record == f"{module}.py"
+    finally:
+        importer.close()
+    importer = PackageImporter(
+        write_case(tmp_path / "beetles.case", {".data/extern_modules": b"", ".data/python_version": b"\xff"})
+    )
+    with pytest.raises(CorruptCaseError, match="is no text"):
+        importer.python_version()
+    importer.close()
 
 
 # Opening

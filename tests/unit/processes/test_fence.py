@@ -11,11 +11,11 @@ import pytest
 
 from tests.support import importable, write_tree
 from wardian.processes.clean import ChildError, CleanProcesses
-from wardian.processes.fence import ALLOWABLE, RefusedError
+from wardian.processes.fence import ALLOWABLE, RefusedError, _host_of
 
 WORK = """
 --- chores.py
-import contextlib, ctypes.util, os, platform, socket, subprocess, sys, uuid
+import concurrent.futures, contextlib, ctypes.util, os, platform, socket, subprocess, sys, threading, uuid
 
 def run(request):
     return {"answer": eval(request["code"], globals())}
@@ -30,6 +30,20 @@ def coping(request):
 def loopback():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
         return "connected"
+
+def threaded(call, argument):
+    failed = []
+    def note(arguments):
+        failed.append(arguments.exc_type.__name__)
+    threading.excepthook = note
+    thread = threading.Thread(target=call, args=(argument,))
+    thread.start()
+    thread.join()
+    return failed[0]
+
+def pooled(call, argument):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return type(pool.submit(call, argument).exception()).__name__
 
 def pair():
     one, other = socket.socketpair()
@@ -108,3 +122,27 @@ def test_the_fence_is_up_in_clean_processes_only() -> None:
     assert os.system("exit 0") == 0
     assert issubclass(RefusedError, PermissionError)
     assert ALLOWABLE == ("network", "processes")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "threaded(subprocess.check_call, ['no-such-installer'])",
+        "threaded(os.system, 'no-such-installer')",
+        "pooled(os.system, 'no-such-installer')",
+    ],
+)
+def test_a_thread_that_was_told_what_to_start_starts_nothing(code: str, ask: Any) -> None:
+    assert ask(code) == "RefusedError"
+
+
+@pytest.mark.parametrize("host", ["localhost.evil.example", "127.evil.example", "::1evil", "1270.0.0.1"])
+def test_a_name_that_begins_like_this_machine_is_another(host: str) -> None:
+    assert _host_of(host) == f"reach {host}"
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST.", "127.0.0.9", "::1", "::ffff:127.0.0.1", None, ""]
+)
+def test_this_machine_is_no_other(host: str | None) -> None:
+    assert _host_of(host) is None

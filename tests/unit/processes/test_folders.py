@@ -29,6 +29,25 @@ def test_a_folder_is_private_and_removed(parent: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
+def test_a_folder_goes_whatever_strangers_code_has_put_there(parent: Path) -> None:
+    def fill() -> None:
+        here = os.getcwd()
+        for _ in range(2000):  # deeper than Python calls itself, and than a path may lead
+            os.mkdir("deep")
+            os.chdir("deep")
+        os.mkdir("shut", 0)
+        Path("note.txt").touch()
+        os.symlink("/", "link")
+        os.chdir(here)
+
+    before = os.getcwd()
+    with work_folder() as folder:
+        os.chdir(folder)
+        fill()
+        os.chdir(before)
+    assert list(parent.iterdir()) == []
+
+
 def test_what_a_dead_process_left_is_removed_and_what_a_live_one_has_is_not(parent: Path) -> None:
     for name in ("wardian-dead", "wardian-of_older_releases", "elsewhere"):
         (parent / name).mkdir()

@@ -10,8 +10,8 @@ import torch
 
 import wardian
 from tests.support import files_of, write_case
+from wardian.domain.manifest import Library
 from wardian.errors import MissingExternError
-from wardian.manifest import Library
 from wardian.tensors import operators
 
 SCHEMAS = ("hedge::trim(Tensor x, SymInt n) -> Tensor", "hedge::cut.twice(Tensor x) -> (Tensor, Tensor)")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from torch.jit import _pickle
 
-from wardian.names import RecordName
+from wardian.domain.names import RecordName
 from wardian.tensors.script_pickles import in_one_form
 
 _FILE = "/home/user/net.py"

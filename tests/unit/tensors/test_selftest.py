@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from wardian.tensors.selftest import find_differences
+from wardian.tensors.comparison import find_differences
 
 _DTYPES = [
     torch.float32,
@@ -198,8 +198,8 @@ _UNLIKE: list[tuple[Any, Any, str]] = [
     (functools.partial(max, 1), functools.partial(max, 2), ".__reduce_ex__(4)[1][1][0] is 2, not 1"),
     (torch.Generator().manual_seed(1), torch.Generator().manual_seed(2), ".__reduce_ex__(4)"),
     (len, max, "is <built-in function max>, not <built-in function len>"),
-    (1, 1.0, "is a float, not a int"),
-    (True, 1, "is a int, not a bool"),
+    (1, 1.0, "is a float, not an int"),
+    (True, 1, "is an int, not a bool"),
     (None, torch.ones(1), "is a Tensor, not a NoneType"),
 ]
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 import wardian
+from wardian.tensors.comparison import find_differences
 from wardian.tensors.host import copied
-from wardian.tensors.selftest import find_differences
 from wardian.tensors.storages import StorageReader
 
 
@@ -196,7 +196,7 @@ DIFFERENT: dict[str, tuple[Any, Any, str]] = {
     "sparse values": (torch.eye(2).to_sparse(), (torch.eye(2) * 2).to_sparse(), "output differs by up to 1"),
     "layout": (torch.eye(2), torch.eye(2).to_sparse(), "output is torch.sparse_coo, not torch.strided"),
     "meta": (torch.ones(1), torch.ones(1, device="meta"), "output has no values on one side"),
-    "type": (1, "1", "output is a str, not a int"),
+    "type": (1, "1", "output is a str, not an int"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from wardian.names import LIVE_PREFIX, original_name
+from wardian.domain.names import LIVE_PREFIX, original_name
 
 __all__ = ["is_from_package"]
 

@@ -1,0 +1,102 @@
+"""What a registry wants to know before it answers: a password, or a token that another service gives.
+
+The protocol is docker's: https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from urllib.request import parse_http_list, parse_keqv_list
+
+import urllib3
+
+from wardian.archive.remote.exchange import Exchange, is_loopback
+from wardian.archive.remote.oci.credentials import Credentials
+
+__all__ = ["RegistryLogin"]
+
+_CLIENT = "wardian"
+
+
+class RegistryLogin:
+    """Answers a registry that asks who it is.
+
+    Args:
+        find: Returns who asks; called at the first question, since it may run a program.
+        scope: What is wanted, in docker's words: `repository:user/resnet18:pull`.
+        plain: Whether a password may go to a service of tokens without TLS.
+    """
+
+    def __init__(self, find: Callable[[], Credentials], scope: str, *, plain: bool) -> None:
+        self._find = find
+        self._credentials: Credentials | None = None
+        self._scope = scope
+        self._plain = plain
+
+    def answer(self, challenges: list[str]) -> str | None:
+        """Return the value of `Authorization`, as `Login.answer`."""
+        if self._credentials is None:
+            self._credentials = self._find()
+        if self._credentials.token is not None:
+            return f"Bearer {self._credentials.token}"
+        for challenge in challenges:
+            scheme, _, words = challenge.partition(" ")
+            if scheme.lower() == "bearer":
+                token = self._token(parse_keqv_list(parse_http_list(words)))
+                return None if token is None else f"Bearer {token}"
+            if scheme.lower() == "basic" and self._credentials.user is not None:
+                return self._basic()["authorization"]
+        return None
+
+    def _basic(self) -> dict[str, str]:
+        assert self._credentials is not None
+        user, password = self._credentials[:2]
+        return urllib3.util.make_headers(basic_auth=f"{user}:{password or ''}")
+
+    def _token(self, challenge: dict[str, str]) -> str | None:
+        """Ask the service of tokens that the registry names."""
+        assert self._credentials is not None
+        realm = urlsplit(challenge.get("realm", ""))
+        if realm.scheme != "https" and not (
+            realm.scheme == "http" and (self._plain or is_loopback(realm.hostname))
+        ):
+            return None
+        question = {"service": challenge.get("service", ""), "scope": self._scope}
+
+        def take(response: urllib3.BaseHTTPResponse) -> str | None:
+            return _token_of(response.data) if response.status == 200 else None
+
+        if self._credentials.identity is not None:
+            form = {
+                **question,
+                "grant_type": "refresh_token",
+                "client_id": _CLIENT,
+                "refresh_token": self._credentials.identity,
+            }
+            return self._exchange(realm.geturl(), {}).ask(
+                take,
+                method="POST",
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body=urlencode(form).encode,
+            )
+        headers = {} if self._credentials.user is None else self._basic()
+        query = "&".join(part for part in (realm.query, urlencode(question)) if part)
+        return self._exchange(realm._replace(query=query).geturl(), headers).ask(take)
+
+    def _secrets(self) -> dict[str, str | None]:
+        return {} if self._credentials is None else self._credentials._asdict()
+
+    def _exchange(self, url: str, headers: dict[str, str]) -> Exchange:
+        return Exchange(url, headers, failing="gives no token", secrets=self._secrets())
+
+
+def _token_of(body: bytes) -> str | None:
+    try:
+        told: Any = json.loads(body)
+    except ValueError:
+        return None
+    found = (told.get("token") or told.get("access_token")) if isinstance(told, dict) else None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,8 @@
+"""The environment at hand.
+
+- `modules`: where a module comes from, without importing it
+- `distributions`: what is installed, and which distribution owns a module or a file
+- `unpacking`: modules in zip files, as files
+- `native`: shared libraries that are mapped into this process
+- `cache`: the cache folder of the user, files that can be made again
+"""

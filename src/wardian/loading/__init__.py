@@ -1,0 +1,10 @@
+"""The way out: from an open archive to an object whose packed code runs.
+
+- `case`: the open case; `checks` are what its self-test found
+- `reopening`: cases that another process has open
+- `objects`: how its pickles become objects
+- `mounts`: the cases that are open in this process; `announcements` tell child processes of them
+- `importing`: how its modules are imported
+- `stand_ins`: what takes the place of modules that are mocked, or not installed
+- `registering`, `closing`: what packed code leaves in tables of PyTorch and Python, and how it is taken back
+"""

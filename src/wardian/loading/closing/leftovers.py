@@ -1,0 +1,187 @@
+"""What packed code has put into tables of the process, when its case is closed.
+
+A class in such a table keeps its module, and with it all that the module knows, for ever. What nobody can
+need any more is taken out. An object that was loaded may live on and need an entry: so entries are taken
+out, the garbage is collected, and where what an entry was for is still there it is put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import logging
+import threading
+import types
+import typing
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+from wardian.environment.modules import variables_of
+from wardian.loading.closing.tables import OPERATORS, TABLES, Table, forget_hooks
+from wardian.loading.registering.lifetimes import libraries, modules_of
+
+__all__ = ["Life", "plant", "take_out_leftovers"]
+
+_MARK = "__wardian_leftovers__"
+_LIFE = "__wardian_life__"
+_left: dict[str, Callable[[], bool]] = {}
+"""Roots that were closed and may have entries, each with a function that tells whether it is in use."""
+_lives: dict[str, list[weakref.ref[Life]]] = {}
+"""Of each of them, whether anything of its modules is there, for each time it was open."""
+_AT_ONCE = 8
+"""Closings with an object in use after which one looks nevertheless: to collect takes a tenth of a second."""
+_put_off = 0
+_DEPTH = 3
+"""Values within values that are looked through."""
+
+
+class Life:
+    """Is there as long as the globals of any module of a mount that was closed, which hold it."""
+
+
+def plant(mount: str, modules: Iterable[types.ModuleType]) -> None:
+    """Let modules of a mount that is being closed tell how long they live.
+
+    Args:
+        mount: Its full name.
+        modules: All its modules.
+    """
+    life = Life()
+    for module in modules:
+        variables_of(module)[_LIFE] = life
+    _lives[mount] = [*_living(mount), weakref.ref(life)]
+
+
+def _living(mount: str) -> list[weakref.ref[Life]]:
+    return [reference for reference in _lives.get(mount, ()) if reference() is not None]
+
+
+class _Entry:
+    """An entry that was taken out; what it was for holds it."""
+
+    def __init__(self, table: Table, handle: Any, value: Any) -> None:
+        self.table, self.handle, self.value = table, handle, value
+
+
+def take_out_leftovers(mount: str, open_roots: Collection[str], in_use: Callable[[], bool]) -> None:
+    """Take out of the tables what nothing that lives on can need.
+
+    Another thread could find the tables without what it needs for a moment. So while there are other threads,
+    nothing is taken out of which a loaded object is in use; a later call does it.
+
+    Args:
+        mount: Full name of a mount that was closed, whose modules are gone from `sys.modules`.
+        open_roots: Full names of the open roots.
+        in_use: Whether an object that was loaded is still there. It must not hold the mount.
+    """
+    global _put_off  # noqa: PLW0603  the tables are global, too
+    _left[mount] = in_use
+    for name in open_roots:
+        _left.pop(name, None)
+    for forget in getattr(typing, "_cleanups", ()):  # `Union[...]` of packed classes, 128 of each kind
+        forget()
+    OPERATORS.hold_libraries(tuple(f"{name}." for name in _left))
+    alone = threading.active_count() == 1
+    looked_at = [name for name, is_used in _left.items() if alone or not is_used()]
+    prefixes = tuple(f"{name}." for name in looked_at)
+    if not any(True for _ in _find(prefixes)):
+        _forget(looked_at, open_roots)
+        return
+    if alone and in_use():
+        _put_off += 1
+        if _put_off < _AT_ONCE:
+            return
+    _put_off = 0
+    taken = _take_out(prefixes)
+    gc.collect()
+    kept = [entry for reference in taken if (entry := reference()) is not None]
+    for entry in kept:
+        entry.table.put_back(entry.handle, entry.value)
+    for entry in kept:
+        for place in _places(entry.value, prefixes):
+            if isinstance(place, dict):
+                place.pop(_MARK, None)
+            elif _MARK in type.__getattribute__(place, "__dict__"):
+                type.__delattr__(place, _MARK)
+    if not kept:
+        _forget(looked_at, open_roots)
+
+
+def _forget(names: Iterable[str], open_roots: Collection[str]) -> None:
+    for name in names:
+        del _left[name]
+        _lives.pop(name, None)
+    forget_hooks({*open_roots, *_left})
+
+
+def _take_out(prefixes: tuple[str, ...]) -> list[weakref.ref[_Entry]]:
+    """Take out all entries, each held by nothing but what it is for."""
+    references = []
+    for table, handle, value in list(_find(prefixes)):
+        entry = _Entry(table, handle, value)
+        for place in _places(value, prefixes):
+            names = place if isinstance(place, dict) else type.__getattribute__(place, "__dict__")
+            marks = [*names.get(_MARK, ()), entry]
+            if isinstance(place, dict):
+                place[_MARK] = marks
+            else:
+                type.__setattr__(place, _MARK, marks)
+        table.take_out(handle, value)
+        references.append(weakref.ref(entry))
+    return references
+
+
+def _find(prefixes: tuple[str, ...]) -> Iterator[tuple[Table, Any, Any]]:
+    for table in TABLES:
+        for handle, value in table.entries():
+            if any(True for _ in _places(value, prefixes)):
+                yield table, handle, value
+
+
+def _places(value: Any, prefixes: tuple[str, ...], depth: int = 0) -> Iterator[dict[str, Any] | type]:
+    """Yield the packed classes and the globals of packed functions in an entry of a table."""
+    if isinstance(value, type):
+        if str(value.__module__).startswith(prefixes):
+            yield value
+    elif isinstance(value, dict):
+        name = value.get("__name__")
+        if isinstance(name, str):
+            if name.startswith(prefixes):
+                yield value
+        elif depth < _DEPTH:
+            for part in list(value.values()):
+                yield from _places(part, prefixes, depth + 1)
+    elif isinstance(value, types.FunctionType):
+        own = list(_places(value.__globals__, prefixes))
+        yield from own
+        if not own and depth < _DEPTH:  # a decorator has made it
+            for cell in value.__closure__ or ():
+                with contextlib.suppress(ValueError):  # it is empty
+                    yield from _places(cell.cell_contents, prefixes, depth + 1)
+    elif isinstance(value, logging.Logger) and value.name.startswith(prefixes):
+        yield vars(value)
+        for life in _lives.get(".".join(value.name.split(".")[:3]), ()):
+            if (found := life()) is not None:
+                yield vars(found)
+    elif type(value).__module__ == "torch.library" and value in libraries:
+        for scope in modules_of(value):
+            if scope["__name__"].startswith(prefixes):
+                yield scope
+    elif isinstance(value, types.MethodType):
+        yield from _places((value.__func__, value.__self__), prefixes, depth)
+    elif isinstance(value, functools.partial):
+        yield from _places((value.func, *value.args), prefixes, depth)
+    elif depth < _DEPTH:
+        yield from _places(type(value), prefixes, depth)
+        for part in _parts(value):
+            yield from _places(part, prefixes, depth + 1)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, tuple | list):
+        return value
+    if isinstance(value, logging.Handler):
+        return value.formatter, *value.filters
+    return [getattr(value, name, None) for name in getattr(type(value), "__dataclass_fields__", ())]

@@ -1,0 +1,5 @@
+"""What packed code registers in PyTorch.
+
+- `second_copies`: a library that is packed and installed registers once
+- `lifetimes`: how long what was registered lives
+"""

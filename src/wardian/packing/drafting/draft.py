@@ -1,0 +1,539 @@
+"""Stage 1: pickle an object, run it in a clean process, and trace what it needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from wardian.archive import ArchiveWriter
+from wardian.capture.homes import look_up
+from wardian.capture.session import Capture
+from wardian.domain.manifest import Entry, TensorEntry, group_record
+from wardian.domain.modules import PackedOrigin
+from wardian.domain.names import (
+    LOGGING_LIBRARIES,
+    GlobalRef,
+    ModuleName,
+    RecordName,
+    original_name,
+    top_level,
+)
+from wardian.domain.policy import Action, Policy
+from wardian.domain.trace import Trace
+from wardian.environment.modules import is_importable, variables_of
+from wardian.errors import PackError, PlanError, Problem, TimeLimitError, UnpicklableError
+from wardian.packing.drafting.origins import Origins, refuse_closed
+from wardian.packing.drafting.reductions import Reductions
+from wardian.packing.planning.decide import make_plan
+from wardian.packing.tracing.ahead import reading_ahead
+from wardian.packing.tracing.finders import loaded_elsewhere
+from wardian.packing.tracing.observe import Draft, Observation, observe
+from wardian.packing.tracing.registered import find_registered, modules_beside, only_of, users_modules
+from wardian.packing.tracing.tracer import make_trace
+from wardian.pickling.copies import pickled_copy
+from wardian.pickling.paths import find_type_paths
+from wardian.pickling.pickler import PickledObject, pickle_object
+from wardian.processes.clean import CleanProcesses
+
+__all__ = ["Drafting"]
+
+_HOW_TENSORS_ARE_PICKLED = frozenset({"torch", "torch._utils", "collections"})
+"""Modules of functions that every pickle with tensors names, and of which the object holds none."""
+
+
+_TEXT = re.compile(rb"\x8c(.)([A-Za-z_][\w.:]*\.\w[\w.:]*)", re.ASCII | re.DOTALL)
+"""A short text in a pickle, its length before it, that may name a module: `shop.heads.Linear`."""
+
+
+class Drafting:
+    """Entry points on their way into a case: pickled at once, traced when asked.
+
+    Several are pickled, traced and called as one dictionary, so that all is found out once, and what they
+    share is seen. Then each has a pickle of its own, too, by which it loads without the others.
+
+    Args:
+        objects: What is packed, by entry point.
+        calls: Arguments of a call, by entry point; of those that are called.
+        archive: Where its storages go.
+        policy: The rules of the plan, by which its problems are found, too, if the object cannot be pickled.
+        processes: How the clean process is started in which it is traced.
+        again: Told why it is traced again.
+
+    Attributes:
+        name: What to call all of it: the entry point, if there is one.
+        entries: The entry points, and groups of those that share something; when it is traced.
+        tensors: The index of its tensors.
+        capture: Code that no import leads to.
+
+    Raises:
+        UnpicklableError: if something inside cannot be pickled.
+        OSError: if the archive cannot be written.
+    """
+
+    def __init__(
+        self,
+        objects: Mapping[str, Any],
+        calls: Mapping[str, Any],
+        archive: ArchiveWriter,
+        policy: Policy,
+        processes: CleanProcesses,
+        again: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        from wardian.tensors.description import tensor_index
+        from wardian.tensors.scripts import ScriptingStorageWriter
+
+        self._objects, self._calls, self._archive, self._policy = objects, calls, archive, policy
+        self._one = len(objects) == 1
+        self.name = name = next(iter(objects)) if self._one else "entries"
+        self._obj = obj = objects[name] if self._one else dict(objects)
+        self._processes = processes
+        self._again = again
+        self._origins = Origins()
+        self.capture = Capture(self._origins)
+        self._storages = ScriptingStorageWriter(archive)
+        self._reductions = Reductions(self.capture, self._storages)
+        try:
+            self._pickled = self._pickle_object(obj, name)
+            if self.capture.side_effects.find_table_entries(self._classes()):
+                self._pickled = self._pickle_object(obj, name)
+        except UnpicklableError as error:
+            raise self._with_problems_of_plan(error, name, policy) from error
+        self._beforehand: tuple[Any, ...] = ()
+        self._observation: Observation | None = None
+        self._called: dict[str, str | None] = {}  # once at most: a call may take long
+        self._records: dict[RecordName, PickledObject] = {}
+        self.entries: tuple[Entry, ...] = ()
+        self.tensors: tuple[TensorEntry, ...] = tuple(
+            tensor
+            for entry, part in objects.items()
+            for tensor in tensor_index(part, entry, self._storages.key_of, self._storages.described)
+        )
+
+    def met(self) -> set[str]:
+        """Return the top-level names of the modules that the object names, and of those that these hold."""
+        named = {module for module, _ in self._pickled.globals}
+        held = {
+            value.__name__
+            for module in named | ({"__main__"} if self.capture.modules() else set())
+            for value in variables_of(sys.modules.get(module)).values()
+            if type(value) is types.ModuleType
+        }
+        return {name.partition(".")[0] for name in named | held}
+
+    def trace(self, *, clean: bool) -> Trace:
+        """Return what the object needs.
+
+        Args:
+            clean: Whether to load and call it in a clean process, which also gives the outputs of the
+                self-test. Otherwise what is loaded in this process is taken for what it needs.
+
+        Raises:
+            PackError: if it cannot be loaded or called in a clean process.
+        """
+        arguments = self._pickle(self._inputs, "inputs") if clean and self._calls else None
+        observation = self._observation = self._observe(arguments) if clean else None
+        if not clean:
+            changes = list(self._origins.changes())
+            owners = {o.__module__ if isinstance(o, type) else o.__name__ for o, _ in changes}
+            if self.capture.side_effects.find_settings(users_modules(owners), changes):
+                self._pickled = self._pickle_object(self._obj, self.name)
+        self._write_entries()
+        pickles = [self._pickled, *self._records.values()]
+        named = {
+            GlobalRef(original_name(module), qualname)
+            for pickled in pickles
+            for module, qualname in pickled.globals
+        }
+        wanted = {(str(r.module), r.qualname) for r in named if r.module not in _HOW_TENSORS_ARE_PICKLED}
+        paths = find_type_paths(self._obj, self.name, wanted, original_name)
+        imported = {GlobalRef(ModuleName(m), "") for pickled in pickles for m in pickled.modules}
+        trace = make_trace(
+            entry=self.name,
+            type=self._type_of(self._obj),
+            globals=named | imported | self._reductions.globals,
+            paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
+            evidence=None if observation is None else observation.evidence,
+            captured={**self.capture.modules(), **self._reductions.modules},
+            origins=self._origins.resolve(),
+            texts=_dotted_names(self._pickled.data),
+            wanted=self._is_wanted if self._policy.base == "hermetic" else None,
+        )
+        return replace(trace, set_at_load=tuple(self.capture.effects.described()))
+
+    @property
+    def _inputs(self) -> Any:
+        return self._calls.get(self.name) if self._one else dict(self._calls)
+
+    @property
+    def _outputs(self) -> Mapping[str, Any]:
+        return {} if self._observation is None else self._observation.outputs
+
+    def _write_entries(self) -> None:
+        """Pickle each entry point by itself, with its self-test, and those together that share something."""
+        seen: dict[str, dict[int | str, Any]] = {}
+        entries: list[Entry] = []
+        for name, obj in self._objects.items():
+            pickled = self._pickled
+            if not self._one:
+                pickled = self._pickle_object(obj, name, self._beforehand, seen.setdefault(name, {}))
+            entry = Entry(
+                name=name,
+                record=f"{name}/{name}.pkl",
+                type=str(self._type_of(obj)),
+                test=f".wardian/tests/{name}.pkl" if name in self._calls else None,
+                outputs=name in self._outputs,
+            )
+            self._records[RecordName(entry.record)] = pickled
+            if entry.test is not None:
+                test = {"inputs": self._calls[name], "outputs": self._outputs.get(name), "seed": 0}
+                if self._observation is not None and name in self._outputs:
+                    test["changes"] = dict(self._observation.changes[name])
+                self._records[RecordName(entry.test)] = self._pickle(test, "inputs")
+            entries.append(entry)
+        for members in _groups(seen):
+            parts = {name: self._objects[name] for name in members}
+            record = group_record(members)
+            self._records[RecordName(record)] = self._pickle_object(parts, self.name, self._beforehand)
+            entries.append(
+                Entry(name="+".join(members), record=record, type="builtins.dict", test=None, outputs=False)
+            )
+        self.entries = tuple(entries)
+
+    def _is_wanted(self, module: str) -> bool:
+        rule = self._policy.rule_for(module)
+        return rule is not None and rule.action is Action.INTERN
+
+    def doubts(self, packed: Iterable[ModuleName]) -> list[str]:
+        """Compare what the object does here with what it did in a clean process (docs/design/proof.md).
+
+        Args:
+            packed: Modules that are in the case.
+
+        Returns:
+            What makes one doubt that the case does the same, as sentences.
+        """
+        from wardian.tensors.changes import find_differences_in_fork
+
+        told: list[str] = []
+        # What is known to differ needs no guess.
+        stale = "; ".join(self.capture.stale(packed)) if self._outputs else ""
+        for name, outputs in self._outputs.items():
+            assert self._observation is not None
+            changes = self._observation.changes[name]
+            found = find_differences_in_fork(
+                self._objects[name], self._calls[name], outputs, changes, f"{name}(...)"
+            )
+            if not found:
+                continue
+            why = stale or self._loss(name, (outputs, changes))
+            why = why or (
+                f"something that {name} uses was changed in this process and is not in the case, such as a"
+                f" default of PyTorch or a function of a library; let {name} hold it, or change it in a"
+                " module that it imports"
+            )
+            told += [f"in a clean process, and so from the case, {what}: {why}" for what in found[:1]]
+        return told
+
+    def pickles(self) -> dict[RecordName, bytes]:
+        """Return the pickles of the entry points and of their self-tests, by record."""
+        return {record: pickled.data for record, pickled in self._records.items()}
+
+    def held(self) -> Iterator[tuple[Any, str]]:
+        """Yield what is in the pickles, and what leads to it in the user's words."""
+        yield self._obj, self.name
+        yield from self.capture.effects.global_values()
+        if self._calls:
+            yield self._inputs, "inputs"
+            yield self._outputs.get(self.name) if self._one else self._outputs, "outputs"
+
+    def find_line(self, record: str, line: int) -> str | None:
+        """Return the file and line of the user's that a line of a record was made from, as words."""
+        for name, module in self.capture.modules().items():
+            if record.removesuffix(".py").removesuffix("/__init__") == name.replace(".", "/"):
+                file, number = module.origins[line - 1] if line <= len(module.origins) else ("", 0)
+                return f"{file}, line {number}," if file else None
+        return None
+
+    def held_files(self, read: Iterable[str]) -> list[str]:
+        """Return the files that were read, and will be read again by a path that the object holds.
+
+        Args:
+            read: Absolute paths of files that were read in a run.
+        """
+        data = self._pickled.data
+        return [
+            path
+            for path in read
+            if path.encode("utf-8", "surrogateescape") in data and os.path.isfile(path)
+            if not path.startswith(("/dev/", "/proc/", "/sys/"))
+        ]
+
+    def origins(self) -> Sequence[PackedOrigin]:
+        """Return the open cases that the object uses modules of."""
+        return self._origins.resolve()
+
+    def records(self) -> dict[RecordName, bytes]:
+        """Return the other records that parts of the object wrote."""
+        return {**self._reductions.resources, **self._reductions.scripts()}
+
+    def _with_problems_of_plan(self, error: UnpicklableError, name: str, policy: Policy) -> UnpicklableError:
+        """Return the error, and what the plan of the rest would be refused for."""
+        if not error.globals:
+            return error
+        try:
+            trace = make_trace(
+                entry=name,
+                type=self._type_of(self._obj),
+                globals={GlobalRef(original_name(module), qualname) for module, qualname in error.globals},
+                paths={},
+                evidence=None,
+                captured=self.capture.modules(),
+                origins=self._origins.resolve(),
+            )
+            make_plan(trace, policy)
+        except PlanError as other:
+            problems = (*error.problems, *other.problems)
+            return type(error)(f"{name} cannot be packed", problems=problems, path=error.path)
+        return error
+
+    def _type_of(self, obj: Any) -> GlobalRef:
+        """Return the name of the class of an object in the case."""
+        kind = type(obj)
+        module, qualname = self.capture.name_of(kind) or (self.capture.home_of(kind), kind.__qualname__)
+        return GlobalRef(original_name(module), qualname)
+
+    def _classes(self) -> Iterator[type]:
+        """Yield the classes that the pickle names."""
+        captured = self.capture.modules()
+        for module, qualname in self._pickled.globals:
+            find = self._origins.find_global if self._origins.packs(module) else look_up
+            try:
+                found = (self.capture.find_live if module in captured else find)(module, qualname)
+            except AttributeError:  # what makes a function or class, not one
+                continue
+            if isinstance(found, type):
+                yield found
+
+    def _pickle_object(
+        self,
+        obj: Any,
+        name: str,
+        beforehand: tuple[Any, ...] = (),
+        seen: dict[int | str, Any] | None = None,
+    ) -> PickledObject:
+        self.capture.effects.begin(beforehand)
+        pickled = self._pickle(obj, name, seen)
+        self.capture.effects.commit()
+        return pickled
+
+    def _pickle(self, obj: Any, name: str, seen: dict[int | str, Any] | None = None) -> PickledObject:
+        return pickle_object(
+            obj,
+            name=name,
+            persistent_id=self._storages.persistent_id,
+            rename=self._origins,
+            reduce_package=self._reductions.persistent_id,
+            capture=self.capture,
+            refuse=refuse_closed,
+            tensors=self._storages,
+            seen=seen,
+        )
+
+    def _observe(self, arguments: PickledObject | None) -> Observation:
+        """Run the object in a clean process, where what was registered in this one is registered first."""
+        if self.capture.side_effects.find_named_by_text(self._pickled.data):
+            self._pickled = self._pickle_object(self._obj, self.name)
+        first = self._attempt(arguments)
+        loggers = tuple(sorted(LOGGING_LIBRARIES & sys.modules.keys()))
+        if isinstance(first, PackError) and loggers:
+            self._again(f"{_first_line(first)}; now with {', '.join(loggers)} silent")
+            again = self._attempt(arguments, silenced=loggers)
+            first = again if isinstance(again, Observation) else first
+        named = {module for module, _ in self._pickled.globals}
+        named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
+        attempts: list[list[Any]]
+        if isinstance(first, Observation):
+            seen = first.evidence.modules
+            told = find_registered(seen, modules_beside(named, ()))
+            attempts = [only_of(told, modules_beside(named, seen))]
+        else:
+            # It may be for want of what a module does when it is imported.
+            used = named | self.capture.modules_used()
+            beside = modules_beside(used, ())
+            tops = {top_level(original_name(name)) for name in used}
+            seen = (
+                *beside,
+                *(name for name in map(original_name, list(sys.modules)) if top_level(name) in tops),
+            )
+            from_script = find_registered(beside, ())
+            attempts = [from_script, [*beside.values(), *from_script]]
+            told = find_registered(map(original_name, list(sys.modules)), beside)
+        statements = self.capture.side_effects.find_registrations(told, surely=False)
+        changed = self.capture.side_effects.find_settings(users_modules(seen), self._origins.changes())
+        before = self._pickled
+        for attempt in attempts:
+            registered = [found for found in attempt if not self._is_named(found)]
+            if not registered and not statements and not changed:
+                continue
+            self.capture.side_effects.find_registrations(registered, surely=True)
+            beforehand = (*registered, *statements)
+            try:
+                self._pickled = self._pickle_object(self._obj, self.name, beforehand)
+            except PackError:
+                self._pickled = before
+                continue
+            if isinstance(first, PackError):
+                self._again(f"{_first_line(first)}; now with what other modules register at their import")
+            again = self._attempt(arguments)
+            if isinstance(again, Observation):
+                self._beforehand = beforehand
+                return again
+            self._pickled = before
+        if isinstance(first, Observation):
+            return first
+        raise self._explain(first) from None
+
+    def _is_named(self, obj: Any) -> bool:
+        """Tell whether the object itself names a class or function, or something of a module."""
+        if isinstance(obj, types.ModuleType):
+            return original_name(obj.__name__) in {module for module, _ in self._pickled.globals}
+        return self.capture.name_of(obj) in self._pickled.globals
+
+    def _attempt(
+        self, arguments: PickledObject | None, *, silenced: tuple[str, ...] = ()
+    ) -> Observation | PackError:
+        """Observe once; return the error of an attempt that failed, after which another may not."""
+        try:
+            return self._observe_once(arguments, silenced=silenced)
+        except TimeLimitError:  # the next attempt would take as long
+            raise
+        except PackError as error:
+            return error
+
+    def _observe_once(
+        self, arguments: PickledObject | None, *, silenced: tuple[str, ...] = ()
+    ) -> Observation:
+        with self._readable():
+            return observe(
+                Draft(
+                    self.name,
+                    self._one,
+                    self._pickled.data,
+                    self._pickled.globals,
+                    tuple(self._calls),
+                    None if arguments is None else arguments.data,
+                    self._archive.path,
+                    self._storages.offsets,
+                    {**self.capture.modules(), **self._reductions.modules},
+                    self.capture.find_live,
+                    self._origins.roots(),
+                    self._origins.find_global,
+                    self._reductions.resources,
+                    self._find_place,
+                    self._call_here,
+                    self._loss,
+                    silenced,
+                    {entry: o.__qualname__ for entry, o in self._objects.items() if isinstance(o, type)},
+                ),
+                self._processes,
+                partial(reading_ahead, {module for module, _ in self._pickled.globals}),
+            )
+
+    def _call_here(self, name: str) -> str | None:
+        """Tell what a call raises in a copy of this process, "" if nothing; None if that cannot be told."""
+        from wardian.tensors.changes import call_in_fork
+
+        if self.capture.runs_here:
+            return None
+        if name not in self._called:
+            self._called[name] = call_in_fork(self._objects[name], self._calls[name])
+        return self._called[name]
+
+    def _loss(self, name: str, expected: tuple[Any, Mapping[str, Any]] | None = None) -> str | None:
+        """Tell what pickling loses, so that a call gives something else or raises; None if it is not that."""
+        from wardian.tensors.changes import find_loss_in_fork
+
+        if self.capture.losses:
+            ended = "\n       ".join(self.capture.losses)
+            return f"the likely reason is this: {ended}; begin it anew in __setstate__, or at its first use"
+        lost = find_loss_in_fork(self._objects[name], self._calls[name], pickled_copy, name, expected)
+        if lost is None:
+            return None
+        return (
+            f"pickling loses {lost}: pickle.loads(pickle.dumps({name})) does the same here; let"
+            " __getstate__ and __setstate__, or __reduce__, keep it"
+        )
+
+    def _find_place(self, module: str, qualname: str) -> tuple[str | None, str]:
+        wanted = (original_name(module), qualname)
+        try:
+            live = self.capture.made_by(qualname) or self.capture.find_live(*wanted)
+            wanted = (original_name(live.__module__), live.__qualname__)
+        except AttributeError:  # none of a script
+            pass
+        path = find_type_paths(self._obj, self.name, {wanted}, original_name).get(wanted)
+        return path, ".".join(wanted)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        scripts = self._reductions.scripts()
+        if not scripts:
+            self._archive.flush()
+            yield
+            return
+        with self._archive.readable({**scripts, RecordName(".data/version"): b"6\n"}):
+            yield
+
+    def _explain(self, error: PackError) -> PackError:
+        """Return what tells best why the object does not load."""
+        own = self.capture.modules()
+        globals_ = self._pickled.globals
+        modules = {m for m, _ in globals_ if m not in own and not self._origins.packs(m)}
+        missing = {module for module in modules if not is_importable(original_name(module))}
+        missing -= loaded_elsewhere().keys()  # which are imported there by their file
+        unknown = {ref for ref in globals_ if ref[0] in missing}
+        paths = find_type_paths(self._obj, self.name, unknown)
+        problems = [
+            Problem(
+                f"{module}, which defines {qualname}, cannot be imported in a new process",
+                f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
+                module,
+                (f"{paths.get((module, qualname), self.name)} is a {module}.{qualname}",),
+            )
+            for module, qualname in sorted(unknown)
+        ]
+        better = PlanError(f"{self.name} cannot be packed", problems=problems) if problems else error
+        if likely := [*self.capture.losses, *self.capture.left_out]:
+            better.add_note("\n".join(likely))
+        if better is not error:
+            better.__cause__ = error
+        return better
+
+
+def _groups(seen: Mapping[str, dict[int | str, Any]]) -> list[list[str]]:
+    """Return the entry points that share something, directly or through others, in their order."""
+    groups: list[tuple[list[str], set[int | str]]] = []
+    for name, mine in seen.items():
+        joined = [group for group in groups if not group[1].isdisjoint(mine)]
+        groups = [group for group in groups if group not in joined]
+        members = [member for group in joined for member in group[0]]
+        groups.append(([*members, name], set(mine).union(*(group[1] for group in joined))))
+    order = list(seen)
+    return [sorted(members, key=order.index) for members, _ in groups if len(members) > 1]
+
+
+def _first_line(error: PackError) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _dotted_names(data: bytes) -> set[str]:
+    """Return the texts in a pickle that look like the names of modules, or of what is in them."""
+    texts = {text[: length[0]] for length, text in _TEXT.findall(data) if length[0] <= len(text)}
+    return {text.decode("ascii").replace(":", ".") for text in texts}

@@ -1,0 +1,113 @@
+"""An open case as a place that modules come from, for objects that are packed again."""
+
+from __future__ import annotations
+
+import email
+import os
+
+from packaging.utils import canonicalize_name
+
+from wardian.archive import layout
+from wardian.domain.modules import ModuleFacts, ModuleKind, PackedOrigin
+from wardian.domain.names import ModuleName, RecordName, ancestors
+from wardian.environment.distributions import LEFT_OUT, LICENCE_FILES, LICENCES, METADATA_FILES
+from wardian.loading.importing.mount import Mount
+from wardian.reading.licences import find_licences
+
+__all__ = ["packed_origin"]
+
+
+def packed_origin(mount: Mount) -> PackedOrigin:
+    """Describe the modules of an open case.
+
+    Their files are put on disk, because tracing and planning read files.
+
+    Args:
+        mount: Its mount.
+
+    Raises:
+        OSError: if the files cannot be written.
+    """
+    all_owners: dict[str, list[str | None]] = {}
+    versions: dict[str, str] = {}
+    # First-party code last: what is said of a distribution holds for the files of a name that it shares.
+    for packed in sorted(mount.manifest.distributions, key=lambda packed: packed.version is None):
+        name = str(canonicalize_name(packed.name)) if packed.version is not None else None
+        for top in packed.roots:
+            all_owners.setdefault(top, []).append(name)
+        if name is not None and packed.version is not None:
+            versions[name] = packed.version
+    owners = {top: names[0] for top, names in all_owners.items()}
+    data = {*mount.manifest.materialised} - mount.contents.top_levels
+    for top in (*owners, *sorted(data), *([".wardian"] if mount.manifest.bytecode_only else ())):
+        mount.files.materialise(top)
+    modules: dict[ModuleName, ModuleFacts] = {}
+    for module in mount.contents.modules.values():
+        has_source = module.bytecode is None or module.record in mount.archive
+        kind = ModuleKind.SOURCE if has_source else ModuleKind.BYTECODE
+        file = mount.files.path_of(module.record if has_source else module.bytecode or "")
+        owner = owners.get(module.top_level)
+        modules[module.name] = ModuleFacts(module.name, kind, file, module.is_package, owner)
+    for name in list(modules):
+        for above in ancestors(name):
+            folder = mount.files.path_of(above.replace(".", "/"))
+            modules.setdefault(
+                above, ModuleFacts(above, ModuleKind.NAMESPACE, folder, True, owners.get(above))
+            )
+    files: dict[str, list[tuple[str, str, int]]] = {name: [] for name in versions}
+    for record in mount.archive.names:
+        owner = owners.get(record.partition("/")[0].removesuffix(".py"))
+        if owner is not None:
+            path = mount.files.path_of(record)
+            if os.path.exists(path):  # an operator library that does not fit here is not there
+                files[owner].append((record, path, os.path.getsize(path)))
+    metadata: dict[str, dict[str, bytes]] = {}
+    for name in versions:
+        texts = (
+            (file, mount.contents.metadata_of(name, file))
+            for file in (*METADATA_FILES, LEFT_OUT, LICENCE_FILES)
+        )
+        metadata[name] = {file: data for file, data in texts if data is not None}
+    for licence in find_licences(mount.archive, mount.manifest):
+        metadata[licence.distribution] |= {
+            f"{LICENCES}{path}": mount.archive.read(RecordName(record))
+            for path, record in licence.files.items()
+            if record is not None
+        }
+    asked = []
+    for record in mount.archive.names:
+        match record.split("/"):
+            case [".wardian", "metadata", name, "METADATA"] if name not in versions:
+                fields = email.message_from_bytes(mount.archive.read(record))
+                asked.append(f"{name}=={fields['Version']}")
+    return PackedOrigin(
+        path=mount.archive.label,
+        module_prefix=mount.name + ".",
+        roots=frozenset(owners),
+        modules=modules,
+        versions=versions,
+        files={name: tuple(sorted(found)) for name, found in files.items()},
+        metadata=metadata,
+        absent=mount.manifest.absent,
+        materialised=mount.manifest.materialised,
+        lacking=tuple(
+            (extern.distribution, extern.version, extern.modules, extern.names)
+            for extern, _ in mount.lacking.stand_ins.values()
+        ),
+        sharing=tuple((top, tuple(names)) for top, names in sorted(all_owners.items()) if len(names) > 1),
+        asked=tuple(asked),
+        mocks=mount.manifest.mocks,
+        imports=_imports_of(mount),
+        beside=tuple(
+            (record, mount.files.path_of(record))
+            for record in mount.archive.names
+            if record.partition("/")[0] in data
+        ),
+    )
+
+
+def _imports_of(mount: Mount) -> dict[str, str]:
+    if layout.IMPORTS not in mount.archive:
+        return {}
+    lines = mount.archive.read(layout.IMPORTS).decode().splitlines()
+    return {line.partition(" ")[0]: line for line in lines}

@@ -1,0 +1,7 @@
+"""From a file to a proof: a clean process loads it where its libraries cannot be found.
+
+- `prove`: the stage
+- `in_child`: what runs in the clean process
+- `fence`: what it lets be found there
+- `advice`: what to do when a proof fails
+"""

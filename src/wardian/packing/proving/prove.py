@@ -1,0 +1,90 @@
+"""The proof: the finished case does in a clean process what the object did (design decision D5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wardian.domain.manifest import Manifest
+from wardian.environment.distributions import Distributions
+from wardian.errors import ProofError
+from wardian.packing.proving.advice import (
+    _required_with,
+    advice_on,
+)
+from wardian.packing.proving.fence import allowed_distributions
+from wardian.processes.clean import ChildError, CleanProcesses, Start
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["PROOF_FAILED", "beginning", "prove"]
+
+
+PROOF_FAILED = "the finished case does not work in a clean process: "
+"""How a failed proof begins."""
+
+
+def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
+    """Load every object of a case, and run the self-tests, where only the hard externs can be imported.
+
+    Args:
+        path: The finished file, not yet at its place.
+        manifest: What it declares.
+        processes: How the clean process is started.
+
+    Raises:
+        TimeLimitError: if it takes longer than it may.
+        ProofError: if something is missing there, or an output differs. Its `used` names soft externs
+            that are needed after all.
+    """
+    try:
+        allowed = allowed_distributions(manifest.externs)
+        start = Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))
+        processes.run(
+            "wardian.packing.proving.in_child.prove_in_child", {"path": str(path), "allowed": allowed}, start
+        )
+    except ChildError as error:
+        used = frozenset(error.facts.get("used", ()))
+        if error.facts.get("versions"):
+            used = _required_with(used, manifest)
+        raise ProofError(
+            f"{PROOF_FAILED}{error.summary.replace(f'{path}: ', '')}\n\n{error.output.rstrip()}\n"
+            f"{advice_on(error, manifest)}",
+            output=error.output,
+            used=used,
+            missing=frozenset(error.facts.get("missing", ())),
+            left_out=frozenset(error.facts.get("left_out", ())),
+        ) from None
+
+
+def beginning(met: Iterable[str]) -> Start:
+    """Return what the clean process of a proof likely begins with, before it is known what the case needs.
+
+    Of what PyTorch imports if it is there, a case needs what is compiled and what its libraries require.
+
+    Args:
+        met: Top-level names of modules that the object or its code has.
+    """
+    installed = Distributions.current()
+    owners = {found.name for top in met for found in installed.providing(top)}
+    required = {name for owner in owners for name in installed.closure(owner)}
+    allowed = allowed_distributions((), also=[name for name in required if installed[name].is_compiled])
+    return Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))
+
+
+def _serves(allowed: Mapping[str, Any], begun: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Tell whether a template has met, behind its filter, what it would have met behind another one.
+
+    Args:
+        allowed: What may be imported.
+        begun: What the template might import.
+        facts: What it imported, and what was hidden from it.
+    """
+    return set(facts["found"]) <= set(allowed["roots"]) and not (
+        set(facts["hidden"]).intersection(allowed["roots"])
+        or set(facts["hidden_plugins"]).intersection(allowed["distributions"])
+        or not set(facts["plugins"]) <= set(allowed["distributions"])
+    )

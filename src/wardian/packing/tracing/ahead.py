@@ -1,0 +1,99 @@
+"""Read the sources that a case will have while the clean process runs, which this one waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from wardian.domain.modules import TORCH, is_always_there
+from wardian.domain.names import ModuleName, original_name, top_level
+from wardian.environment.distributions import Distributions
+from wardian.environment.modules import variables_of
+from wardian.source.parsing import batch
+from wardian.source.remembered import compile_once, scan_once
+from wardian.source.rewriting import SHIMMED
+
+__all__ = ["reading_ahead"]
+
+
+class _Source(NamedTuple):
+    module: ModuleName
+    is_package: bool
+    file: str
+
+
+@contextmanager
+def reading_ahead(named: Iterable[str]) -> Iterator[None]:
+    """Scan and compile, while the context lasts, modules that are likely to be packed.
+
+    It is a guess, of which nothing but time depends: what it reads is remembered by its content, and is asked
+    for as if nothing had been read. Python has one lock for all threads, so it pays while this thread waits
+    for another process.
+
+    Args:
+        named: Full names of modules that the pickle names.
+    """
+    sources, roots = _likely(named)
+    stop = threading.Event()
+
+    def read() -> None:
+        for source in sources:
+            if stop.is_set():
+                return
+            # What is no source of this Python is told of when it is asked for.
+            with contextlib.suppress(OSError, SyntaxError), open(source.file, "rb") as file:
+                content = file.read()
+                scan_once(content, source.module, is_package=source.is_package, file=source.file)
+                record = source.module.replace(".", "/") + ("/__init__" if source.is_package else "")
+                compile_once(
+                    content,
+                    source.module,
+                    is_package=source.is_package,
+                    filename=f"{record}.py",
+                    roots=roots | SHIMMED,
+                )
+
+    thread = threading.Thread(target=read, name="wardian-ahead", daemon=True)
+    # The settings of `batch` are those of the process: this thread, which waits, makes and takes them back.
+    with batch():
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str]]:
+    """Return the loaded modules that may be packed, the likely ones first, and the top-level names of all."""
+    distributions = Distributions.current()
+    own = {top_level(original_name(name)) for name in named}
+    owners = {owner.name for top in own for owner in distributions.providing(top)}
+    required = {name for owner in owners for name in distributions.closure(owner)}
+    near = own.union(*(distributions[name].roots for name in required))
+    # PyTorch, and what it requires, is never packed.
+    outside = {root for name in distributions.closure(TORCH) for root in distributions[name].roots}
+    sources: list[_Source] = []
+    if own <= outside | sys.stdlib_module_names:
+        return sources, frozenset()
+    for name, module in sys.modules.copy().items():
+        top = top_level(ModuleName(name))
+        if top in outside or is_always_there(top):  # those of open cases are below Wardian
+            continue
+        spec = variables_of(module).get("__spec__")
+        origin = getattr(spec, "origin", None)
+        if not isinstance(origin, str) or getattr(spec, "name", None) != name:
+            continue
+        if origin.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+            outside.add(top)
+        elif origin.endswith(".py"):
+            is_package = getattr(spec, "submodule_search_locations", None) is not None
+            sources.append(_Source(ModuleName(name), is_package, origin))
+    packed = [source for source in sources if top_level(source.module) not in outside]
+    packed.sort(key=lambda source: top_level(source.module) not in near)
+    return packed, frozenset(top_level(source.module) for source in packed)

@@ -1,0 +1,335 @@
+"""What is done in the clean process that runs the object."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from wardian.archive import ArchiveWriter, FolderReader
+from wardian.domain.names import RecordName, original_name
+from wardian.environment.modules import known_attribute
+from wardian.environment.native import mapped_libraries
+from wardian.errors import CaseError, PackError
+from wardian.packing.tracing.finders import LoadedFinder, SilencingFinder, SourceFinder
+from wardian.packing.tracing.recorder import Recorder, forget_packable
+from wardian.pickling.pickler import pickle_object
+from wardian.pickling.unpickler import calling_importer, find_unmade, unpickle
+from wardian.processes.clean import OUTDATED, Start
+
+if TYPE_CHECKING:
+    from wardian.loading.importing.mount import Mount
+    from wardian.tensors.storages import StorageReader
+
+__all__ = ["BEGINNING", "find_global", "import_beforehand", "observe_in_child", "prepare"]
+
+
+BEGINNING = Start("wardian.packing.tracing.in_child.prepare")
+"""What the clean process begins with."""
+
+
+def prepare(arguments: Mapping[str, Any]) -> None:
+    """Import what watching needs, so that it is not taken for the object's need."""
+    from wardian.tensors import changes, host, needs, selftest, storages  # noqa: F401
+
+    selftest.run(lambda: None, ())
+    forget_packable()
+    _before.append(_native_state())
+
+
+_before: list[tuple[frozenset[str], frozenset[str], frozenset[str]]] = []
+"""The native state after `prepare`."""
+
+
+class _Begun:
+    """A process in which the modules of an object can be found, and are watched.
+
+    Args:
+        request: That of `observe_in_child`.
+    """
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self.cases = _Cases(request["cases"], frozenset(request["sources"]))
+        self.recorder = Recorder()
+        import_for = self.cases.import_for if request["cases"] else None
+        sys.meta_path.insert(0, SilencingFinder(request["silenced"]))
+        sys.meta_path.insert(0, LoadedFinder(request["places"]))
+        sys.meta_path.insert(0, SourceFinder(request["sources"], import_for))
+        self._stamps: dict[str, _Stamp] = {}
+
+    def import_globals(self, names: Iterable[tuple[str, str]]) -> None:
+        """Import what a pickle names, as unpickling does, and note of what it came."""
+        from wardian.tensors.needs import noting_needs
+        from wardian.tensors.storages import restoring
+
+        with self.recorder.recording(), noting_needs(self.recorder.note_need), restoring():
+            for module, qualname in names:
+                self.cases.find_global(module, qualname)
+        origins = (
+            getattr(known_attribute(m, "__spec__"), "origin", None) for m in list(sys.modules.values())
+        )
+        files = {origin for origin in origins if isinstance(origin, str)} | self.recorder.files
+        # Whoever looks for distributions lists the entries of `sys.path`; whether they still serve is asked
+        # before a process is forked.
+        self._stamps = {file: _stamp(file) for file in files.difference(sys.path, _CHANGING)}
+
+    def is_outdated(self) -> bool:
+        """Tell whether a file that was imported or read has changed since."""
+        return any(_stamp(file) != stamp for file, stamp in self._stamps.items())
+
+
+_CHANGING = ("/proc/self/maps",)
+_Stamp = tuple[int, int, int] | None
+
+
+def _stamp(file: str) -> _Stamp:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+_begun: list[_Begun] = []
+"""What was begun before there was a request, if anything was."""
+
+
+def import_beforehand(request: Mapping[str, Any]) -> None:
+    """Import what the pickle of a request names, for it and for others with an equal pickle."""
+    begun = _Begun(request)
+    begun.import_globals(request["globals"])
+    _begun.append(begun)
+
+
+def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
+    """Do the work of `observe` in the child."""
+    from wardian.tensors.changes import run_noting_changes
+    from wardian.tensors.host import map_file
+    from wardian.tensors.needs import noting_needs
+    from wardian.tensors.storages import StorageReader, restoring
+
+    work = Path(request["folder"])
+    draft = Path(request["archive"])
+    places = {key: (offset, size) for key, (offset, size) in request["offsets"].items()}
+    (schemas, operators, _), *_ = _before
+    if any(begun.is_outdated() for begun in _begun):
+        return dict(OUTDATED)
+    begun = _begun[0] if _begun else _Begun(request)
+    cases, recorder = begun.cases, begun.recorder
+    find_global = cases.find_global
+    one: str | None = request["one"]
+    results: dict[str, tuple[Any, dict[str, Any]]] = {}
+
+    def load(name: str | None) -> tuple[Any, Any]:
+        """Return an entry point and its inputs; None stands for all that is to be loaded only."""
+        storages = StorageReader(lambda: map_file(draft), places.__getitem__)
+        persistent_load = calling_importer(
+            storages.persistent_load, _DraftImporter(work, draft, storages, cases.import_module)
+        )
+        data = (work / "object.pkl").read_bytes()
+        with restoring():
+            try:
+                obj = unpickle(data, find_global=find_global, persistent_load=persistent_load)
+            except Exception as error:
+                unmade = find_unmade(data, find_global=find_global, persistent_load=persistent_load)
+                error.child_facts = {"unmade": unmade}  # type: ignore[attr-defined]
+                raise
+        if name is None:
+            return obj, None
+        with restoring():
+            inputs = unpickle(
+                (work / "inputs.pkl").read_bytes(), find_global=find_global, persistent_load=persistent_load
+            )
+        return (obj, inputs) if name == one else (obj[name], inputs[name])
+
+    with recorder.recording(), noting_needs(recorder.note_need):
+        # Each call has all anew: what one changes is not the next one's affair.
+        for name in request["calls"] or (None,):
+            obj, arguments = load(name)
+            if name is None:
+                continue
+            try:
+                results[name] = run_noting_changes(obj, arguments)
+            except Exception as error:
+                _keep_users_frames(error)
+                error.child_facts = {"called": name}  # type: ignore[attr-defined]
+                raise
+    after = _native_state()
+    evidence = recorder.evidence(
+        schemas=after[0] - schemas,
+        operators=after[1] - operators,
+        # All that are mapped: torch may have imported numpy before, and the object needs it all the same.
+        libraries=after[2],
+        ran=bool(results),
+    )
+    offsets = _write_results(results, work) if results else None
+    return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
+
+
+_NOT_THE_USERS = sys.stdlib_module_names | {"torch", "wardian"}
+
+
+def _keep_users_frames(error: BaseException | None) -> None:
+    """Take the frames of PyTorch and the standard library out of a traceback, and of those it follows from.
+
+    What is of nobody else stays whole.
+    """
+    seen: set[int] = set()  # every error in it is held by the first
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        kept: list[TracebackType] = []
+        step = error.__traceback__
+        while step is not None:
+            module = original_name(str(step.tb_frame.f_globals.get("__name__", "")))
+            if module.partition(".")[0] not in _NOT_THE_USERS:
+                kept.append(step)
+            step = step.tb_next
+        if kept:
+            rest: TracebackType | None = None
+            for step in reversed(kept):
+                rest = TracebackType(rest, step.tb_frame, step.tb_lasti, step.tb_lineno)
+            error.__traceback__ = rest
+        error = error.__cause__ or error.__context__
+
+
+class _DraftImporter:
+    """What the functions of `__reduce_package__` get here; see `wardian.loading.objects.Loading`."""
+
+    def __init__(
+        self, work: Path, archive: Path, storages: StorageReader, import_module: Callable[[str], ModuleType]
+    ) -> None:
+        self.import_module = import_module
+        self._resources = work / "resources"
+        self._archive = archive
+        self._storages = storages
+        self.last_map_location = None
+
+    def load_binary(self, package: str, resource: str) -> bytes:
+        return (self._resources / package.replace(".", "/") / resource).read_bytes()
+
+    def load_text(self, package: str, resource: str, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self.load_binary(package, resource).decode(encoding, errors)
+
+    @cached_property
+    def zip_reader(self) -> Any:
+        from wardian.tensors.scripts import open_draft_for_scripts
+
+        return open_draft_for_scripts(self._archive)
+
+    @property
+    def storage_context(self) -> Any:
+        return self._storages.script_context
+
+
+class _Cases:
+    """Finds modules in the open cases that parts of the object come from, and others as usual.
+
+    Args:
+        cases: What is told of each.
+        own: Modules that were made for the object; a case may have others of these names.
+    """
+
+    def __init__(self, cases: list[dict[str, Any]], own: frozenset[str]) -> None:
+        self._own = own
+        self._roots: list[Mount] = []
+        if cases:
+            from wardian.loading.reopening import open_as
+            from wardian.reading.opening import open_archive
+
+            for case in cases:
+                path = case["path"]
+                archive = FolderReader(path) if os.path.isdir(path) else open_archive(path)
+                if archive.fingerprint != case["fingerprint"]:
+                    raise CaseError(f"{path}, which the object was loaded from, was overwritten", path=path)
+                self._roots.append(open_as(case["name"], archive, share=case["share"]))
+        for mount in self._roots:
+            mount.contents.defer_nothing()
+
+    def find_global(self, module: str, qualname: str) -> Any:
+        if (module, qualname) == ("importlib", "import_module"):  # how a pickle names a module
+            return self.import_module
+        mount = self._mount_of(module)
+        return find_global(module, qualname) if mount is None else mount.find_global(module, qualname)
+
+    def import_module(self, name: str) -> ModuleType:
+        mount = self._mount_of(name)
+        return importlib.import_module(name) if mount is None else mount.import_module(name)
+
+    def import_for(
+        self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+    ) -> ModuleType:
+        """Stand in for `__import__` in modules that were made for the object."""
+        mount = None if level else self._mount_of(name)
+        if mount is None:
+            found: ModuleType = builtins.__import__(name, globals, locals, fromlist, level)
+            return found
+        module = mount.import_module(name)
+        for part in fromlist or ():
+            if not hasattr(module, part) and mount.contents.packs_top_level_of(f"{name}.{part}"):
+                mount.import_module(f"{name}.{part}")
+        return module if fromlist else mount.import_module(name.partition(".")[0])
+
+    def _mount_of(self, module: str) -> Mount | None:
+        if module in self._own:
+            return None
+        # Two cases may have parts of one package, and the environment what was added to it since.
+        return next(
+            (
+                mount
+                for mount in self._roots
+                if mount.contents.packs_top_level_of(module) and mount.contents.has_module(module)
+            ),
+            None,
+        )
+
+
+def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Return the operator schemas, operator libraries and shared libraries of this process."""
+    from wardian.tensors import selftest
+
+    return selftest.operator_schemas(), selftest.operator_libraries(), mapped_libraries()
+
+
+def _write_results(
+    results: Mapping[str, tuple[Any, dict[str, Any]]], work: Path
+) -> dict[str, tuple[int, int]] | None:
+    """Write the outputs, and what changed, for the parent; return None if none can be pickled."""
+    from wardian.tensors.storages import StorageWriter
+
+    with ArchiveWriter(work / "outputs.case") as archive:
+        storages = StorageWriter(archive)
+        try:
+            pickled = pickle_object(
+                dict(results), name="outputs", persistent_id=storages.persistent_id, rename=original_name
+            )
+        except PackError:  # say, a generator: the run counts, the result cannot be compared
+            pickled = None
+        if pickled is not None:
+            (work / "outputs.pkl").write_bytes(pickled.data)
+            archive.add(RecordName("outputs.pkl"), pickled.data)
+            archive.finish(lambda digests: b"{}")
+            archive.publish()
+            return storages.offsets
+    if len(results) == 1:
+        return None
+    kept = {name: found for name, found in results.items() if _write_results({name: found}, work) is not None}
+    return _write_results(kept, work) if kept else None
+
+
+def find_global(module: str, qualname: str) -> Any:
+    """Return a global by its name, as `pickle` does.
+
+    Raises:
+        ImportError: if there is no such module.
+        AttributeError: if it has no such global.
+    """
+    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found

@@ -1,0 +1,60 @@
+"""Bytecode of packed modules."""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+import sys
+import types
+from collections.abc import Iterator, Mapping
+
+from wardian.domain.decisions import PackedFile
+from wardian.domain.names import RecordName, record_name
+from wardian.domain.plan import Plan
+from wardian.source.parsing import batch
+from wardian.source.remembered import compile_once
+from wardian.source.rewriting import SHIMMED, dump_code
+
+__all__ = ["compiled_modules", "without_path"]
+
+
+def compiled_modules(
+    plan: Plan, sources: Mapping[PackedFile, bytes], roots: frozenset[str]
+) -> Iterator[tuple[RecordName, bytes]]:
+    """Compile the modules that run (docs/reference/format.md, 5.3), one by one."""
+    tag = sys.implementation.cache_tag
+    if tag is None:  # an interpreter that keeps no bytecode
+        return
+    with batch():
+        for file, source in sources.items():
+            if file.module not in plan.loaded:
+                continue
+            assert file.module is not None
+            try:
+                code = compile_once(
+                    source,
+                    file.module,
+                    is_package=file.record.endswith("/__init__.py"),
+                    filename=file.record,
+                    roots=roots | SHIMMED,
+                )
+            except SyntaxError:  # nobody has imported it: it may be for another Python
+                continue
+            # PEP 552: hash-based (bit 0), not checked against the source (bit 1 clear): the digest did that.
+            header = (
+                importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
+            )
+            name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
+            yield name, header + code
+
+
+def without_path(data: bytes, record: str) -> bytes:
+    """Return a `.pyc` file as an unchecked one (the format, 5.3), its code objects named by record."""
+
+    def rename(code: types.CodeType) -> types.CodeType:
+        constants = tuple(rename(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+        return code.replace(co_filename=name, co_consts=constants)
+
+    name = record.split("/", 3)[3].removesuffix("c")
+    code = rename(marshal.loads(data[16:]))  # noqa: S302 - bytecode that this interpreter runs already
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + dump_code(code)

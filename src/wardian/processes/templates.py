@@ -1,0 +1,490 @@
+"""Templates: processes that have imported PyTorch once, from which clean processes fork.
+
+A fork of a template is as clean as a new interpreter, because the template is one: it has the flags, the
+environment variables, limits and signals of this process (`wardian.processes.starting.inherited`), it runs
+nothing of the user's, and has one thread. What may differ from one request to the next is set after the fork.
+What cannot be set, or was read while it imported, must be the same, or another template is started:
+docs/design/templates.md.
+
+Only Linux has what it takes: a safe `fork`, descriptors of processes, and a signal when a parent dies.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from wardian.processes.serving import LARGEST
+from wardian.processes.starting import command, environment, inherited
+
+__all__ = ["Forked", "Start", "StillBeginningError", "end_templates", "forget_further", "fork", "start_early"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a template, or a new interpreter in its place, is made ready for a request."""
+
+    prepare: str
+    """Dotted name of a function that is called first. It takes `arguments`, and returns facts, as JSON."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What it takes, as JSON."""
+    serves: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = field(
+        default=lambda arguments, facts: True, compare=False
+    )
+    """Tells, by its arguments and facts, whether a template that was made ready otherwise serves, too."""
+
+
+class StillBeginningError(TimeoutError):
+    """What is done beforehand takes too long.
+
+    Attributes:
+        number: Of the process that does it.
+        template_ends: Ends it.
+    """
+
+    def __init__(self, number: int, template_ends: Callable[[], None]) -> None:
+        super().__init__(number)
+        self.number = number
+        self.template_ends = template_ends
+
+
+class Forked:
+    """A clean process that a template has forked; a context, at whose end it has ended."""
+
+    def __init__(self, asking: socket.socket, number: int, template: _Template) -> None:
+        self.number = number
+        self._asking = asking
+        self._template = template  # which lives as long
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._asking.shutdown(socket.SHUT_WR)  # which ends it, if it has not ended
+            while self._asking.recv(LARGEST):
+                pass
+        self._asking.close()
+
+    def leave(self) -> None:
+        """End it, and do not wait."""
+        self._asking.close()
+
+    def wait(self, until: float | None) -> int | None:
+        """Return its status, negative for a signal; None if it has not ended at a `time.monotonic()`."""
+        answer = _receive(self._asking, until)
+        # The template was killed, and its children with it.
+        return None if answer is None else int(answer.get("status", -9))
+
+
+def fork(
+    start: Start,
+    path: Sequence[str],
+    question: Path,
+    log: int,
+    until: float | None,
+    further: Start | None = None,
+) -> Forked | None:
+    """Fork a clean process from a template, which is started if there is none.
+
+    Args:
+        start: How the template is made ready.
+        path: `sys.path` of the process.
+        question: The file that it works on; see `wardian.processes.child.work`.
+        log: Descriptor that it prints to.
+        until: How long it may take, as a `time.monotonic()`; None for ever.
+        further: How a template that is forked from that one begins with the question, if others will begin
+            alike: its function takes the question.
+
+    Returns:
+        The process; None if it has to be started in another way.
+
+    Raises:
+        TimeoutError: if a template is not ready in time.
+        StillBeginningError: if that is one that was forked from another one.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        with _folder() as folder:
+            for _ in range(2):  # one that ends just now for want of requests is not asked again
+                template = _find(start, path, until)
+                if not template.is_ready(until):
+                    return None
+                if further is not None:
+                    asked = question, log, folder
+                    template = _find_further(template, further, path, asked, until) or template
+                forked = template.fork(question, log, folder, until)
+                if forked is not None:
+                    return forked
+                with _lock:
+                    _forget(template)
+    except TimeoutError:
+        raise
+    except OSError:
+        pass
+    return None
+
+
+def start_early(start: Start, path: Sequence[str]) -> None:
+    """Start a template that will be asked for soon, if none may serve, and do not wait until it is ready."""
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return
+    with contextlib.suppress(OSError):
+        key = inherited()
+        with _lock:
+            known = [template for template in _templates if template.key == key]
+        if not any(template.may_serve(start, path) for template in known):
+            with _lock:
+                _begin(key, start, path)
+
+
+def end_templates() -> None:
+    """End the processes that wait to become clean processes of this one; those at work finish first.
+
+    On Linux `wardian.pack` and `wardian.plan` start some that import PyTorch, so that the next call need not.
+    They end by themselves with this process, or after five minutes without a call. After this function the
+    next call starts new ones.
+
+    >>> import wardian
+    >>> wardian.end_templates()
+    """
+    with _lock:
+        for template in _templates[:]:
+            _forget(template)
+
+
+def forget_further() -> None:
+    """Let templates that were forked from another one end, but for those that another thread waits for."""
+    with _lock:
+        for template in [template for template in _templates if template.is_further and template.is_begun]:
+            _forget(template)
+
+
+_MOST = 4
+"""Templates of one process: each holds what importing PyTorch takes. There may be one more that was forked
+from one of them, which shares that memory."""
+
+_lock = threading.Lock()
+_templates: list[_Template] = []
+"""The last used is the last."""
+
+
+def _find(start: Start, path: Sequence[str], until: float | None) -> _Template:
+    key = inherited()
+    with _lock:
+        known = [template for template in reversed(_templates) if template.key == key]
+    for template in known:
+        if template.serves(start, path, until):
+            with _lock:
+                if template in _templates:
+                    _templates.remove(template)
+                    _templates.append(template)
+            return template
+    with _lock:
+        return _begin(key, start, path)
+
+
+def _find_further(
+    origin: _Template, start: Start, path: Sequence[str], asked: tuple[Path, int, int], until: float | None
+) -> _Template | None:
+    """Return a template that was forked from another one and is ready; None if none can be.
+
+    Args:
+        origin: That one.
+        start: How it begins.
+        path: `sys.path` of the process that is asked for.
+        asked: What `_Template.fork` takes.
+        until: How long it may take.
+    """
+    with _lock:
+        known = [template for template in _templates if template.is_further and template.start == start]
+    for template in known:
+        if template.key == origin.key and template.serves(start, path, until) and template.is_ready(until):
+            return template
+    if start in _not_ready:
+        return None
+    forget_further()
+    with _lock:
+        template = _Template(origin.key, start, path, partial(origin.fork, *asked, until), is_further=True)
+        _templates.append(template)
+    if template.is_ready(until):
+        return template
+    _not_ready.append(start)
+    with _lock:
+        _forget(template)
+    return None
+
+
+_not_ready: deque[Start] = deque(maxlen=16)
+"""Beginnings after which no process can be forked: something has started a thread, or failed."""
+
+
+def _begin(key: tuple[Any, ...], start: Start, path: Sequence[str]) -> _Template:
+    atexit.register(end_templates)
+    template = _Template(key, start, path, partial(_run_template, path))
+    told = {"prepare": start.prepare, "arguments": start.arguments}
+    template.connection.send(json.dumps(told).encode())
+    _templates.append(template)
+    ordinary = [template for template in _templates if not template.is_further]
+    if len(ordinary) > _MOST:
+        _forget(ordinary[0])
+    return template
+
+
+def _run_template(path: Sequence[str], connection: socket.socket) -> None:
+    """Start an interpreter that is a template.
+
+    Args:
+        path: Its `sys.path`.
+        connection: Its end of the connection.
+    """
+    subprocess.run(
+        command("serve", f"{os.getpid()}:{connection.fileno()}", path, apart=True),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(connection.fileno(),),
+        env=environment(),
+        start_new_session=True,
+        check=False,
+    )
+
+
+def _end(template: _Template) -> None:
+    with _lock:
+        _forget(template)
+
+
+def _forget(template: _Template) -> None:
+    if template in _templates:
+        _templates.remove(template)
+    template.connection.close()
+
+
+@contextlib.contextmanager
+def _folder() -> Any:
+    """Yield a descriptor of the current folder, which may have been removed."""
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class _Template:
+    """A template, seen from the process that asks.
+
+    Args:
+        key: What it has from this process.
+        start: How it is made ready.
+        path: Its `sys.path`.
+        run: Starts it, given its end of the connection; returns the fork if it is one.
+        is_further: Whether it was forked from another one.
+    """
+
+    def __init__(
+        self,
+        key: tuple[Any, ...],
+        start: Start,
+        path: Sequence[str],
+        run: Callable[[socket.socket], Forked | None],
+        *,
+        is_further: bool = False,
+    ) -> None:
+        self.key = key
+        self.is_further = is_further
+        self.start = start
+        # Before it looks: what changes meanwhile has another time.
+        self._entries = {entry: (_time_of(entry), _listing(entry)) for entry in path}
+        self._hello: dict[str, Any] | None = None
+        self._waiting = threading.Lock()
+        self.connection, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with other:
+            forked = run(other)
+        self.number = None if forked is None else forked.number
+        if forked is not None:
+            # Not before: forks of this template hold it until they have ended.
+            weakref.finalize(self, forked.leave)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it has told that it is ready, or not."""
+        return self._hello is not None
+
+    def may_serve(self, start: Start, path: Sequence[str]) -> bool:
+        """Tell whether it serves, or cannot tell yet."""
+        if start.prepare != self.start.prepare:
+            return False
+        if self._hello is None and not _has_message(self.connection, 0):
+            return True
+        return self.serves(start, path, None)
+
+    def is_ready(self, until: float | None) -> bool:
+        """Wait until it has imported; tell whether clean processes can fork from it."""
+        if not self._waiting.acquire(timeout=-1 if until is None else _left(until)):
+            raise TimeoutError
+        try:
+            if self._hello is None:
+                hello = _receive(self.connection, until)
+                if hello is None:
+                    if self.number is not None:  # whoever asks may want to see where it is
+                        raise StillBeginningError(self.number, partial(_end, self))
+                    with _lock:
+                        _forget(self)
+                    raise TimeoutError
+                self._hello = {"ready": False, "asked": (), "used": (), "facts": None, **hello}
+            return bool(self._hello["ready"])
+        finally:
+            self._waiting.release()
+
+    def serves(self, start: Start, path: Sequence[str], until: float | None) -> bool:
+        """Tell whether a process for this request would have been made ready just so, with that path."""
+        if start.prepare != self.start.prepare:
+            return False
+        times = {entry: _time_of(entry) for entry in path}
+        if start == self.start and times == {entry: time for entry, (time, _) in self._entries.items()}:
+            return True
+        if not self.is_ready(until):
+            return False
+        assert self._hello is not None
+        asked, used = frozenset(self._hello["asked"]), self._hello["used"]
+        return (
+            (start == self.start or start.serves(self.start.arguments, self._hello["facts"]))
+            and [entry for entry in self._entries if entry in used]
+            == [entry for entry in times if entry in used]
+            # A fork of a further one looks by itself whether a file has changed that was imported.
+            and (self.is_further or all(self._entries[entry][0] == times[entry] for entry in used))
+            and not any(
+                _is_changed(before, _listing(entry), asked)
+                for entry, time in times.items()
+                for old, before in [self._entries.get(entry, (None, frozenset[str]()))]
+                if entry not in self._entries or old != time
+            )
+        )
+
+    def fork(
+        self,
+        question: Path,
+        log: int,
+        folder: int,
+        until: float | None,
+        connection: socket.socket | None = None,
+    ) -> Forked | None:
+        """Fork a process; None if the template is no more.
+
+        Args:
+            question: What it works on.
+            log: Descriptor that it prints to.
+            folder: Descriptor of the folder that it works in.
+            until: How long it may take to fork.
+            connection: Its end of a connection, if it shall be a template.
+        """
+        own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        further = [] if connection is None else [connection.fileno()]
+        try:
+            with other:
+                socket.send_fds(
+                    self.connection, [os.fsencode(question)], [other.fileno(), log, folder, *further]
+                )
+            answer = _receive(own, until)
+        except OSError:
+            answer = {}
+        if answer is None:
+            own.close()
+            raise TimeoutError
+        if "number" not in answer:
+            own.close()
+            return None
+        return Forked(own, answer["number"], self)
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - time.monotonic())
+
+
+_MOMENT = 0.5
+"""Seconds after which one who waits looks whether the connection is still open."""
+
+
+def _has_message(connection: socket.socket, seconds: float | None) -> bool:
+    """Wait until there is something to receive, or the connection has ended; tell whether it is so."""
+    until = None if seconds is None else time.monotonic() + seconds
+    # Linux wakes nobody who waits for what another thread closes: `man 2 poll`.
+    while (descriptor := connection.fileno()) >= 0:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        left = _MOMENT if until is None else min(_MOMENT, _left(until))
+        if poll.poll(left * 1000):
+            return True
+        if until is not None and time.monotonic() >= until:
+            return False
+    return True
+
+
+def _receive(connection: socket.socket, until: float | None) -> dict[str, Any] | None:
+    """Return the next message, empty if there will be none; None if it does not come in time."""
+    if not _has_message(connection, None if until is None else _left(until)):
+        return None
+    try:
+        message = connection.recv(LARGEST)
+    except OSError:
+        message = b""
+    return dict(json.loads(message)) if message else {}
+
+
+def _time_of(entry: str) -> int | None:
+    """Return the time at which a folder last got or lost a file; None if it is none."""
+    try:
+        return os.stat(entry).st_mtime_ns
+    except OSError:
+        return None
+
+
+def _listing(entry: str) -> frozenset[str] | None:
+    """Return the names of what is in an entry of `sys.path`; None for an archive."""
+    try:
+        return frozenset(os.listdir(entry))
+    except NotADirectoryError:
+        return None
+    except OSError:
+        return frozenset()  # it is not there, or a hook: __editable__.mylib-1.0.finder.__path_hook__
+
+
+def _is_changed(before: frozenset[str] | None, now: frozenset[str] | None, names: frozenset[str]) -> bool:
+    """Tell whether an entry of `sys.path` has got or lost one of some names, or distributions.
+
+    Distributions may be plug-ins. An entry that has changed and is an archive may have anything.
+    """
+    if before is None or now is None:
+        return True
+    return any(
+        file.partition(".")[0] in names or file.endswith((".dist-info", ".egg-info")) for file in before ^ now
+    )
+
+
+def _after_fork() -> None:
+    """Leave the templates of the process that this one is a copy of alone."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    for template in _templates[:]:
+        _forget(template)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,14 @@
+"""From an open archive to what may be done with it, before any of its code runs.
+
+- `foreign`: the manifest of a case, or the one that an archive of torch.package would have
+- `fit`: whether this interpreter and the environment have what a case needs
+- `licences`: what the packed distributions say about theirs
+- `lock`: lock files of what a case needs
+- `bare`: the weights of an archive of torch.package
+- `integrity`: whether weights are as they were packed
+
+Looking at a file (`wardian.inspection`) and opening it to run its code (`wardian.live`) both begin here, so
+that who only looks does not import the engine of open cases.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,83 @@
+"""Which distributions are here: the folders are listed once for a look, and each is looked for once."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.metadata
+import os
+import re
+import sys
+from functools import cached_property
+
+__all__ = ["Installed"]
+
+_METADATA = (".dist-info", ".egg-info", ".egg")
+_NOT_HERE = object()
+_LIBRARY = re.compile(r"\.(?:so|pyd|dll|dylib)[.0-9]*,")
+"""A compiled library in the list of a distribution's files."""
+
+
+class Installed:
+    """The distributions of this environment as they are while it is made.
+
+    A file may name thousands of distributions, and to look for one walks all of `sys.path`.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, str | object | None] = {}
+
+    def version(self, distribution: str) -> str | None:
+        """Return the version of a distribution, None if it has none.
+
+        Raises:
+            importlib.metadata.PackageNotFoundError: if it is not here.
+        """
+        name = _normal(distribution)
+        if self._names is not None and name not in self._names:
+            raise importlib.metadata.PackageNotFoundError(distribution)
+        if name not in self._found:
+            try:
+                # Not `version`, which since Python 3.12 warns of a distribution that has none.
+                told = importlib.metadata.metadata(distribution).get_all("Version") or ()
+                self._found[name] = next(iter(told), None)
+            except importlib.metadata.PackageNotFoundError:
+                self._found[name] = _NOT_HERE
+        found = self._found[name]
+        if found is _NOT_HERE:
+            raise importlib.metadata.PackageNotFoundError(distribution)
+        assert found is None or isinstance(found, str)
+        return found
+
+    def has_libraries(self, distribution: str) -> bool | None:
+        """Tell whether a distribution has compiled libraries; None if it is not here, or does not say."""
+        try:
+            self.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+        listed = importlib.metadata.distribution(distribution).read_text("RECORD")
+        return None if listed is None else _LIBRARY.search(listed) is not None
+
+    @cached_property
+    def _names(self) -> frozenset[str] | None:
+        """The names that the folders of `sys.path` show; None if that may not be all."""
+        others = [finder for finder in sys.meta_path if finder is not importlib.machinery.PathFinder]
+        if any(hasattr(finder, "find_distributions") for finder in others):
+            return None
+        names: set[str] = set()
+        for folder in sys.path:
+            try:
+                entries = os.listdir(folder or ".")
+            except NotADirectoryError:  # an archive
+                return None
+            except OSError:
+                continue
+            if "EGG-INFO" in entries:  # the folder is a distribution, whose name is not in it
+                return None
+            # As importlib.metadata.Lookup reads them: `a_b-1.0.dist-info`.
+            stems = (os.path.splitext(entry)[0] for entry in entries if entry.lower().endswith(_METADATA))
+            names.update(_normal(stem.partition("-")[0]) for stem in stems)
+        return frozenset(names)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

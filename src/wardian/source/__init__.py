@@ -1,0 +1,9 @@
+"""Python source and bytecode, read and written without running them.
+
+- `parsing`: syntax trees, in bounded memory and time
+- `scanning`: what the source of one module shows: imports, globals, names
+- `guards`: imports whose error the code around them catches
+- `bytecode`: what only compiled code shows
+- `rewriting`: a module as it runs inside of a case
+- `remembered`: facts and bytecode by content, so that each source is read once
+"""

@@ -1,0 +1,1 @@
+"""Who made a case: signatures of its seal, and whose keys count."""

@@ -1,0 +1,61 @@
+"""Names that pass, and names that would leave their folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from wardian.domain.names import ModuleName, module_name, original_name, record_name
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a/b.py", "мир/ä.txt", "a b/c", "a" * 1024, "...", "a.b/.hidden", "con"]
+)
+def test_a_record_name_passes(text: str) -> None:
+    assert record_name(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "a/../b",
+        "a/./b",
+        "a\\b",
+        "a\nb",
+        "a\0",
+        "a\x7f",
+        "C:",
+        "c:/a",
+        "a" * 1025,
+        "ä" * 513,
+        "\ud800",
+    ],
+)
+def test_a_record_name_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="record name"):
+        record_name(text)
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a-b", "1-", "a b", "a/b", "<a>"])
+def test_a_module_name_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a module name"):
+        module_name(text)
+
+
+@pytest.mark.parametrize(
+    ("module", "original"),
+    [
+        ("wardian.live.model_3f9a2c1b.torchvision.models", "torchvision.models"),
+        ("wardian.live.model_3f9a2c1b", "wardian.live.model_3f9a2c1b"),
+        ("wardian.loading.case", "wardian.loading.case"),
+        ("wardian.livestock.a.b", "wardian.livestock.a.b"),
+        ("torchvision.models", "torchvision.models"),
+    ],
+)
+def test_the_original_name(module: str, original: str) -> None:
+    assert original_name(module) == ModuleName(original)

@@ -1,0 +1,82 @@
+"""While another process works, sources that are likely to be packed are read, and no others."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from tests.support import importable, write_tree
+from wardian.domain.names import ModuleName
+from wardian.packing.tracing.ahead import reading_ahead
+from wardian.source import remembered
+from wardian.source.rewriting import compile_module
+
+PROJECT = """
+--- sedge/__init__.py
+--- sedge/leaf.py
+import json
+OPEN = "\\d"
+--- sedge/broken.py
+--- rush/__init__.py
+import sedge.leaf
+"""
+
+
+def _wait_for_the_thread() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "wardian-ahead":
+            thread.join()
+
+
+def test_what_is_read_ahead_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def compile_noted(source: bytes, module: ModuleName, **options: Any) -> CodeType:
+        compiled.append(module)
+        return compile_module(source, module, **options)
+
+    monkeypatch.setattr(remembered, "compile_module", compile_noted)
+    with importable(write_tree(tmp_path, PROJECT)) as load:
+        with warnings.catch_warnings(action="ignore"):
+            load("sedge.leaf")
+        for name in ("sedge.broken", "rush"):
+            load(name)
+        (tmp_path / "sedge" / "broken.py").write_text("def")
+        with reading_ahead({"sedge.leaf", "torch.nn"}):
+            _wait_for_the_thread()
+        assert [name for name in compiled if name.startswith(("sedge", "rush"))] == [
+            "sedge",
+            "sedge.leaf",
+            "rush",
+        ]
+        compiled.clear()
+        source = (tmp_path / "rush" / "__init__.py").read_bytes()
+        roots = frozenset({"rush", "sedge", "importlib", "something_that_it_does_not_mention"})
+        for _ in range(2):
+            remembered.compile_once(
+                source, ModuleName("rush"), is_package=True, filename="rush/__init__.py", roots=roots
+            )
+        assert compiled == []
+
+
+def test_nothing_is_read_for_an_object_of_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "compile_module", None)
+    before = dict(remembered._facts._values)
+    with reading_ahead({"torch.nn.modules.linear", "collections"}):
+        _wait_for_the_thread()
+    assert before == remembered._facts._values
+
+
+def test_the_thread_ends_with_the_context(tmp_path: Path) -> None:
+    modules = "".join(f"--- reed/m{number}.py\nx = {number}\n" for number in range(200))
+    with importable(write_tree(tmp_path, f"--- reed/__init__.py\n{modules}")) as load:
+        for number in range(200):
+            load(f"reed.m{number}")
+        with pytest.raises(KeyError), reading_ahead({"reed.m1"}):
+            raise KeyError("the process failed")
+        assert not any(thread.name == "wardian-ahead" for thread in threading.enumerate())

@@ -1,0 +1,119 @@
+"""Whether the code that is running would go on without what it asks for."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import importable, write_tree
+from wardian.packing.tracing.guards import IMPORTS, METADATA, _is_covered, find_handler
+
+PROJECT = """
+--- hedge.py
+from contextlib import suppress
+
+def bare(ask):
+    return ask()
+
+def handled(ask):
+    try:
+        return ask()
+    except (ImportError, KeyError):
+        return None
+
+def of_metadata(ask):
+    try:
+        return ask()
+    except PackageNotFoundError:
+        return None
+
+def raised_again(ask):
+    try:
+        return ask()
+    except ImportError as error:
+        raise RuntimeError("install it") from error
+
+def of_another_kind(ask):
+    try:
+        return ask()
+    except OSError:
+        return None
+
+def suppressed(ask):
+    with suppress(Exception):
+        return ask()
+
+def in_a_handler(ask):
+    try:
+        raise ImportError
+    except ImportError:
+        return ask()
+
+def by_a_caller(ask):
+    try:
+        return bare(ask)
+    except:
+        return None
+
+try:
+    def defined_in_a_try(ask):
+        return ask()
+except ImportError:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "imports", "metadata"),
+    [
+        ("bare", False, False),
+        ("handled", True, True),
+        ("of_metadata", False, True),
+        ("raised_again", False, False),
+        ("of_another_kind", False, False),
+        ("suppressed", True, True),
+        ("in_a_handler", False, False),
+        ("by_a_caller", True, True),
+        ("defined_in_a_try", False, False),
+    ],
+)
+def test_it_is_handled_where_a_try_names_the_error_and_goes_on(
+    function: str, imports: bool, metadata: bool, tmp_path: Path
+) -> None:
+    found: list[bool] = []
+
+    until = sys._getframe()  # what calls this test handles everything
+
+    def ask() -> None:
+        frame = sys._getframe(1)
+        found.extend(find_handler(frame, errors, until) is not None for errors in (IMPORTS, METADATA))
+
+    with importable(write_tree(tmp_path, PROJECT)) as load:
+        getattr(load("hedge"), function)(ask)
+    assert found == [imports, metadata]
+
+
+def test_the_table_of_handlers_is_read_as_the_interpreter_reads_it() -> None:
+    def nested(ask: Any) -> Any:
+        with suppress(KeyError):
+            for item in ask:
+                try:
+                    item()
+                except ValueError:
+                    ask = [x for x in item if x]
+                finally:
+                    print(item)
+        return ask
+
+    parse: Any = vars(dis)["_parse_exception_table"]
+    for code in (nested.__code__, sys.modules["dis"].dis.__code__, ast.parse.__code__):
+        entries = [(entry.start, entry.end) for entry in parse(code)]
+        for offset in range(0, len(code.co_code), 2):
+            covered = any(start <= offset < end for start, end in entries)
+            assert _is_covered(code, offset) is covered

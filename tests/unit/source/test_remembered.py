@@ -1,0 +1,84 @@
+"""What was made of a source is given again for the same source under the same name, and for no other."""
+
+from __future__ import annotations
+
+import marshal
+from typing import Any
+
+import pytest
+
+from wardian.domain.names import ModuleName
+from wardian.source.remembered import Memory, compile_once, scan_once
+from wardian.source.rewriting import compile_module, dump_code
+
+SOURCE = b"import mylib.ops\nfrom . import layers\n"
+USUAL: dict[str, Any] = {
+    "source": SOURCE,
+    "module": ModuleName("app.model"),
+    "is_package": False,
+    "filename": "app/model.py",
+    "roots": frozenset({"app", "mylib"}),
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": SOURCE + b"x = 1\n"},
+        {"module": ModuleName("app.deep.model")},
+        {"is_package": True},
+        {"filename": "app/other.py"},
+        {"roots": frozenset({"app"})},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_bytecode_is_that_of_all_it_depends_on(change: dict[str, Any]) -> None:
+    usual = compile_once(**USUAL)
+    assert usual is compile_once(**USUAL)
+    other = compile_once(**{**USUAL, **change})
+    assert usual == dump_code(compile_module(**USUAL))
+    assert other == dump_code(compile_module(**{**USUAL, **change}))
+    assert other != usual
+
+
+def test_roots_that_a_source_does_not_mention_change_nothing() -> None:
+    assert compile_once(**USUAL) is compile_once(**{**USUAL, "roots": frozenset({"app", "mylib", "timm"})})
+
+
+def test_a_name_is_mentioned_however_it_is_spelled() -> None:
+    fullwidth = "import \N{FULLWIDTH LATIN SMALL LETTER M}ylib\n".encode()
+    code = marshal.loads(compile_once(**{**USUAL, "source": fullwidth}))
+    assert code.co_consts[0] == 2  # it climbs to the root
+
+
+def test_facts_name_the_file_that_was_asked_for() -> None:
+    facts = [
+        scan_once(SOURCE, ModuleName("app.model"), is_package=False, file=file) for file in ("a.py", "b.py")
+    ]
+    assert [found.imports[0].file for found in facts] == ["a.py", "b.py"]
+
+
+def test_an_error_is_not_remembered() -> None:
+    for _ in range(2):
+        with pytest.raises(SyntaxError, match="invalid syntax") as caught:
+            scan_once(b"import", ModuleName("app"), is_package=False, file="app.py")
+        assert caught.value.filename == "app.py"
+
+
+def test_a_memory_forgets_what_was_asked_for_longest_ago() -> None:
+    memory: Memory[str] = Memory(limit=3)
+    made: list[str] = []
+
+    def ask(key: str, size: int = 1) -> None:
+        def make() -> tuple[str, int]:
+            made.append(key)
+            return key, size
+
+        memory.get(key, make)
+
+    for key in ("a", "b", "c", "a", "d", "a", "b"):
+        ask(key)
+    assert made == ["a", "b", "c", "d", "b"]
+    ask("larger than all", 4)
+    ask("a")
+    assert made[-2:] == ["larger than all", "a"]
