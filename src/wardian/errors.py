@@ -155,9 +155,12 @@ class PackError(WardianError):
 
     Attributes:
         problems: Everything that is wrong at this stage.
+        unimported: Full name of the submodule that code takes from its package and that nothing has imported;
+            None if it is not that.
     """
 
     problems: tuple[Problem, ...]
+    unimported: str | None = None
 
     def __init__(self, message: str, *, problems: Sequence[Problem] = (), **facts: Any) -> None:
         super().__init__(message, problems=tuple(problems), **facts)

@@ -7,7 +7,6 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,26 +17,23 @@ from wardian.capture.session import Capture
 from wardian.domain.manifest import Entry, TensorEntry, group_record
 from wardian.domain.modules import PackedOrigin
 from wardian.domain.names import (
-    LOGGING_LIBRARIES,
     GlobalRef,
     ModuleName,
     RecordName,
     original_name,
-    top_level,
 )
 from wardian.domain.policy import Action, Policy
 from wardian.domain.trace import Trace
-from wardian.environment.modules import is_importable, variables_of
-from wardian.errors import PackError, PlanError, Problem, TimeLimitError, UnpicklableError
+from wardian.environment.modules import variables_of
+from wardian.errors import PlanError, UnpicklableError
+from wardian.packing.drafting.attempts import Attempts
+from wardian.packing.drafting.live_object import LiveObject
 from wardian.packing.drafting.origins import Origins, refuse_closed
 from wardian.packing.drafting.reductions import Reductions
 from wardian.packing.planning.decide import make_plan
-from wardian.packing.tracing.ahead import reading_ahead
-from wardian.packing.tracing.finders import loaded_elsewhere
-from wardian.packing.tracing.observe import Draft, Observation, observe
-from wardian.packing.tracing.registered import find_registered, modules_beside, only_of, users_modules
+from wardian.packing.tracing.observe import Observation
+from wardian.packing.tracing.registered import users_modules
 from wardian.packing.tracing.tracer import make_trace
-from wardian.pickling.copies import pickled_copy
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject, pickle_object
 from wardian.processes.clean import CleanProcesses
@@ -92,11 +88,10 @@ class Drafting:
         self._objects, self._calls, self._archive, self._policy = objects, calls, archive, policy
         self._one = len(objects) == 1
         self.name = name = next(iter(objects)) if self._one else "entries"
-        self._obj = obj = objects[name] if self._one else dict(objects)
-        self._processes = processes
-        self._again = again
         self._origins = Origins()
         self.capture = Capture(self._origins)
+        self._live = LiveObject(name, objects, calls, self.capture)
+        self._obj = obj = self._live.whole
         self._storages = ScriptingStorageWriter(archive)
         self._reductions = Reductions(self.capture, self._storages)
         try:
@@ -107,7 +102,17 @@ class Drafting:
             raise self._with_problems_of_plan(error, name, policy) from error
         self._beforehand: tuple[Any, ...] = ()
         self._observation: Observation | None = None
-        self._called: dict[str, str | None] = {}  # once at most: a call may take long
+        self._attempts = Attempts(
+            self._live,
+            partial(self._pickle_object, obj, name),
+            self.capture,
+            self._origins,
+            self._reductions,
+            archive,
+            self._storages,
+            processes,
+            again,
+        )
         self._records: dict[RecordName, PickledObject] = {}
         self.entries: tuple[Entry, ...] = ()
         self.tensors: tuple[TensorEntry, ...] = tuple(
@@ -138,8 +143,11 @@ class Drafting:
             PackError: if it cannot be loaded or called in a clean process.
         """
         arguments = self._pickle(self._inputs, "inputs") if clean and self._calls else None
-        observation = self._observation = self._observe(arguments) if clean else None
-        if not clean:
+        if clean:
+            attempted = self._attempts.run(self._pickled, arguments)
+            self._pickled, self._beforehand = attempted.pickled, attempted.beforehand
+            self._observation = attempted.observation
+        else:
             changes = list(self._origins.changes())
             owners = {o.__module__ if isinstance(o, type) else o.__name__ for o, _ in changes}
             if self.capture.side_effects.find_settings(users_modules(owners), changes):
@@ -159,7 +167,7 @@ class Drafting:
             type=self._type_of(self._obj),
             globals=named | imported | self._reductions.globals,
             paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
-            evidence=None if observation is None else observation.evidence,
+            evidence=None if self._observation is None else self._observation.evidence,
             captured={**self.capture.modules(), **self._reductions.modules},
             origins=self._origins.resolve(),
             texts=_dotted_names(self._pickled.data),
@@ -232,7 +240,7 @@ class Drafting:
             )
             if not found:
                 continue
-            why = stale or self._loss(name, (outputs, changes))
+            why = stale or self._live.find_loss(name, (outputs, changes))
             why = why or (
                 f"something that {name} uses was changed in this process and is not in the case, such as a"
                 f" default of PyTorch or a function of a library; let {name} hold it, or change it in a"
@@ -346,176 +354,6 @@ class Drafting:
             seen=seen,
         )
 
-    def _observe(self, arguments: PickledObject | None) -> Observation:
-        """Run the object in a clean process, where what was registered in this one is registered first."""
-        if self.capture.side_effects.find_named_by_text(self._pickled.data):
-            self._pickled = self._pickle_object(self._obj, self.name)
-        first = self._attempt(arguments)
-        loggers = tuple(sorted(LOGGING_LIBRARIES & sys.modules.keys()))
-        if isinstance(first, PackError) and loggers:
-            self._again(f"{_first_line(first)}; now with {', '.join(loggers)} silent")
-            again = self._attempt(arguments, silenced=loggers)
-            first = again if isinstance(again, Observation) else first
-        named = {module for module, _ in self._pickled.globals}
-        named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
-        attempts: list[list[Any]]
-        if isinstance(first, Observation):
-            seen = first.evidence.modules
-            told = find_registered(seen, modules_beside(named, ()))
-            attempts = [only_of(told, modules_beside(named, seen))]
-        else:
-            # It may be for want of what a module does when it is imported.
-            used = named | self.capture.modules_used()
-            beside = modules_beside(used, ())
-            tops = {top_level(original_name(name)) for name in used}
-            seen = (
-                *beside,
-                *(name for name in map(original_name, list(sys.modules)) if top_level(name) in tops),
-            )
-            from_script = find_registered(beside, ())
-            attempts = [from_script, [*beside.values(), *from_script]]
-            told = find_registered(map(original_name, list(sys.modules)), beside)
-        statements = self.capture.side_effects.find_registrations(told, surely=False)
-        changed = self.capture.side_effects.find_settings(users_modules(seen), self._origins.changes())
-        before = self._pickled
-        for attempt in attempts:
-            registered = [found for found in attempt if not self._is_named(found)]
-            if not registered and not statements and not changed:
-                continue
-            self.capture.side_effects.find_registrations(registered, surely=True)
-            beforehand = (*registered, *statements)
-            try:
-                self._pickled = self._pickle_object(self._obj, self.name, beforehand)
-            except PackError:
-                self._pickled = before
-                continue
-            if isinstance(first, PackError):
-                self._again(f"{_first_line(first)}; now with what other modules register at their import")
-            again = self._attempt(arguments)
-            if isinstance(again, Observation):
-                self._beforehand = beforehand
-                return again
-            self._pickled = before
-        if isinstance(first, Observation):
-            return first
-        raise self._explain(first) from None
-
-    def _is_named(self, obj: Any) -> bool:
-        """Tell whether the object itself names a class or function, or something of a module."""
-        if isinstance(obj, types.ModuleType):
-            return original_name(obj.__name__) in {module for module, _ in self._pickled.globals}
-        return self.capture.name_of(obj) in self._pickled.globals
-
-    def _attempt(
-        self, arguments: PickledObject | None, *, silenced: tuple[str, ...] = ()
-    ) -> Observation | PackError:
-        """Observe once; return the error of an attempt that failed, after which another may not."""
-        try:
-            return self._observe_once(arguments, silenced=silenced)
-        except TimeLimitError:  # the next attempt would take as long
-            raise
-        except PackError as error:
-            return error
-
-    def _observe_once(
-        self, arguments: PickledObject | None, *, silenced: tuple[str, ...] = ()
-    ) -> Observation:
-        with self._readable():
-            return observe(
-                Draft(
-                    self.name,
-                    self._one,
-                    self._pickled.data,
-                    self._pickled.globals,
-                    tuple(self._calls),
-                    None if arguments is None else arguments.data,
-                    self._archive.path,
-                    self._storages.offsets,
-                    {**self.capture.modules(), **self._reductions.modules},
-                    self.capture.find_live,
-                    self._origins.roots(),
-                    self._origins.find_global,
-                    self._reductions.resources,
-                    self._find_place,
-                    self._call_here,
-                    self._loss,
-                    silenced,
-                    {entry: o.__qualname__ for entry, o in self._objects.items() if isinstance(o, type)},
-                ),
-                self._processes,
-                partial(reading_ahead, {module for module, _ in self._pickled.globals}),
-            )
-
-    def _call_here(self, name: str) -> str | None:
-        """Tell what a call raises in a copy of this process, "" if nothing; None if that cannot be told."""
-        from wardian.tensors.changes import call_in_fork
-
-        if self.capture.runs_here:
-            return None
-        if name not in self._called:
-            self._called[name] = call_in_fork(self._objects[name], self._calls[name])
-        return self._called[name]
-
-    def _loss(self, name: str, expected: tuple[Any, Mapping[str, Any]] | None = None) -> str | None:
-        """Tell what pickling loses, so that a call gives something else or raises; None if it is not that."""
-        from wardian.tensors.changes import find_loss_in_fork
-
-        if self.capture.losses:
-            ended = "\n       ".join(self.capture.losses)
-            return f"the likely reason is this: {ended}; begin it anew in __setstate__, or at its first use"
-        lost = find_loss_in_fork(self._objects[name], self._calls[name], pickled_copy, name, expected)
-        if lost is None:
-            return None
-        return (
-            f"pickling loses {lost}: pickle.loads(pickle.dumps({name})) does the same here; let"
-            " __getstate__ and __setstate__, or __reduce__, keep it"
-        )
-
-    def _find_place(self, module: str, qualname: str) -> tuple[str | None, str]:
-        wanted = (original_name(module), qualname)
-        try:
-            live = self.capture.made_by(qualname) or self.capture.find_live(*wanted)
-            wanted = (original_name(live.__module__), live.__qualname__)
-        except AttributeError:  # none of a script
-            pass
-        path = find_type_paths(self._obj, self.name, {wanted}, original_name).get(wanted)
-        return path, ".".join(wanted)
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        scripts = self._reductions.scripts()
-        if not scripts:
-            self._archive.flush()
-            yield
-            return
-        with self._archive.readable({**scripts, RecordName(".data/version"): b"6\n"}):
-            yield
-
-    def _explain(self, error: PackError) -> PackError:
-        """Return what tells best why the object does not load."""
-        own = self.capture.modules()
-        globals_ = self._pickled.globals
-        modules = {m for m, _ in globals_ if m not in own and not self._origins.packs(m)}
-        missing = {module for module in modules if not is_importable(original_name(module))}
-        missing -= loaded_elsewhere().keys()  # which are imported there by their file
-        unknown = {ref for ref in globals_ if ref[0] in missing}
-        paths = find_type_paths(self._obj, self.name, unknown)
-        problems = [
-            Problem(
-                f"{module}, which defines {qualname}, cannot be imported in a new process",
-                f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
-                module,
-                (f"{paths.get((module, qualname), self.name)} is a {module}.{qualname}",),
-            )
-            for module, qualname in sorted(unknown)
-        ]
-        better = PlanError(f"{self.name} cannot be packed", problems=problems) if problems else error
-        if likely := [*self.capture.losses, *self.capture.left_out]:
-            better.add_note("\n".join(likely))
-        if better is not error:
-            better.__cause__ = error
-        return better
-
 
 def _groups(seen: Mapping[str, dict[int | str, Any]]) -> list[list[str]]:
     """Return the entry points that share something, directly or through others, in their order."""
@@ -527,10 +365,6 @@ def _groups(seen: Mapping[str, dict[int | str, Any]]) -> list[list[str]]:
         groups.append(([*members, name], set(mine).union(*(group[1] for group in joined))))
     order = list(seen)
     return [sorted(members, key=order.index) for members, _ in groups if len(members) > 1]
-
-
-def _first_line(error: PackError) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _dotted_names(data: bytes) -> set[str]:

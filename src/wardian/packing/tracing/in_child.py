@@ -138,7 +138,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
                 obj = unpickle(data, find_global=find_global, persistent_load=persistent_load)
             except Exception as error:
                 unmade = find_unmade(data, find_global=find_global, persistent_load=persistent_load)
-                error.child_facts = {"unmade": unmade}  # type: ignore[attr-defined]
+                error.child_facts = {"unmade": unmade, "unimported": _unimported(error)}  # type: ignore[attr-defined]
                 raise
         if name is None:
             return obj, None
@@ -157,8 +157,8 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
             try:
                 results[name] = run_noting_changes(obj, arguments)
             except Exception as error:
+                error.child_facts = {"called": name, "unimported": _unimported(error)}  # type: ignore[attr-defined]
                 _keep_users_frames(error)
-                error.child_facts = {"called": name}  # type: ignore[attr-defined]
                 raise
     after = _native_state()
     evidence = recorder.evidence(
@@ -170,6 +170,21 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     )
     offsets = _write_results(results, work) if results else None
     return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
+
+
+def _unimported(error: BaseException | None) -> str | None:
+    """Return the submodule that was taken from its package though nothing had imported it, if there is one.
+
+    What says so may be a cause of the error, or what it was raised in the handling of.
+    """
+    seen: set[int] = set()  # every error in it is held by the first
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        package = error.obj if isinstance(error, AttributeError) else None
+        if isinstance(package, ModuleType) and isinstance(error, AttributeError):
+            return f"{package.__name__}.{error.name}"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 _NOT_THE_USERS = sys.stdlib_module_names | {"torch", "wardian"}

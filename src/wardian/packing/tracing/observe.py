@@ -129,16 +129,7 @@ def observe(
                     _beforehand(draft, request, processes.allow),
                 )
         except ChildError as error:
-            if error.facts.get("unmade"):
-                raise _not_made(draft, error) from None
-            output = _with_places(error.output, draft.sources)
-            if (called := error.facts.get("called")) is not None:
-                raise _call_failed(draft, called, error.summary, output) from None
-            raise PackError(
-                f"{draft.name} does not load and run in a clean process: {error.summary}"
-                f"{_advice(error)}\n\n{output}",
-                output=output,
-            ) from None
+            raise _did_not_run(draft, error) from None
         evidence = Evidence.from_plain(answer["evidence"])
         if not answer["outputs"]:
             return Observation(evidence)
@@ -168,6 +159,20 @@ def observe(
         )
 
 
+def _did_not_run(draft: Draft, error: ChildError) -> PackError:
+    """Return the error about a run that failed, for the user."""
+    unimported = error.facts.get("unimported")
+    if error.facts.get("unmade") and unimported is None:
+        return _not_made(draft, error)
+    output = _with_places(error.output, draft.sources)
+    if (called := error.facts.get("called")) is not None:
+        message = _call_failed(draft, called, error.summary, unimported)
+    else:
+        advice = _advice(error.summary, unimported)
+        message = f"{draft.name} does not load and run in a clean process: {error.summary}{advice}"
+    return PackError(f"{message}\n\n{output}", output=output, unimported=unimported)
+
+
 def _beforehand(draft: Draft, request: Mapping[str, Any], allow: tuple[str, ...]) -> Start | None:
     """Return what imports the modules of the draft for this and for every later one with an equal pickle.
 
@@ -185,8 +190,10 @@ _THERE = sys.stdlib_module_names | {"torch"}
 """Top-level names of what is imported in every clean process, or soon is."""
 
 
-def _advice(error: ChildError) -> str:
-    if error.summary.startswith("SystemExit"):
+def _advice(summary: str, unimported: str | None) -> str:
+    if unimported is not None:
+        return f"\n  fix: {_IMPORT_IT.format(unimported)}"
+    if summary.startswith("SystemExit"):
         return (
             "\n  fix: code that is imported ends the process, as it would where the case is loaded; let it"
             ' read the command line in a function, or under: if __name__ == "__main__":'
@@ -194,8 +201,11 @@ def _advice(error: ChildError) -> str:
     return ""
 
 
-def _call_failed(draft: Draft, name: str, summary: str, output: str) -> PackError:
-    """Return the error about a call that raised: the user's error, whose fault it is, and where."""
+_IMPORT_IT = "let the code that uses {0} import it itself: import {0}"
+
+
+def _call_failed(draft: Draft, name: str, summary: str, unimported: str | None) -> str:
+    """Return the message about a call that raised: the user's error, whose fault it is, and where."""
     here = draft.call_here(name)
     call, takes = f"{name}(...)", f"pass inputs that {name} takes"
     if name in draft.classes:
@@ -206,7 +216,9 @@ def _call_failed(draft: Draft, name: str, summary: str, output: str) -> PackErro
     )
     if not here:
         lost = draft.find_loss(name) or lost
-    if here is None:
+    if unimported is not None and not here:
+        advice = _IMPORT_IT.format(unimported)
+    elif here is None:
         advice = f"does {call} with these inputs work here? If not, {takes}. If it does, {lost}"
     elif not here:
         advice = f"{call} works here and not in a clean process, so {lost}"
@@ -215,10 +227,7 @@ def _call_failed(draft: Draft, name: str, summary: str, output: str) -> PackErro
     else:
         advice = f"{call} does not work here, either, which raises {here:.200}: {takes}"
     where = f"raised by {call} with the given inputs, in a clean process"
-    return PackError(
-        f"{summary}\n  {where}\n  fix: {advice}\n\n{output}",
-        output=output,
-    )
+    return f"{summary}\n  {where}\n  fix: {advice}"
 
 
 def _with_places(output: str, sources: Mapping[ModuleName, CapturedModule]) -> str:

@@ -1,0 +1,248 @@
+"""Runs of the object in clean processes, each with more of what this process has than the one before."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from wardian.archive import ArchiveWriter
+from wardian.capture.session import Capture
+from wardian.domain.names import LOGGING_LIBRARIES, RecordName, original_name, top_level
+from wardian.environment.modules import is_importable
+from wardian.errors import PackError, PlanError, Problem, TimeLimitError
+from wardian.packing.drafting.live_object import LiveObject
+from wardian.packing.drafting.origins import Origins
+from wardian.packing.drafting.reductions import Reductions
+from wardian.packing.tracing.ahead import reading_ahead
+from wardian.packing.tracing.finders import loaded_elsewhere
+from wardian.packing.tracing.observe import Draft, Observation, observe
+from wardian.packing.tracing.registered import find_registered, modules_beside, only_of, users_modules
+from wardian.pickling.paths import find_type_paths
+from wardian.pickling.pickler import PickledObject
+from wardian.processes.clean import CleanProcesses
+from wardian.tensors.storages import StorageWriter
+
+__all__ = ["Attempted", "Attempts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """The attempt that worked."""
+
+    pickled: PickledObject
+    beforehand: tuple[Any, ...]
+    """Classes, functions and modules that had to be there before what the pickle holds is made."""
+    observation: Observation
+
+
+class Attempts:
+    """Loads and calls the object in clean processes until that works as it does here.
+
+    Args:
+        live: The object here.
+        pickle: Pickles it anew, with what must be there beforehand.
+        capture: Code that no import leads to.
+        origins: The open cases that parts of it come from.
+        reductions: What parts of it write themselves.
+        archive: Where its storages are.
+        storages: Where each of them is.
+        processes: How the clean processes are started.
+        again: Told why there is another attempt.
+    """
+
+    def __init__(
+        self,
+        live: LiveObject,
+        pickle: Callable[[tuple[Any, ...]], PickledObject],
+        capture: Capture,
+        origins: Origins,
+        reductions: Reductions,
+        archive: ArchiveWriter,
+        storages: StorageWriter,
+        processes: CleanProcesses,
+        again: Callable[[str], None],
+    ) -> None:
+        self._live, self._pickle, self._capture, self._origins = live, pickle, capture, origins
+        self._reductions, self._archive, self._storages = reductions, archive, storages
+        self._processes, self._again = processes, again
+        self._submodules: list[types.ModuleType] = []
+        """Those that code takes from their package and does not import: `import scipy`, then `scipy.fft`.
+        Whatever else had imported them in this process is not in a clean one."""
+
+    def run(self, pickled: PickledObject, arguments: PickledObject | None) -> Attempted:
+        """Run the object where what was registered in this process is registered first.
+
+        Args:
+            pickled: The object, pickled with nothing beforehand.
+            arguments: The pickled arguments of the calls; None if there are none.
+
+        Raises:
+            TimeLimitError: if an attempt takes longer than it may.
+            PackError: if no attempt works.
+        """
+        if self._capture.side_effects.find_named_by_text(pickled.data):
+            pickled = self._pickle(())
+        first = self._attempt(pickled, (), arguments)
+        loggers = tuple(sorted(LOGGING_LIBRARIES & sys.modules.keys()))
+        if isinstance(first, PackError) and loggers:
+            self._again(f"{_first_line(first)}; now with {', '.join(loggers)} silent")
+            again = self._attempt(pickled, (), arguments, silenced=loggers)
+            first = again if isinstance(again, Attempted) else first
+        for beforehand in self._find_registered(pickled, first):
+            try:
+                with_registered = self._pickle_with(beforehand)
+            except PackError:
+                continue
+            if isinstance(first, PackError):
+                self._again(f"{_first_line(first)}; now with what other modules register at their import")
+            again = self._attempt(with_registered, beforehand, arguments)
+            if isinstance(again, Attempted):
+                return again
+        if isinstance(first, Attempted):
+            return first
+        raise self._explain(pickled, first) from None
+
+    def _find_registered(
+        self, pickled: PickledObject, first: Attempted | PackError
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield what may have to be there beforehand, for each attempt that is worth making."""
+        side_effects = self._capture.side_effects
+        named = {module for module, _ in pickled.globals}
+        named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
+        attempts: list[list[Any]]
+        if isinstance(first, Attempted):
+            seen = first.observation.evidence.modules
+            told = find_registered(seen, modules_beside(named, ()))
+            attempts = [only_of(told, modules_beside(named, seen))]
+        else:
+            # It may be for want of what a module does when it is imported.
+            used = named | self._capture.modules_used()
+            beside = modules_beside(used, ())
+            tops = {top_level(original_name(name)) for name in used}
+            seen = (
+                *beside,
+                *(name for name in map(original_name, list(sys.modules)) if top_level(name) in tops),
+            )
+            from_script = find_registered(beside, ())
+            attempts = [from_script, [*beside.values(), *from_script]]
+            told = find_registered(map(original_name, list(sys.modules)), beside)
+        statements = side_effects.find_registrations(told, surely=False)
+        changed = side_effects.find_settings(users_modules(seen), self._origins.changes())
+        for attempt in attempts:
+            registered = [found for found in attempt if not self._names(pickled, found)]
+            if registered or statements or changed:
+                side_effects.find_registrations(registered, surely=True)
+                yield (*registered, *statements)
+
+    def _names(self, pickled: PickledObject, obj: Any) -> bool:
+        """Tell whether a pickle names a class or function, or something of a module."""
+        if isinstance(obj, types.ModuleType):
+            return original_name(obj.__name__) in {module for module, _ in pickled.globals}
+        return self._capture.name_of(obj) in pickled.globals
+
+    def _attempt(
+        self,
+        pickled: PickledObject,
+        beforehand: tuple[Any, ...],
+        arguments: PickledObject | None,
+        *,
+        silenced: tuple[str, ...] = (),
+    ) -> Attempted | PackError:
+        """Run a pickle, and again with each submodule that is loaded here and that nothing imported there.
+
+        Returns:
+            What came of it; or the error, after which another attempt may work.
+        """
+        while True:
+            try:
+                observation = self._observe(pickled, arguments, silenced)
+                return Attempted(pickled, (*self._submodules, *beforehand), observation)
+            except TimeLimitError:  # the next attempt would take as long
+                raise
+            except PackError as error:
+                submodule = sys.modules.get(error.unimported or "")
+                if submodule is None or submodule in self._submodules:
+                    return error
+                self._again(f"{_first_line(error)}; now with {error.unimported} imported first")
+                self._submodules.append(submodule)
+                try:
+                    pickled = self._pickle_with(beforehand)
+                except PackError:
+                    self._submodules.remove(submodule)
+                    return error
+
+    def _pickle_with(self, beforehand: tuple[Any, ...]) -> PickledObject:
+        return self._pickle((*self._submodules, *beforehand))
+
+    def _observe(
+        self, pickled: PickledObject, arguments: PickledObject | None, silenced: tuple[str, ...]
+    ) -> Observation:
+        live = self._live
+        with self._readable():
+            return observe(
+                Draft(
+                    live.name,
+                    len(live.objects) == 1,
+                    pickled.data,
+                    pickled.globals,
+                    tuple(live.calls),
+                    None if arguments is None else arguments.data,
+                    self._archive.path,
+                    self._storages.offsets,
+                    {**self._capture.modules(), **self._reductions.modules},
+                    self._capture.find_live,
+                    self._origins.roots(),
+                    self._origins.find_global,
+                    self._reductions.resources,
+                    live.find_place,
+                    live.raised_by_call,
+                    live.find_loss,
+                    silenced,
+                    live.classes,
+                ),
+                self._processes,
+                partial(reading_ahead, {module for module, _ in pickled.globals}),
+            )
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        scripts = self._reductions.scripts()
+        if not scripts:
+            self._archive.flush()
+            yield
+            return
+        with self._archive.readable({**scripts, RecordName(".data/version"): b"6\n"}):
+            yield
+
+    def _explain(self, pickled: PickledObject, error: PackError) -> PackError:
+        """Return what tells best why the object does not load."""
+        own = self._capture.modules()
+        modules = {m for m, _ in pickled.globals if m not in own and not self._origins.packs(m)}
+        missing = {module for module in modules if not is_importable(original_name(module))}
+        missing -= loaded_elsewhere().keys()  # which are imported there by their file
+        unknown = {ref for ref in pickled.globals if ref[0] in missing}
+        paths = find_type_paths(self._live.whole, self._live.name, unknown)
+        problems = [
+            Problem(
+                f"{module}, which defines {qualname}, cannot be imported in a new process",
+                f"define {qualname} in a module that can be imported: a file in a folder of sys.path",
+                module,
+                (f"{paths.get((module, qualname), self._live.name)} is a {module}.{qualname}",),
+            )
+            for module, qualname in sorted(unknown)
+        ]
+        better = PlanError(f"{self._live.name} cannot be packed", problems=problems) if problems else error
+        if likely := [*self._capture.losses, *self._capture.left_out]:
+            better.add_note("\n".join(likely))
+        if better is not error:
+            better.__cause__ = error
+        return better
+
+
+def _first_line(error: PackError) -> str:
+    return str(error).partition("\n")[0]
