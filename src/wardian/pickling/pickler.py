@@ -289,14 +289,27 @@ def pickle_object(
         OSError: what *persistent_id* raises when it cannot write.
         Exception: what a `__reduce_package__` raises.
     """
-    buffer = io.BytesIO()
-    # Whoever looks for what fails asks each object.
-    asking = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture, refuse)
+    hooks = _Hooks(persistent_id, rename or str, reduce_package, reduce_global, capture, refuse)
+    try:
+        return _pickled(obj, name, hooks, tensors, seen)
+    except TensorInSetError:
+        return _pickled(obj, name, hooks, None, seen)
+
+
+def _pickled(
+    obj: Any, name: str, asking: _Hooks, tensors: PlainTensors | None, seen: dict[int | str, Any] | None
+) -> PickledObject:
+    """Do the work of `pickle_object`; *asking* has no tensors: whoever looks for what fails asks each.
+
+    Raises:
+        TensorInSetError: if one of *tensors* is in a set; then each has to be asked.
+    """
+    capture = asking.capture
     hooks = replace(asking, tensors=tensors)
     make = _Pickler if seen is None else partial(_Watching, seen=seen)
+    buffer = io.BytesIO()
     pickler = make(buffer, hooks)
-    trying = nullcontext() if capture is None else capture.trying(partial(_why_not, asking))
-    with trying:
+    with nullcontext() if capture is None else capture.trying(partial(_why_not, asking)):
         try:
             pickler.dump(obj)
             if capture is not None:
@@ -315,20 +328,7 @@ def pickle_object(
             if pickler.error is error:  # of an API of its own, whose callers know its errors
                 raise
             raise _diagnose(obj, name, asking, error) from error
-    try:
-        canonical = canonicalise(buffer.getvalue(), rename, pickler.tensors)
-    except TensorInSetError:
-        return pickle_object(
-            obj,
-            name=name,
-            persistent_id=persistent_id,
-            rename=rename,
-            reduce_package=reduce_package,
-            reduce_global=reduce_global,
-            capture=capture,
-            refuse=refuse,
-            seen=seen,
-        )
+    canonical = canonicalise(buffer.getvalue(), hooks.rename, pickler.tensors)
     return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
 
 
