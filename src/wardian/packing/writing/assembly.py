@@ -72,30 +72,7 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     Raises:
         PackError: if a file of the plan cannot be read any more, or a resource has a name that is taken.
     """
-    records: dict[RecordName, bytes] = {}
-    problems: list[Problem] = []
-    for file in plan.files:
-        try:
-            known = contents.sources.get(file.record, file.content)
-            data = Path(file.path).read_bytes() if known is None else known
-            is_bytecode = file.module is not None and file.record.endswith(".pyc")
-            records[file.record] = without_path(data, file.record) if is_bytecode else data
-        except OSError as error:
-            problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
-    problems += [
-        Problem(f"{name} is both a pickle and a file beside the code", 'pack(..., name="another")')
-        for name in sorted(records.keys() & contents.pickles.keys())
-    ]
-    taken = {*records, *contents.pickles, RecordName("byteorder")}
-    folders = {folder for name in (*taken, *contents.resources) for folder in _folders_above(name)}
-    for name, data in contents.resources.items():
-        if name in taken or name in folders or not taken.isdisjoint(_folders_above(name)):
-            problems.append(
-                Problem(f"resource {name} has the name of another file or folder", "rename the resource")
-            )
-        records[name] = data
-    if problems:
-        raise PackError("the case cannot be written", problems=problems)
+    records = _code_and_data(plan, contents)
     # The archive deflates what it has in the background while the modules are compiled.
     for name, data in records.items():
         archive.add(name, data)
@@ -132,6 +109,39 @@ def amend(archive: ArchiveWriter, manifest: Manifest) -> str:
         The new digest of the case.
     """
     return archive.reseal(lambda digests: manifest.to_json())
+
+
+def _code_and_data(plan: Plan, contents: Contents) -> dict[RecordName, bytes]:
+    """Return the files of the plan, and the resources.
+
+    Raises:
+        PackError: if a file cannot be read any more, or a resource or pickle has a name that is taken.
+    """
+    records: dict[RecordName, bytes] = {}
+    problems: list[Problem] = []
+    for file in plan.files:
+        try:
+            known = contents.sources.get(file.record, file.content)
+            data = Path(file.path).read_bytes() if known is None else known
+            is_bytecode = file.module is not None and file.record.endswith(".pyc")
+            records[file.record] = without_path(data, file.record) if is_bytecode else data
+        except OSError as error:
+            problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
+    problems += [
+        Problem(f"{name} is both a pickle and a file beside the code", 'pack(..., name="another")')
+        for name in sorted(records.keys() & contents.pickles.keys())
+    ]
+    taken = {*records, *contents.pickles, RecordName("byteorder")}
+    folders = {folder for name in (*taken, *contents.resources) for folder in _folders_above(name)}
+    for name, data in contents.resources.items():
+        if name in taken or name in folders or not taken.isdisjoint(_folders_above(name)):
+            problems.append(
+                Problem(f"resource {name} has the name of another file or folder", "rename the resource")
+            )
+        records[name] = data
+    if problems:
+        raise PackError("the case cannot be written", problems=problems)
+    return records
 
 
 def _folders_above(name: RecordName) -> Iterator[RecordName]:
