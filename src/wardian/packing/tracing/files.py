@@ -6,10 +6,11 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
-from wardian.domain.modules import TORCH, ModuleKind
+from wardian.domain.modules import TORCH, ModuleKind, PackedOrigin
 from wardian.domain.trace import DistributionFacts, UnreadFile
+from wardian.environment.distributions import Distribution
 from wardian.packing.tracing.following import Follower
 
 __all__ = ["distribution_facts", "first_party_files", "is_beside", "is_compiled", "unread_files"]
@@ -48,47 +49,13 @@ def distribution_facts(tracer: Follower, name: str, read: frozenset[str]) -> Dis
     """
     packed = [origin for origin in tracer.origins if name in origin.versions]
     if packed:
-        # Sources are the same in all of them; data files may be those that one object reads.
-        by_record = {file[0]: file for origin in reversed(packed) for file in origin.files[name]}
-        return DistributionFacts(
-            name=name,
-            version=packed[0].versions[name],
-            roots=tuple(sorted({record.partition("/")[0].removesuffix(".py") for record in by_record})),
-            compiled=(),
-            required_by_torch=False,
-            with_every_torch=False,
-            files=tuple(by_record[record] for record in sorted(by_record)),
-            left_out=(),
-            metadata=packed[0].metadata[name],
-        )
+        return _facts_of_packed(name, packed)
     distribution = tracer.distributions[name]
     compiled = tuple(sorted(tracer.compiled.get(name, ())))
     by_torch = name in tracer.torch_closure
-    files: list[tuple[str, str, int]] = []
-    left_out: list[str] = []
-    if not compiled and not by_torch:
-        libraries = {os.path.realpath(path) for path in tracer.evidence.operators}
-        for relative in distribution.files:
-            top = relative.partition("/")[0]
-            # A `.pth` file there is Python's own; in a folder it holds weights.
-            if top.endswith((".dist-info", ".egg-info", ".data", ".pth")):
-                continue
-            path = os.path.join(distribution.root, relative)
-            if relative.endswith(_COMPILED) and os.path.realpath(path) not in libraries:
-                continue
-            if relative.endswith(_FOR_COMPILERS) and path not in read:
-                continue
-            try:
-                status = os.stat(path)
-            except OSError:  # listed but removed
-                continue
-            if not stat.S_ISREG(status.st_mode):
-                continue
-            size = status.st_size
-            if size > _MAX_DATA_FILE and not relative.endswith((".py", *_COMPILED)) and path not in read:
-                left_out.append(relative)
-            else:
-                files.append((relative, path, size))
+    stays_outside = bool(compiled) or by_torch
+    libraries = tracer.evidence.operators
+    files, left_out = ([], []) if stays_outside else _installed_files(distribution, read, libraries)
     return DistributionFacts(
         name=name,
         version=distribution.version,
@@ -98,8 +65,56 @@ def distribution_facts(tracer: Follower, name: str, read: frozenset[str]) -> Dis
         with_every_torch=name in tracer.distributions.closure(TORCH, everywhere=True),
         files=tuple(files),
         left_out=tuple(left_out),
-        metadata=distribution.metadata_files() if not compiled and not by_torch else {},
+        metadata={} if stays_outside else distribution.metadata_files(),
     )
+
+
+def _facts_of_packed(name: str, packed: Sequence[PackedOrigin]) -> DistributionFacts:
+    """Return what is known of a distribution that open cases have, the first of which has the say."""
+    # Sources are the same in all of them; data files may be those that one object reads.
+    by_record = {file[0]: file for origin in reversed(packed) for file in origin.files[name]}
+    return DistributionFacts(
+        name=name,
+        version=packed[0].versions[name],
+        roots=tuple(sorted({record.partition("/")[0].removesuffix(".py") for record in by_record})),
+        compiled=(),
+        required_by_torch=False,
+        with_every_torch=False,
+        files=tuple(by_record[record] for record in sorted(by_record)),
+        left_out=(),
+        metadata=packed[0].metadata[name],
+    )
+
+
+def _installed_files(
+    distribution: Distribution, read: Container[str], operators: Iterable[str]
+) -> tuple[list[tuple[str, str, int]], list[str]]:
+    """Return the files of a distribution that can be packed; and the data files that are too large."""
+    files: list[tuple[str, str, int]] = []
+    left_out: list[str] = []
+    libraries = {os.path.realpath(path) for path in operators}
+    for relative in distribution.files:
+        top = relative.partition("/")[0]
+        # A `.pth` file there is Python's own; in a folder it holds weights.
+        if top.endswith((".dist-info", ".egg-info", ".data", ".pth")):
+            continue
+        path = os.path.join(distribution.root, relative)
+        if relative.endswith(_COMPILED) and os.path.realpath(path) not in libraries:
+            continue
+        if relative.endswith(_FOR_COMPILERS) and path not in read:
+            continue
+        try:
+            status = os.stat(path)
+        except OSError:  # listed but removed
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            continue
+        size = status.st_size
+        if size > _MAX_DATA_FILE and not relative.endswith((".py", *_COMPILED)) and path not in read:
+            left_out.append(relative)
+        else:
+            files.append((relative, path, size))
+    return files, left_out
 
 
 def first_party_files(tracer: Follower, read: frozenset[str]) -> tuple[tuple[str, str, int], ...]:
