@@ -135,7 +135,7 @@ class RemoteReader(ArchiveReader):
         name = self._storages[number]
         record = self._records[name]
         if self._view is None:
-            self._check_parts(name, record, crc=False)
+            self._expected.check_parts(name, self._blocks(record), crc=False)
         else:
             self.check(name, self._raw_part(record.offset, record.offset + record.size))
         self._came.add(name)
@@ -216,12 +216,6 @@ class RemoteReader(ArchiveReader):
             self.fetch(name for name, end in zip(overlapped, ends, strict=True) if end > start)
         part = self._raw_part(start, stop)
         return part if start or self._copy.is_complete else _begun(bytes(part))
-
-    def _path_text(self) -> str | None:
-        return self.label
-
-    def _label(self) -> str:
-        return self.label
 
 
 class _Whole(FileParts):
