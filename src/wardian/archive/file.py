@@ -13,10 +13,7 @@ from wardian.archive.content import Content, FileParts
 from wardian.archive.digests import digest_of
 from wardian.archive.refusals import Refusals
 
-__all__ = ["BLOCK", "ArchiveFile"]
-
-BLOCK = 32 << 20
-"""Bytes that are read at once of what is not mapped."""
+__all__ = ["ArchiveFile"]
 
 
 class ArchiveFile:
@@ -33,6 +30,8 @@ class ArchiveFile:
 
     path: Path | None
     label: str
+    _block = 32 << 20
+    """Bytes that are read at once of what is not mapped."""
 
     def __init__(self, content: Content, label: str | None = None) -> None:
         self.path = content.path
@@ -46,8 +45,8 @@ class ArchiveFile:
         """Return the SHA-256 of the whole file, in hexadecimal digits; it is read to its end."""
         self._require_opened()
         hasher = hashlib.sha256()
-        for start in range(0, self._content.size, BLOCK):
-            hasher.update(self._part(start, min(start + BLOCK, self._content.size)))
+        for start in range(0, self._content.size, self._block):
+            hasher.update(self._part(start, min(start + self._block, self._content.size)))
         return hasher.hexdigest()
 
     def is_unchanged(self) -> bool:

@@ -21,7 +21,7 @@ from wardian.archive.content import Content, open_content, read_at
 from wardian.archive.descriptors import is_on_network, nothing_read_ahead
 from wardian.archive.digests import digest_of
 from wardian.archive.expected import ExpectedDigests
-from wardian.archive.file import BLOCK, ArchiveFile
+from wardian.archive.file import ArchiveFile
 from wardian.archive.inflating import inflate, inflate_beginning, inflate_parts
 from wardian.archive.structure import Kind, OtherKindError, read_structure
 from wardian.collector import collector_paused
@@ -175,7 +175,7 @@ class ArchiveReader(ArchiveFile):
             return digest_of(packed, "sha256")
         hasher, size = hashlib.sha256(), 0
         try:
-            for part in inflate_parts(packed, record.size, BLOCK):
+            for part in inflate_parts(packed, record.size, self._block):
                 hasher.update(part)
                 size += len(part)
         except DamageError as damage:
@@ -330,7 +330,7 @@ class ArchiveReader(ArchiveFile):
         record = self._records[name]
         if record.method != layout.STORED or not layout.STORAGE_NAME.fullmatch(name):
             self.read(name)
-        elif self._view is not None or record.size <= BLOCK:
+        elif self._view is not None or record.size <= self._block:
             self.check(name, self.view(name), crc=crc)
         else:
             self._expected.check_parts(name, self._blocks(record), crc=crc)
@@ -350,8 +350,8 @@ class ArchiveReader(ArchiveFile):
 
     def _blocks(self, record: Record) -> Iterator[bytes | memoryview]:
         stop = record.offset + record.size
-        for start in range(record.offset, stop, BLOCK):
-            yield self._raw_part(start, min(stop, start + BLOCK))
+        for start in range(record.offset, stop, self._block):
+            yield self._raw_part(start, min(stop, start + self._block))
 
     def _stored(self, name: RecordName) -> Record:
         record = self._records[name]

@@ -118,7 +118,7 @@ def test_a_file_that_was_cut_short_is_told_and_kills_nobody(
 
 def test_large_storages_are_checked_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_READ_WHOLE", 0)
-    monkeypatch.setattr("wardian.archive.reader.BLOCK", 5)
+    monkeypatch.setattr("wardian.archive.file.ArchiveFile._block", 5)
     with ArchiveReader.open(path, mapped=False) as reader:
         reader.expect(archives.table(reader.manifest))
         reader.verify(STORAGE, crc=True)
