@@ -110,48 +110,18 @@ def import_beforehand(request: Mapping[str, Any]) -> None:
 def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `observe` in the child."""
     from wardian.tensors.changes import run_noting_changes
-    from wardian.tensors.host import map_file
     from wardian.tensors.needs import noting_needs
-    from wardian.tensors.storages import StorageReader, restoring
 
-    work = Path(request["folder"])
-    draft = Path(request["archive"])
-    places = {key: (offset, size) for key, (offset, size) in request["offsets"].items()}
     (schemas, operators, _), *_ = _before
     if any(begun.is_outdated() for begun in _begun):
         return dict(OUTDATED)
     begun = _begun[0] if _begun else _Begun(request)
-    cases, recorder = begun.cases, begun.recorder
-    find_global = cases.find_global
-    one: str | None = request["one"]
+    recorder, pickles = begun.recorder, _Pickles(request, begun.cases)
     results: dict[str, tuple[Any, dict[str, Any]]] = {}
-
-    def load(name: str | None) -> tuple[Any, Any]:
-        """Return an entry point and its inputs; None stands for all that is to be loaded only."""
-        storages = StorageReader(lambda: map_file(draft), places.__getitem__)
-        persistent_load = calling_importer(
-            storages.persistent_load, _DraftImporter(work, draft, storages, cases.import_module)
-        )
-        data = (work / "object.pkl").read_bytes()
-        with restoring():
-            try:
-                obj = unpickle(data, find_global=find_global, persistent_load=persistent_load)
-            except Exception as error:
-                unmade = find_unmade(data, find_global=find_global, persistent_load=persistent_load)
-                error.child_facts = {"unmade": unmade, "unimported": _unimported(error)}  # type: ignore[attr-defined]
-                raise
-        if name is None:
-            return obj, None
-        with restoring():
-            inputs = unpickle(
-                (work / "inputs.pkl").read_bytes(), find_global=find_global, persistent_load=persistent_load
-            )
-        return (obj, inputs) if name == one else (obj[name], inputs[name])
-
     with recorder.recording(), noting_needs(recorder.note_need):
         # Each call has all anew: what one changes is not the next one's affair.
         for name in request["calls"] or (None,):
-            obj, arguments = load(name)
+            obj, arguments = pickles.load(name)
             if name is None:
                 continue
             try:
@@ -168,8 +138,47 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
         libraries=after[2],
         ran=bool(results),
     )
-    offsets = _write_results(results, work) if results else None
+    offsets = _write_results(results, Path(request["folder"])) if results else None
     return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
+
+
+class _Pickles:
+    """Those of the draft, which are loaded for each call.
+
+    Args:
+        request: That of `observe_in_child`.
+        cases: Finds what they name.
+    """
+
+    def __init__(self, request: Mapping[str, Any], cases: _Cases) -> None:
+        self._work, self._archive = Path(request["folder"]), Path(request["archive"])
+        self._places = {key: (offset, size) for key, (offset, size) in request["offsets"].items()}
+        self._one: str | None = request["one"]
+        self._cases = cases
+
+    def load(self, name: str | None) -> tuple[Any, Any]:
+        """Return an entry point and its inputs; None stands for all that is to be loaded only."""
+        from wardian.tensors.host import map_file
+        from wardian.tensors.storages import StorageReader, restoring
+
+        find_global = self._cases.find_global
+        storages = StorageReader(lambda: map_file(self._archive), self._places.__getitem__)
+        importer = _DraftImporter(self._work, self._archive, storages, self._cases.import_module)
+        persistent_load = calling_importer(storages.persistent_load, importer)
+        data = (self._work / "object.pkl").read_bytes()
+        with restoring():
+            try:
+                obj = unpickle(data, find_global=find_global, persistent_load=persistent_load)
+            except Exception as error:
+                unmade = find_unmade(data, find_global=find_global, persistent_load=persistent_load)
+                error.child_facts = {"unmade": unmade, "unimported": _unimported(error)}  # type: ignore[attr-defined]
+                raise
+        if name is None:
+            return obj, None
+        data = (self._work / "inputs.pkl").read_bytes()
+        with restoring():
+            inputs = unpickle(data, find_global=find_global, persistent_load=persistent_load)
+        return (obj, inputs) if name == self._one else (obj[name], inputs[name])
 
 
 def _unimported(error: BaseException | None) -> str | None:

@@ -97,29 +97,8 @@ def observe(
         TimeLimitError: if it takes longer than it may.
         PackError: if the object cannot be loaded or called there.
     """
-    from wardian.tensors.host import copied
-    from wardian.tensors.storages import StorageReader, restoring
-
     with work_folder() as work:
-        (work / "object.pkl").write_bytes(draft.pickle)
-        if draft.inputs is not None:
-            (work / "inputs.pkl").write_bytes(draft.inputs)
-        for record, resource in draft.resources.items():
-            place = work / "resources" / record
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(resource)
-        request = {
-            "folder": str(work),
-            "one": draft.name if draft.one else None,
-            "calls": draft.calls,
-            "archive": str(draft.archive),
-            "offsets": draft.offsets,
-            "cases": [_tell_of(mount, work) for mount in draft.cases],
-            "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
-            "places": loaded_elsewhere(),
-            "silenced": draft.silenced,
-            "globals": draft.globals,
-        }
+        request = _write_request(draft, work)
         try:
             with meanwhile():
                 answer = processes.run(
@@ -130,33 +109,62 @@ def observe(
                 )
         except ChildError as error:
             raise _did_not_run(draft, error) from None
-        evidence = Evidence.from_plain(answer["evidence"])
-        if not answer["outputs"]:
-            return Observation(evidence)
-        offsets = {key: (offset, size) for key, (offset, size) in answer["offsets"].items()}
-        with open(work / "outputs.case", "rb") as file:
-            content = file.read()
-        storages = StorageReader(lambda: copied(content), offsets.__getitem__)
-
-        def find_global(module: str, qualname: str) -> Any:
-            if ModuleName(module) in draft.sources and draft.find_live is not None:
-                return draft.find_live(module, qualname)
-            return draft.find_global(module, qualname)
-
-        try:
-            with restoring():
-                results = unpickle(
-                    (work / "outputs.pkl").read_bytes(),
-                    find_global=find_global,
-                    persistent_load=storages.persistent_load,
-                )
-        except (AttributeError, ImportError):  # of a class that only the clean process has
-            return Observation(evidence)
+        results = _read_results(draft, work, answer["offsets"]) if answer["outputs"] else {}
         return Observation(
-            evidence,
+            Evidence.from_plain(answer["evidence"]),
             {name: outputs for name, (outputs, _) in results.items()},
             {name: changes for name, (_, changes) in results.items()},
         )
+
+
+def _write_request(draft: Draft, work: Path) -> dict[str, Any]:
+    """Write the draft into a folder for `observe_in_child`, and return what that is told."""
+    (work / "object.pkl").write_bytes(draft.pickle)
+    if draft.inputs is not None:
+        (work / "inputs.pkl").write_bytes(draft.inputs)
+    for record, resource in draft.resources.items():
+        place = work / "resources" / record
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(resource)
+    return {
+        "folder": str(work),
+        "one": draft.name if draft.one else None,
+        "calls": draft.calls,
+        "archive": str(draft.archive),
+        "offsets": draft.offsets,
+        "cases": [_tell_of(mount, work) for mount in draft.cases],
+        "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
+        "places": loaded_elsewhere(),
+        "silenced": draft.silenced,
+        "globals": draft.globals,
+    }
+
+
+def _read_results(
+    draft: Draft, work: Path, offsets: Mapping[str, tuple[int, int]]
+) -> Mapping[str, tuple[Any, Mapping[str, Any]]]:
+    """Return what each call gave and changed; nothing if there is a class in it that this process has not."""
+    from wardian.tensors.host import copied
+    from wardian.tensors.storages import StorageReader, restoring
+
+    places = {key: (offset, size) for key, (offset, size) in offsets.items()}
+    content = (work / "outputs.case").read_bytes()
+    storages = StorageReader(lambda: copied(content), places.__getitem__)
+
+    def find_global(module: str, qualname: str) -> Any:
+        if ModuleName(module) in draft.sources and draft.find_live is not None:
+            return draft.find_live(module, qualname)
+        return draft.find_global(module, qualname)
+
+    data = (work / "outputs.pkl").read_bytes()
+    try:
+        with restoring():
+            results: dict[str, tuple[Any, Mapping[str, Any]]] = unpickle(
+                data, find_global=find_global, persistent_load=storages.persistent_load
+            )
+    except (AttributeError, ImportError):  # of a class that only the clean process has
+        return {}
+    return results
 
 
 def _did_not_run(draft: Draft, error: ChildError) -> PackError:
