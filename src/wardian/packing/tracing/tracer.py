@@ -71,29 +71,7 @@ def make_trace(
             place = paths.get(ref, "")
             context = ImportContext.PICKLED
             tracer.edges.append(Import(ModuleName(entry), ref.module, 0, context, place, ref.qualname))
-        if evidence is None:
-            loaded = frozenset(own for name in sys.modules if (own := tracer.own_name(name)) is not None)
-            for name in loaded:
-                spec = known_attribute(sys.modules.get(name), "__spec__")
-                if spec is not None and getattr(spec, "has_location", False) and is_compiled(spec.origin):
-                    tracer.add(ModuleName(name))
-            tracer.modules.clear()
-            needed = tracer.follow(seeds, loaded)
-        else:
-            names_asked = [
-                *evidence.modules,
-                *(d.imported for d in evidence.demands if d.importer == "torch"),
-            ]
-            observed = {own for name in names_asked if (own := tracer.own_name(name)) is not None}
-            for name in sorted(observed):
-                tracer.add(name)
-            needed = {name for name in observed | seeds if tracer.add(name) is not None}
-            for name in sorted(needed):
-                found = tracer.modules[name]
-                if tracer.may_be_packed(found):
-                    tracer.scan(found)
-            first_party = {n for n in needed if tracer.modules[n].distribution is None}
-            tracer.follow(first_party, None)
+        needed = _loaded_here(tracer, seeds) if evidence is None else _needed_in_run(tracer, seeds)
         tracer.follow(tracer.add_mentioned(entry, texts), None)
         distributions = _distributions(tracer)
         reached = data = None
@@ -101,6 +79,33 @@ def make_trace(
             reached, data = _add_reached(tracer, distributions, frozenset(needed), texts, wanted)
     trace = _assemble(tracer, entry, type, names, frozenset(needed), distributions)
     return replace(trace, reached=reached, data=data or frozenset())
+
+
+def _loaded_here(tracer: Follower, seeds: set[ModuleName]) -> set[ModuleName]:
+    """Follow what this process has imported from the seeds on; return the modules."""
+    loaded = frozenset(own for name in sys.modules if (own := tracer.own_name(name)) is not None)
+    for name in loaded:
+        spec = known_attribute(sys.modules.get(name), "__spec__")
+        if spec is not None and getattr(spec, "has_location", False) and is_compiled(spec.origin):
+            tracer.add(ModuleName(name))
+    tracer.modules.clear()
+    return tracer.follow(seeds, loaded)
+
+
+def _needed_in_run(tracer: Follower, seeds: set[ModuleName]) -> set[ModuleName]:
+    """Add what the run has imported, and follow first-party code beyond it; return what the run needed."""
+    demanded = (d.imported for d in tracer.evidence.demands if d.importer == "torch")
+    seen = map(tracer.own_name, (*tracer.evidence.modules, *demanded))
+    observed = {name for name in seen if name is not None}
+    for name in sorted(observed):
+        tracer.add(name)
+    needed = {name for name in observed | seeds if tracer.add(name) is not None}
+    for name in sorted(needed):
+        found = tracer.modules[name]
+        if tracer.may_be_packed(found):
+            tracer.scan(found)
+    tracer.follow({name for name in needed if tracer.modules[name].distribution is None}, None)
+    return needed
 
 
 def _add_reached(
