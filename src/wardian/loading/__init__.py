@@ -1,6 +1,9 @@
 """The way out: from an open archive to an object whose packed code runs.
 
-- `case`: the open case; `checks` are what its self-test found
+- `case`: the open case; `entries` are its entry points, `groups` those that are made together
+- `admission`: what is asked before its code runs
+- `weights`: its tensors, without its code
+- `self_tests`: what comes out of it now; `checks` are what they found
 - `reopening`: cases that another process has open
 - `objects`: how its pickles become objects
 - `mounts`: the cases that are open in this process; `announcements` tell child processes of them

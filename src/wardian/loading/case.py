@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import os
-import threading
 import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -13,21 +11,18 @@ from typing import TYPE_CHECKING, Any, Self
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Entry, Manifest
 from wardian.domain.names import RecordName, module_name
-from wardian.errors import (
-    CaseError,
-    CheckError,
-    ClosedCaseError,
-    CodeNeededError,
-    CorruptCaseError,
-    EntryNotFoundError,
-    Problem,
-)
-from wardian.loading.checks import CheckReport, CheckResult
+from wardian.errors import CaseError, ClosedCaseError, CorruptCaseError, Problem
+from wardian.loading.admission import Admission
+from wardian.loading.checks import CheckReport
+from wardian.loading.entries import find_entry
+from wardian.loading.groups import Groups
 from wardian.loading.importing.mount import Mount
 from wardian.loading.installed_library import SHARED_SUFFIX, find_shared
-from wardian.loading.mounts import acquire, is_same_file, release, tell
+from wardian.loading.mounts import acquire, is_same_file, release
 from wardian.loading.objects import Loading
-from wardian.reading.fit import check_environment, find_problems, packed_elsewhere, with_importers
+from wardian.loading.self_tests import require_passed, run_self_test
+from wardian.loading.weights import Weights
+from wardian.reading.fit import find_problems, with_importers
 from wardian.reading.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
 from wardian.reading.integrity import StorageChecks
 from wardian.reading.licences import Licence, find_licences
@@ -37,7 +32,6 @@ from wardian.wording import MissingNameError
 if TYPE_CHECKING:
     import torch
 
-    from wardian.domain.manifest import TensorEntry
     from wardian.inspection.audit import Audit
     from wardian.tensors.mapping import TensorMapping
     from wardian.trust.policies import Trust
@@ -45,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Case"]
 
 
+# Above 300 lines, most of them docstrings: it has one method for each question of users, and others answer.
 class Case:
     """An open case; a context manager.
 
@@ -77,17 +72,11 @@ class Case:
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._path = path
-        self._fits = False  # it was not asked yet
         self._verify = verify
         self._mmap = mmap
-        self._policies = () if trust is None else (trust,)
-        self._source = path if source is None else source
-        self._storage_options = storage_options
         self.manifest = manifest
-        self._loading = threading.Lock()
-        self._members: dict[str, tuple[Any, dict[str, Any]]] = {}
-        """What was made together with an object that was loaded, by the group: where to, and what is left."""
-        self._named: dict[str | None, dict[str, TensorEntry]] = {}
+        self._weights = Weights(path, verify=verify, mmap=mmap)
+        self._groups = Groups(path)
         options: dict[str, Any] = {"shared": shared}
         if archive.kind == "torch.package":
             allowed = allowed_externs(extern_modules(archive))
@@ -95,13 +84,16 @@ class Case:
             options["attributes"] = {"__torch_package__": True}
         # What was opened to be judged is not for child processes before it was.
         self._mount: Mount | None = acquire(stem, archive, manifest, name, is_told=trust is None, **options)
-        for policy in self._policies:
-            self._mount.gate.expect(policy)
+        if trust is not None:
+            self._mount.gate.expect(trust)
         # Another file of the same digest may serve the case already; `verify` is asked about this one.
         self._file = archive
         if self._mount.archive is not archive and is_same_file(archive, self._mount.archive):
             archive.close()
             self._file = self._mount.archive
+        self._admission = Admission(
+            self._file, manifest, trust, path if source is None else source, storage_options
+        )
 
     @classmethod
     def open(
@@ -171,7 +163,7 @@ class Case:
     def close(self) -> None:
         """Release the case; calling it again does nothing."""
         mount, self._mount = self._mount, None
-        self._members.clear()
+        self._groups.clear()
         if mount is not None:
             if self._file is not mount.archive:
                 self._file.close()
@@ -225,24 +217,6 @@ class Case:
         """The entry points, each with its name and the class of its object."""
         return self.mount.manifest.entry_points
 
-    @property
-    def _maps(self) -> bool:
-        """Whether weights are mapped, or copied of what is in memory; else they are read from the file."""
-        return self._mmap or self.mount.archive.is_in_memory
-
-    def _entry(self, name: str | None) -> Entry:
-        entries = self.entries
-        if name is None:
-            if len(entries) == 1:
-                return entries[0]
-            choices = " or ".join(f"name={entry.name!r}" for entry in entries)
-            raise EntryNotFoundError(f"{self._path} has several entry points: say which, with {choices}")
-        for entry in entries:
-            if entry.name == name:
-                return entry
-        known = ", ".join(repr(entry.name) for entry in entries) or "none"
-        raise EntryNotFoundError(f"{self._path} has no entry point {name!r}; it has {known}")
-
     def load(self, name: str | None = None, *, map_location: Any = None, alone: bool = False) -> Any:
         """Load an object of the case.
 
@@ -264,33 +238,21 @@ class Case:
         ...     case.load()
         Linear(in_features=2, out_features=1, bias=True)
         """
-        entry = self._entry(name)
+        entry = find_entry(self.entries, name, self._path)
         group = self.manifest.groups.get(entry.name)
         if group is None or alone:
             return self._unpickle(entry.record, map_location)
-        with self._loading:
-            location, members = self._members.get(group.name, (None, {}))
-            if entry.name not in members or location != map_location:
-                found = self._unpickle(group.record, map_location)
-                named = group.name.split("+")
-                if not isinstance(found, dict) or not found.keys() >= set(named):
-                    raise CorruptCaseError(
-                        f"{self._path}: {group.record} is no dictionary with {' and '.join(named)}",
-                        path=self._path,
-                        record=group.record,
-                    )
-                members = dict(found)
-                self._members[group.name] = map_location, members
-            loaded = members.pop(entry.name)
+        loaded = self._groups.take(
+            group, entry.name, map_location, lambda: self._unpickle(group.record, map_location)
+        )
         self._note(loaded)
         return loaded
 
     def _unpickle(self, record: str, map_location: Any = None) -> Any:
         mount = self.mount
-        self._require_trust()
-        self._require_environment()
+        self._admission.require(mount)
         try:
-            loaded = Loading(mount, map_location, verify=self._verify, mapped=self._maps).load(record)
+            loaded = Loading(mount, map_location, verify=self._verify, mapped=self._mmap).load(record)
             self._note(loaded)
             return loaded
         except Exception as error:
@@ -319,8 +281,7 @@ class Case:
         False
         """
         name = module_name(name)
-        self._require_trust()
-        self._require_environment()
+        self._admission.require(self.mount)
         return self.mount.import_module(name)
 
     def environment(self) -> tuple[Problem, ...]:
@@ -380,19 +341,6 @@ class Case:
         """
         return find_licences(self.mount.archive, self.mount.manifest)
 
-    def _require_trust(self) -> None:
-        """Ask every policy in force, now that code is to run."""
-        mount = self.mount
-        mount.gate.admit(*self._policies, source=self._source, options=self._storage_options)
-        if self._policies:
-            tell(mount)
-
-    def _require_environment(self) -> None:
-        """Check the environment once, now that code is to run."""
-        if not self._fits:
-            check_environment(self.manifest, self._file, may_import=True)
-            self._fits = True
-
     @property
     def tensors(self) -> TensorMapping:
         """The named tensors of the case: a mapping that reads each when it is asked for it.
@@ -406,24 +354,7 @@ class Case:
             CorruptCaseError: if the index of the tensors is damaged.
             CodeNeededError: if the file is an archive of torch.package, which has no index of tensors.
         """
-        self._require_index(None)
-        return self._tensors(None, None)
-
-    def _require_index(self, entry: str | None) -> None:
-        """Refuse to look for tensors where only code tells which there are.
-
-        Raises:
-            CodeNeededError: if the file is an archive of torch.package.
-        """
-        if self.mount.archive.kind == "torch.package":
-            name = "" if entry is None else f", name={entry!r}"
-            raise CodeNeededError(
-                f"{self._path} is an archive of torch.package, which has no index of its tensors. Load the"
-                f" object: wardian.load(path{name}).state_dict(), which runs its code; the command wardian"
-                " weights writes what its modules hold without it. What wardian.pack makes has an index",
-                path=self._path,
-                tensor="",
-            )
+        return self._weights.of(self.mount)
 
     def prefetch(self, *patterns: str) -> int:
         """Read tensors of a case that lies elsewhere, in few large requests, before they are used one by one.
@@ -445,15 +376,7 @@ class Case:
         ...     case.prefetch("w*")
         1
         """
-        tensors = self.tensors
-        chosen: dict[str, None] = {}
-        for pattern in patterns or ("*",):
-            found = fnmatch.filter(tensors, pattern)
-            if not found and patterns:
-                raise KeyError(f"{self._path} has no tensor {pattern!r}")
-            chosen.update(dict.fromkeys(found))
-        tensors.fetch(chosen)
-        return len(chosen)
+        return self._weights.prefetch(self.mount, patterns)
 
     def state_dict(
         self, name: str | None = None, *, map_location: Any = None, only: str | None = None
@@ -475,16 +398,8 @@ class Case:
         ...     {name: tuple(tensor.shape) for name, tensor in case.state_dict().items()}
         {'weight': (1, 2), 'bias': (1,)}
         """
-        entry = self._entry(name).name
-        self._require_index(entry)
-        tensors = self._tensors(entry, map_location)
-        matching = tensors if only is None else fnmatch.filter(tensors, only)
-        names = [name for name in matching if tensors.describe(name).kind != "transient"]
-        if self.mount.archive.absent():
-            tensors.fetch(names)  # those of other entry points stay where they are
-        elif self._verify and self._maps:
-            self.mount.storages.check_all()
-        return tensors.read(names)
+        entry = find_entry(self.entries, name, self._path)
+        return self._weights.state_dict(self.mount, entry.name, map_location, only)
 
     def load_into(
         self,
@@ -519,11 +434,10 @@ class Case:
         """
         from wardian.tensors.filling import fill
 
-        entry = self._entry(name).name
-        self._require_index(entry)
+        entry = find_entry(self.entries, name, self._path)
         return fill(
             model,
-            self._tensors(entry, None),
+            self._weights.of(self.mount, entry.name),
             label=self._path,
             strict=strict,
             assign=assign,
@@ -562,24 +476,6 @@ class Case:
         from wardian.tensors.safetensors import write_safetensors
 
         write_safetensors(self.state_dict(name), path, {"format": "pt", **(metadata or {})})
-
-    def _tensors(self, entry: str | None, map_location: Any) -> TensorMapping:
-        from wardian.tensors.mapping import TensorMapping, named_entries
-
-        mount = self.mount
-        if entry not in self._named:  # whoever writes case.tensors[name] in a loop asks for each tensor
-            self._named[entry] = named_entries(mount.manifest, entry, self._path)
-        return TensorMapping(
-            mount.archive,
-            mount.manifest,
-            self._named[entry],
-            map_location=map_location,
-            # Where each tensor is asked for by itself, none must hold a copy of the whole file.
-            mapped=self._maps and not (entry is None and mount.archive.is_in_memory),
-            verify=self._verify,
-            check=mount.storages.check_those if self._verify and self._maps else None,
-            check_together=mount.storages.check_together if self._verify and self._maps else None,
-        )
 
     def verify(self) -> None:
         """Check the whole content of every record, CRC-32 included, with all cores.
@@ -632,38 +528,11 @@ class Case:
         ...         print(case.check())
         model: the same, bit for bit
         """
-        from wardian.tensors import comparison
-        from wardian.tensors.changes import differences_of_changes, run_noting_changes
-
-        entries = self.entries if name is None else (self._entry(name),)
-        results: list[CheckResult] = []
-        for entry in entries:
-            if entry.test is None:
-                results.append(CheckResult(entry.name, "no self-test", ()))
-                continue
-            obj, test = (self._unpickle(record, map_location) for record in (entry.record, entry.test))
-            outputs, changes = run_noting_changes(obj, test["inputs"])
-            if entry.outputs:
-                found = (
-                    *comparison.find_differences(test["outputs"], outputs),
-                    *differences_of_changes(test.get("changes", changes), changes),
-                )
-                results.append(
-                    CheckResult(entry.name, "differs" if found else "the same, bit for bit", found)
-                )
-            else:
-                results.append(CheckResult(entry.name, "runs; its output cannot be compared", ()))
-        report = CheckReport(tuple(results))
-        for result in report.results:
-            failed = result.failures(exact=exact)
-            if failed:
-                raise CheckError(
-                    f"{self._path}: the self-test of {result.entry!r} failed: "
-                    + "; ".join(map(str, failed[:5]))
-                    + (f"; and {len(failed) - 5} more" if len(failed) > 5 else "")
-                    + packed_elsewhere(self.mount.manifest),
-                    entry=result.entry,
-                    difference=result.largest,
-                    report=report,
-                )
+        entries = self.entries if name is None else (find_entry(self.entries, name, self._path),)
+        report = CheckReport(
+            tuple(
+                run_self_test(entry, lambda record: self._unpickle(record, map_location)) for entry in entries
+            )
+        )
+        require_passed(report, self._path, self.mount.manifest, exact=exact)
         return report

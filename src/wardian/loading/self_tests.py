@@ -1,0 +1,62 @@
+"""The self-test of an entry point: its recorded inputs, and what comes out now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wardian.domain.manifest import Entry, Manifest
+from wardian.errors import CheckError
+from wardian.loading.checks import CheckReport, CheckResult
+from wardian.reading.fit import packed_elsewhere
+
+__all__ = ["require_passed", "run_self_test"]
+
+
+def run_self_test(entry: Entry, load: Callable[[str], Any]) -> CheckResult:
+    """Run the self-test of an entry point, and compare with what was recorded.
+
+    Args:
+        entry: The entry point.
+        load: Returns the object of a record.
+    """
+    from wardian.tensors import comparison
+    from wardian.tensors.changes import differences_of_changes, run_noting_changes
+
+    if entry.test is None:
+        return CheckResult(entry.name, "no self-test", ())
+    obj, test = load(entry.record), load(entry.test)
+    outputs, changes = run_noting_changes(obj, test["inputs"])
+    if not entry.outputs:
+        return CheckResult(entry.name, "runs; its output cannot be compared", ())
+    found = (
+        *comparison.find_differences(test["outputs"], outputs),
+        *differences_of_changes(test.get("changes", changes), changes),
+    )
+    return CheckResult(entry.name, "differs" if found else "the same, bit for bit", found)
+
+
+def require_passed(report: CheckReport, path: str, manifest: Manifest, *, exact: bool) -> None:
+    """Refuse what differs.
+
+    Args:
+        report: What was compared.
+        path: The case, for messages.
+        manifest: What it says about itself.
+        exact: Refuse differences, too, that another machine may show.
+
+    Raises:
+        CheckError: naming the first entry point that differs.
+    """
+    for result in report.results:
+        failed = result.failures(exact=exact)
+        if failed:
+            raise CheckError(
+                f"{path}: the self-test of {result.entry!r} failed: "
+                + "; ".join(map(str, failed[:5]))
+                + (f"; and {len(failed) - 5} more" if len(failed) > 5 else "")
+                + packed_elsewhere(manifest),
+                entry=result.entry,
+                difference=result.largest,
+                report=report,
+            )
