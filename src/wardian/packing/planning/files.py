@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from wardian.domain.decisions import FIRST_PARTY, Decision, PackedFile
 from wardian.domain.manifest import Extern, PackedDistribution
-from wardian.domain.modules import ModuleKind
+from wardian.domain.modules import ModuleFacts, ModuleKind
 from wardian.domain.names import (
     ModuleName,
     RecordName,
@@ -44,87 +44,9 @@ def assemble_plan(
         declared: Modules that a rule of the user's makes externs.
         in_part: Distributions of which only modules that can be reached are packed.
     """
-    action = {d.module: d.action for d in decisions}
-    interned = {d.module for d in decisions if d.action is Action.INTERN}
-    needed = interned & trace.needed
-    files: dict[RecordName, PackedFile] = {}
-    packed: dict[str, set[str]] = {}
-    for name in sorted(needed):
-        facts = trace.modules[name]
-        if facts.distribution is not None:
-            packed.setdefault(facts.distribution, set())
-    left_out: list[str] = []
-    unneeded: dict[str, set[ModuleName]] = {}
-    for distribution, found in trace.distributions.items():
-        if distribution not in packed:
-            continue
-        left_out += found.left_out
-        unneeded[distribution] = _listed(found)
-        for record, path, size in found.files:
-            module = module_of(record)
-            if module is not None and action.get(module, Action.INTERN) is not Action.INTERN:
-                continue
-            if distribution in in_part and module is not None and module not in action:
-                unneeded[distribution].add(module)
-                continue
-            if distribution in in_part and module is None and record not in trace.data:
-                continue
-            files[record_name(record)] = PackedFile(record_name(record), path, size, module, distribution)
-            packed[distribution].add(record.partition("/")[0].removesuffix(".py"))
-    first_party_roots: set[str] = set()
-    for name in sorted(interned):
-        facts = trace.modules[name]
-        if facts.distribution is None and facts.kind is ModuleKind.SOURCE and facts.file is not None:
-            record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
-            files[record] = PackedFile(record, facts.file, os.stat(facts.file).st_size, name, None)
-        if name in trace.captured:
-            record = record_name(name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py"))
-            content = trace.captured[name].encode()
-            files[record] = PackedFile(record, "", len(content), name, None, content)
-        if facts.kind is ModuleKind.BYTECODE and facts.file is not None:
-            record = record_name(_bytecode_record(name, sys.implementation.cache_tag or "", facts.is_package))
-            size = os.stat(facts.file).st_size
-            files[record] = PackedFile(record, facts.file, size, name, facts.distribution)
-            if facts.distribution is not None:
-                packed[facts.distribution].add(top_level(name))
-        if facts.distribution is None:
-            first_party_roots.add(top_level(name))
-    for top, owners in trace.sharing:
-        if any(top in roots for roots in packed.values()):
-            for owner in owners:
-                (first_party_roots if owner is None else packed.setdefault(owner, set())).add(top)
-    outside = {top_level(name) for name, facts in trace.modules.items() if facts.distribution is None}
-    outside -= first_party_roots
-    for record, path, size in trace.first_party_files:
-        if record.partition("/")[0] not in outside:
-            files.setdefault(record_name(record), PackedFile(record_name(record), path, size, None, None))
-    distributions = [
-        PackedDistribution(name=name, version=trace.distributions[name].version, roots=tuple(sorted(roots)))
-        for name, roots in packed.items()
-        if roots
-    ]
-    if first_party_roots:
-        distributions.append(
-            PackedDistribution(name=FIRST_PARTY, version=None, roots=tuple(sorted(first_party_roots)))
-        )
-    mocks = tuple(sorted(d.module for d in decisions if d.action is Action.MOCK))
-    operators = {os.path.realpath(path) for path in trace.evidence.operators}
-    names = {os.path.basename(path) for path in (*operators, *trace.evidence.operators)}
-    libraries = tuple(
-        sorted(
-            file.record
-            for file in files.values()
-            # Finding out the real path takes long where there are thousands of files. When the case is packed
-            # again, the clean process may have loaded another build than this one.
-            if file.content is None
-            and os.path.basename(file.path) in names
-            and (
-                os.path.realpath(file.path) in operators
-                or any(path.endswith(f"/{file.record}") for path in operators)
-            )
-        )
-    )
-    externs, indirect = find_externs(trace, decisions, interned, declared)
+    packed = _Packed(trace, decisions, in_part)
+    libraries = _operator_libraries(trace, packed.files.values())
+    externs, indirect = find_externs(trace, decisions, packed.interned, declared)
     # A case that is packed again where something is missing does without it as before.
     lacking = [
         Extern(distribution=name, version=version, modules=found, names=names, soft=True)
@@ -136,29 +58,150 @@ def assemble_plan(
     return Plan(
         entry=trace.entry,
         decisions=tuple(sorted(decisions)),
-        files=tuple(sorted(files.values())),
-        distributions=tuple(sorted(distributions, key=lambda d: d.name)),
+        files=tuple(sorted(packed.files.values())),
+        distributions=packed.distributions(),
         externs=externs,
         indirect=indirect,
-        absent=tuple(n for n in trace.evidence.absent if n not in first_party_roots | missing),
-        mocks=mocks,
-        deferrable=deferrable(trace, needed),
-        materialised=_materialised(trace, files),
+        absent=tuple(n for n in trace.evidence.absent if n not in packed.own_roots | missing),
+        mocks=tuple(sorted(d.module for d in decisions if d.action is Action.MOCK)),
+        deferrable=deferrable(trace, packed.needed),
+        materialised=_materialised(trace, packed.files),
         libraries=libraries,
         operators=trace.evidence.schemas if libraries else (),
-        loaded=frozenset(needed),
+        loaded=frozenset(packed.needed),
         bytecode_only=tuple(
-            name for name in sorted(interned) if trace.modules[name].kind is ModuleKind.BYTECODE
+            name for name in sorted(packed.interned) if trace.modules[name].kind is ModuleKind.BYTECODE
         ),
-        left_out=tuple(left_out),
-        unread=tuple(str(found) for found in trace.unread if found.module in interned),
+        left_out=tuple(packed.left_out),
+        unread=tuple(str(found) for found in trace.unread if found.module in packed.interned),
         metadata=asked_metadata(trace, externs)
         | _with_licences_once(
-            {name: _metadata(trace.distributions[name], unneeded[name]) for name in sorted(packed)}
+            {
+                name: _metadata(trace.distributions[name], packed.unneeded[name])
+                for name in sorted(packed.roots)
+            }
         ),
         graph=trace.graph,
-        unneeded={name: tuple(sorted(modules)) for name, modules in unneeded.items() if modules},
+        unneeded={name: tuple(sorted(modules)) for name, modules in packed.unneeded.items() if modules},
         set_at_load=trace.set_at_load,
+    )
+
+
+class _Packed:
+    """The modules, files and top-level names that are packed, of distributions and of the user's own code.
+
+    Args:
+        trace: What the object needs.
+        decisions: One for each module.
+        in_part: Distributions of which only modules that can be reached are packed.
+    """
+
+    def __init__(self, trace: Trace, decisions: list[Decision], in_part: Container[str]) -> None:
+        self._trace = trace
+        self.interned = {d.module for d in decisions if d.action is Action.INTERN}
+        self.needed = self.interned & trace.needed
+        self.files: dict[RecordName, PackedFile] = {}
+        self.roots: dict[str, set[str]] = {}
+        """Top-level names, by distribution."""
+        self.own_roots: set[str] = set()
+        """Those of the user's own code."""
+        self.left_out: list[str] = []
+        self.unneeded: dict[str, set[ModuleName]] = {}
+        """Modules that stay outside, by distribution."""
+        self._add_distributions({d.module: d.action for d in decisions}, in_part)
+        for name in sorted(self.interned):
+            self._add_module(trace.modules[name])
+        self._add_shared_roots()
+        self._add_own_data()
+
+    def distributions(self) -> tuple[PackedDistribution, ...]:
+        """Return what the manifest says of each, sorted by name."""
+        found = [
+            PackedDistribution(
+                name=name, version=self._trace.distributions[name].version, roots=tuple(sorted(roots))
+            )
+            for name, roots in self.roots.items()
+            if roots
+        ]
+        if self.own_roots:
+            own = tuple(sorted(self.own_roots))
+            found.append(PackedDistribution(name=FIRST_PARTY, version=None, roots=own))
+        return tuple(sorted(found, key=lambda d: d.name))
+
+    def _add(self, file: PackedFile) -> None:
+        self.files[file.record] = file
+
+    def _add_distributions(self, action: Mapping[ModuleName, Action], in_part: Container[str]) -> None:
+        for name in sorted(self.needed):
+            owner = self._trace.modules[name].distribution
+            if owner is not None:
+                self.roots.setdefault(owner, set())
+        for distribution, found in self._trace.distributions.items():
+            if distribution not in self.roots:
+                continue
+            self.left_out += found.left_out
+            self.unneeded[distribution] = _listed(found)
+            for record, path, size in found.files:
+                module = module_of(record)
+                if module is not None and action.get(module, Action.INTERN) is not Action.INTERN:
+                    continue
+                if distribution in in_part and module is not None and module not in action:
+                    self.unneeded[distribution].add(module)
+                    continue
+                if distribution in in_part and module is None and record not in self._trace.data:
+                    continue
+                self._add(PackedFile(record_name(record), path, size, module, distribution))
+                self.roots[distribution].add(record.partition("/")[0].removesuffix(".py"))
+
+    def _add_module(self, facts: ModuleFacts) -> None:
+        """Add a module, if it is the user's own, captured, or without source."""
+        name, owner = facts.name, facts.distribution
+        source = name.replace(".", "/") + ("/__init__.py" if facts.is_package else ".py")
+        if owner is None and facts.kind is ModuleKind.SOURCE and facts.file is not None:
+            self._add(PackedFile(record_name(source), facts.file, os.stat(facts.file).st_size, name, None))
+        if name in self._trace.captured:
+            content = self._trace.captured[name].encode()
+            self._add(PackedFile(record_name(source), "", len(content), name, None, content))
+        if facts.kind is ModuleKind.BYTECODE and facts.file is not None:
+            record = record_name(_bytecode_record(name, sys.implementation.cache_tag or "", facts.is_package))
+            self._add(PackedFile(record, facts.file, os.stat(facts.file).st_size, name, owner))
+            if owner is not None:
+                self.roots[owner].add(top_level(name))
+        if owner is None:
+            self.own_roots.add(top_level(name))
+
+    def _add_shared_roots(self) -> None:
+        for top, owners in self._trace.sharing:
+            if any(top in roots for roots in self.roots.values()):
+                for owner in owners:
+                    (self.own_roots if owner is None else self.roots.setdefault(owner, set())).add(top)
+
+    def _add_own_data(self) -> None:
+        """Add data files of the user's own, but for those of packages that stay outside."""
+        modules = self._trace.modules.items()
+        outside = {top_level(name) for name, facts in modules if facts.distribution is None} - self.own_roots
+        for record, path, size in self._trace.first_party_files:
+            if record.partition("/")[0] not in outside and record not in self.files:
+                self._add(PackedFile(record_name(record), path, size, None, None))
+
+
+def _operator_libraries(trace: Trace, files: Iterable[PackedFile]) -> tuple[RecordName, ...]:
+    """Return the packed files that the run has loaded as libraries of operators."""
+    operators = {os.path.realpath(path) for path in trace.evidence.operators}
+    names = {os.path.basename(path) for path in (*operators, *trace.evidence.operators)}
+    return tuple(
+        sorted(
+            file.record
+            for file in files
+            # Finding out the real path takes long where there are thousands of files. When the case is packed
+            # again, the clean process may have loaded another build than this one.
+            if file.content is None
+            and os.path.basename(file.path) in names
+            and (
+                os.path.realpath(file.path) in operators
+                or any(path.endswith(f"/{file.record}") for path in operators)
+            )
+        )
     )
 
 
