@@ -6,7 +6,7 @@ Pure: the same trace and policy give the same plan, and nothing is read or writt
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from wardian.domain.decisions import Decision
@@ -47,100 +47,133 @@ def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
             each with the chain of imports that leads there and a rule that settles it.
     """
     trace = without_logging(trace, policy)
-    externs = extern_distributions(trace, policy)
-    decisions: list[Decision] = []
-    problems: list[Problem] = []
-    left_out: list[str] = []
     by_need = policy.base == "hermetic" and trace.reached is not None and not whole
     in_part = frozenset(
         name
         for name, found in trace.distributions.items()
         if by_need and sum(size for _, _, size in found.files) > SMALL_DISTRIBUTION
     )
-
-    def refuse(module: ModuleName, what: str, fix: str) -> None:
-        problems.append(Problem(what, fix, module, trace.graph.explain(ModuleName(trace.entry), module)))
-
-    declared: set[ModuleName] = set()
-    for name, facts in trace.modules.items():
-        rule = policy.rule_for(name)
-        action, reason = _default(facts, externs, policy)
-        if action is Action.INTERN and facts.distribution in in_part:
-            how = (
-                "can be reached by code that runs" if name not in trace.needed else "was imported in the run"
-            )
-            reason = f"it {how}"
-        if rule is None and name in trace.mocks:
-            action, reason = Action.MOCK, _MOCKED_BEFORE
-        if rule is not None:
-            if (
-                rule.action is Action.INTERN
-                and action is Action.EXTERN
-                and facts.kind is not ModuleKind.SOURCE
-            ):
-                reason = f"{reason}; {rule} cannot pack it"
-            elif rule.action is Action.INTERN and facts.distribution in externs:
-                reason = f"{reason}; {rule} cannot pack part of it"
-            else:
-                action, reason = rule.action, str(rule)
-                declared.update({name} if action is Action.EXTERN else ())
-        if action is Action.DENY:
-            importer = _importer_of(trace, name)
-            if name in trace.needed:
-                refuse(
-                    name, f"{name} is denied by {reason} and the object needs it", f'Policy(mock=["{name}"])'
-                )
-            elif importer is not None:
-                left_out.append(
-                    f"{name} is denied by {reason}; {importer.importer}, which is packed, imports it in a"
-                    f" function, line {importer.line}, which will fail"
-                )
-            continue
-        if action is Action.INTERN and facts.kind is ModuleKind.BYTECODE:
-            reason += ", without source: the case loads in this Python only"
-        decisions.append(Decision(name, action, reason, facts.distribution))
+    externs = extern_distributions(trace, policy)
+    found = [_decide(facts, trace, policy, externs, in_part) for facts in trace.modules.values()]
+    denied = [decision for decision in found if decision.action is Action.DENY]
+    decisions = [decision for decision in found if decision.action is not Action.DENY]
     decisions += [
         Decision(name, Action.MOCK, _MOCKED_BEFORE, None)
         for name in trace.mocks
         if name not in trace.modules and policy.rule_for(name) is None
     ]
-    known = {d.module for d in decisions}
-    mocked = {d.module: d.reason for d in decisions if d.action is Action.MOCK}
-    for ref in trace.globals:
-        if ref.module in mocked and ref.qualname:
-            what = f"{ref} is mocked ({mocked[ref.module]}), and the object holds it or instances of it"
-            refuse(
-                ref.module, what, f'take what is of it out of the object, or Policy(intern=["{ref.module}"])'
-            )
-        if ref.module == "__main__":
-            refuse(
-                ref.module,
-                f"{ref} is defined in the script that runs, which must not run again when the case is loaded",
-                f"move {ref.qualname} to a module and import it from there",
-            )
-        elif ref.module not in known and ref.module not in trace.modules and not is_always_there(ref.module):
-            what = f"{ref.module}, which defines {ref.qualname}," if ref.qualname else f"module {ref.module}"
-            found = "in a module that can be imported: a file in a folder of sys.path"
-            refuse(ref.module, f"{what} cannot be found", f"define {ref.qualname or 'it'} {found}")
-    unmatched = []
-    for rule in policy.rules:
-        if not any(map(rule.patterns.matches, trace.modules)):
-            unmatched.append(f"{rule}{_near(rule, trace.modules)}")
-            if not rule.allow_empty:
-                what = f"the rule {unmatched[-1]} must match a module that the object reaches, and does not"
-                problems.append(Problem(what, "correct the pattern, or leave out allow_empty=False"))
+    declared = {
+        decision.module
+        for decision in decisions
+        if decision.action is Action.EXTERN
+        if (rule := policy.rule_for(decision.module)) is not None and rule.action is Action.EXTERN
+    }
+    unmatched = [
+        (rule, f"{rule}{_near(rule, trace.modules)}")
+        for rule in policy.rules
+        if not any(map(rule.patterns.matches, trace.modules))
+    ]
     plan = replace(
         assemble_plan(trace, decisions, declared, in_part),
-        unmatched=tuple(unmatched),
-        denied=tuple(sorted(left_out)),
+        unmatched=tuple(shown for _, shown in unmatched),
+        denied=tuple(sorted(_failing_imports(trace, denied))),
     )
-    problems += find_homeless(plan, plan.externs)
+    problems = [
+        *_problems_of_denied(trace, denied),
+        *_problems_of_globals(trace, decisions),
+        *_problems_of_rules(unmatched),
+        *find_homeless(plan, plan.externs),
+    ]
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
     return plan
 
 
 _MOCKED_BEFORE = "mocked in the case that the object was loaded from"
+
+
+def _decide(
+    facts: ModuleFacts, trace: Trace, policy: Policy, externs: Mapping[str, str], in_part: Container[str]
+) -> Decision:
+    """Return what becomes of a module: a rule wins over the default where it can be kept.
+
+    Args:
+        facts: The module.
+        trace: What the object needs.
+        policy: The user's rules.
+        externs: Distributions that stay outside by themselves, with the reason.
+        in_part: Distributions of which only modules that can be reached are packed.
+    """
+    name, rule = facts.name, policy.rule_for(facts.name)
+    action, reason = _default(facts, externs, policy)
+    if action is Action.INTERN and facts.distribution in in_part:
+        how = "was imported in the run" if name in trace.needed else "can be reached by code that runs"
+        reason = f"it {how}"
+    if rule is None and name in trace.mocks:
+        action, reason = Action.MOCK, _MOCKED_BEFORE
+    if rule is not None:
+        asks_for_code = rule.action is Action.INTERN
+        if asks_for_code and action is Action.EXTERN and facts.kind is not ModuleKind.SOURCE:
+            reason = f"{reason}; {rule} cannot pack it"
+        elif asks_for_code and facts.distribution in externs:
+            reason = f"{reason}; {rule} cannot pack part of it"
+        else:
+            action, reason = rule.action, str(rule)
+    if action is Action.INTERN and facts.kind is ModuleKind.BYTECODE:
+        reason += ", without source: the case loads in this Python only"
+    return Decision(name, action, reason, facts.distribution)
+
+
+def _problem(trace: Trace, module: ModuleName, what: str, fix: str) -> Problem:
+    return Problem(what, fix, module, trace.graph.explain(ModuleName(trace.entry), module))
+
+
+def _problems_of_denied(trace: Trace, denied: Iterable[Decision]) -> Iterator[Problem]:
+    for decision in denied:
+        module = decision.module
+        if module in trace.needed:
+            what = f"{module} is denied by {decision.reason} and the object needs it"
+            yield _problem(trace, module, what, f'Policy(mock=["{module}"])')
+
+
+def _failing_imports(trace: Trace, denied: Iterable[Decision]) -> Iterator[str]:
+    """Yield which imports of denied modules that the object does not need will fail."""
+    for decision in denied:
+        module = decision.module
+        edge = None if module in trace.needed else _importer_of(trace, module)
+        if edge is not None:
+            yield (
+                f"{module} is denied by {decision.reason}; {edge.importer}, which is packed, imports it in a"
+                f" function, line {edge.line}, which will fail"
+            )
+
+
+def _problems_of_globals(trace: Trace, decisions: Iterable[Decision]) -> Iterator[Problem]:
+    """Yield what the object holds of modules that are mocked or not found, and of the script."""
+    reasons = {decision.module: decision.reason for decision in decisions}
+    mocked = {decision.module for decision in decisions if decision.action is Action.MOCK}
+    for ref in trace.globals:
+        module, qualname = ref.module, ref.qualname
+        if module in mocked and qualname:
+            what = f"{ref} is mocked ({reasons[module]}), and the object holds it or instances of it"
+            fix = f'take what is of it out of the object, or Policy(intern=["{module}"])'
+            yield _problem(trace, module, what, fix)
+        if module == "__main__":
+            what = (
+                f"{ref} is defined in the script that runs, which must not run again when the case is loaded"
+            )
+            yield _problem(trace, module, what, f"move {qualname} to a module and import it from there")
+        elif module not in reasons and module not in trace.modules and not is_always_there(module):
+            what = f"{module}, which defines {qualname}," if qualname else f"module {module}"
+            where = "in a module that can be imported: a file in a folder of sys.path"
+            yield _problem(trace, module, f"{what} cannot be found", f"define {qualname or 'it'} {where}")
+
+
+def _problems_of_rules(unmatched: Iterable[tuple[Rule, str]]) -> Iterator[Problem]:
+    for rule, shown in unmatched:
+        if not rule.allow_empty:
+            what = f"the rule {shown} must match a module that the object reaches, and does not"
+            yield Problem(what, "correct the pattern, or leave out allow_empty=False")
 
 
 def _importer_of(trace: Trace, denied: ModuleName) -> Import | None:
