@@ -14,6 +14,7 @@ from wardian.archive import ArchiveReader, ArchiveWriter, layout
 from wardian.archive.deflate import deflate
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import is_storage
 
 LOCAL_FORM = struct.Struct("<4s5H3L2H")
 CENTRAL_FORM = struct.Struct("<4s6H3L5H2L")
@@ -146,7 +147,7 @@ def exchange(path: Path, record: str, content: bytes) -> None:
         for name in archive.names:
             data = content if name == record else archive.read(name)
             entry, crc, offset = b"case/" + name.encode(), zlib.crc32(data), len(body)
-            if layout.STORAGE_NAME.fullmatch(name):
+            if is_storage(name):
                 body += layout.storage_header(entry, crc, len(data), offset) + data
                 directory += layout.central_header(entry, layout.STORED, crc, len(data), len(data), offset)
             else:

@@ -17,6 +17,7 @@ from tests.archives import Forged
 from wardian.archive import ArchiveReader, layout
 from wardian.archive import central_directory as directory
 from wardian.domain.names import record_name
+from wardian.domain.record_names import MANIFEST, SEAL, is_storage
 from wardian.errors import CaseError
 
 
@@ -43,7 +44,7 @@ def ordinary(records: dict[str, bytes]) -> dict[str, bytes]:
     return {
         record: content
         for record, content in records.items()
-        if record not in (layout.MANIFEST, layout.SEAL) and not layout.STORAGE_NAME.fullmatch(record)
+        if record not in (MANIFEST, SEAL) and not is_storage(record)
     }
 
 
@@ -126,7 +127,7 @@ def test_a_flipped_bit_is_named(small: bytes) -> None:
     with ArchiveReader.open(small) as reader:
         places = {record: (r.offset, r.packed) for record, r in reader._records.items()}
     for record, (offset, packed) in places.items():
-        if record == layout.SEAL:
+        if record == SEAL:
             continue
         changed = bytearray(small)
         changed[offset + packed // 2] ^= 0x10
@@ -196,6 +197,6 @@ def test_flipped_bits_of_a_large_case_are_named(tmp_path: Path) -> None:
         record = next((name for start, stop, name in places if start <= position < stop), None)
         with pytest.raises(CaseError) as caught:
             archives.contents(bytes(data))
-        if record not in (None, layout.SEAL):
+        if record not in (None, SEAL):
             assert caught.value.record == record  # type: ignore[attr-defined]
         data[position] ^= 1 << number % 8

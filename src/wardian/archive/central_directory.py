@@ -17,6 +17,14 @@ from typing import Literal, NamedTuple, TypeAlias
 from wardian.archive import layout, limits
 from wardian.archive.content import FileParts
 from wardian.domain.names import RecordName, record_name
+from wardian.domain.record_names import (
+    EXTERN_MODULES,
+    MANIFEST,
+    PYTHON_VERSION,
+    SEAL,
+    is_storage,
+    storage_entry,
+)
 
 __all__ = [
     "DamageError",
@@ -220,7 +228,7 @@ def case_records(data: Source, directory: Directory) -> dict[RecordName, Record]
             header = b""
         if not number:
             root = entry_name.partition(b"/")[0] + b"/"
-        if storages == number and entry_name == b"%b.data/%d.storage" % (root, number):
+        if storages == number and entry_name == storage_entry(root[:-1], number):
             storages += 1
             if method != layout.STORED or packed != size:
                 raise DamageError("it is a storage and must be stored as it is", _shown(entry_name))
@@ -253,7 +261,7 @@ def case_records(data: Source, directory: Directory) -> dict[RecordName, Record]
     _check_order(names, storages)
     manifest = records[-2]
     if manifest.size > limits.MAX_MANIFEST_BYTES or not manifest_fits(manifest.size, manifest.packed):
-        raise _wrong_sizes(layout.MANIFEST, manifest.method, manifest.packed, manifest.size)
+        raise _wrong_sizes(MANIFEST, manifest.method, manifest.packed, manifest.size)
     return dict(zip(names, records, strict=True))
 
 
@@ -269,16 +277,14 @@ def _read_unusual(block: bytes, position: int, number: int, offset: int) -> tupl
 
 def _check_order(names: list[RecordName], storages: int) -> None:
     """Check the order of records (2.2), which also keeps names from coming twice."""
-    if names[-2:] != [layout.MANIFEST, layout.SEAL]:
+    if names[-2:] != [MANIFEST, SEAL]:
         raise DamageError("its last two records are not manifest and seal", names[-1] if names else None)
     ordinary = names[storages:-2]
     for before, name in pairwise(ordinary):
         if name <= before:
             raise DamageError(f"it comes after {before!r}; records are sorted and come once", name)
     for name in ordinary:
-        if name.startswith(".") and (
-            name in (layout.MANIFEST, layout.SEAL) or layout.STORAGE_NAME.fullmatch(name)
-        ):
+        if name.startswith(".") and (name in (MANIFEST, SEAL) or is_storage(name)):
             raise DamageError("it is not at its place", name)
 
 
@@ -291,10 +297,10 @@ def _wrong_sizes(name: str, method: int, packed: int, size: int) -> DamageError:
     """Say which rule the sizes of a record break (1.2, 1.9, 7)."""
     if method not in (layout.STORED, layout.DEFLATED):
         return DamageError(f"its compression method is {method}; only 0 and 8 are allowed", name)
-    most = limits.MAX_MANIFEST_BYTES if name == layout.MANIFEST else limits.MAX_RECORD_BYTES
+    most = limits.MAX_MANIFEST_BYTES if name == MANIFEST else limits.MAX_RECORD_BYTES
     if size > most:
         return DamageError(f"it has {size:,} bytes; at most {most:,} are allowed", name)
-    most_inflated = limits.MAX_MANIFEST_RATIO if name == layout.MANIFEST else limits.MAX_RATIO
+    most_inflated = limits.MAX_MANIFEST_RATIO if name == MANIFEST else limits.MAX_RATIO
     if method == layout.DEFLATED and size > packed * most_inflated:
         return DamageError(f"{packed:,} bytes cannot inflate to {size:,}", name)
     return DamageError(f"it cannot take {packed:,} bytes for a content of {size:,}", name)
@@ -331,13 +337,13 @@ def package_records(data: Source, directory: Directory) -> dict[RecordName, Reco
     return records
 
 
-_LISTS = frozenset({".data/extern_modules", "extern_modules", ".data/python_version"})
+_LISTS = frozenset({EXTERN_MODULES, "extern_modules", PYTHON_VERSION})
 """Records that are taken apart when an archive of torch.package is opened, and bound as a manifest is."""
 
 
 def _check_package_sizes(name: RecordName, entry: Entry) -> None:
     method, packed, size = entry.method, entry.packed, entry.size
-    over = size > limits.MAX_RECORD_BYTES and not layout.STORAGE_NAME.fullmatch(name)
+    over = size > limits.MAX_RECORD_BYTES and not is_storage(name)
     # Deflating may have made it larger.
     possible = packed == size if method == layout.STORED else size <= packed * limits.MAX_RATIO
     if name in _LISTS and not manifest_fits(size, packed):

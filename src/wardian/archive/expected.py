@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wardian.archive import layout
 from wardian.archive.central_directory import Record
 from wardian.archive.crc import crc32
 from wardian.archive.digests import digest_of, new_blake3
@@ -12,6 +11,7 @@ from wardian.archive.refusals import Refusals
 from wardian.archive.structure import Kind
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import is_storage
 from wardian.errors import CorruptCaseError
 
 __all__ = ["ExpectedDigests"]
@@ -51,7 +51,7 @@ class ExpectedDigests:
                 raise self._refusals.corrupt(
                     f"it has {self._records[name].size:,} bytes, the manifest says {wanted.size:,}", name
                 )
-            if (wanted.algorithm == "blake3") is not bool(layout.STORAGE_NAME.fullmatch(name)):
+            if (wanted.algorithm == "blake3") is not is_storage(name):
                 raise self._refusals.corrupt(f"the manifest gives its digest as {wanted.algorithm}", name)
         if len(digests) != len(named):
             missing = next(iter(digests.keys() - set(named)))

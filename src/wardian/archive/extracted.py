@@ -12,15 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from wardian.archive import layout
 from wardian.archive.content import open_regular, read_regular
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName, record_name
+from wardian.domain.record_names import BYTECODE, EXTERN_MODULES, MANIFEST
 from wardian.errors import NotACaseError
 
 __all__ = ["FolderReader"]
-
-_BYTECODE = ".wardian/bytecode/"
 
 
 class FolderReader:
@@ -55,13 +53,13 @@ class FolderReader:
         self.label = str(self.path)
         self.names = tuple(sorted(_records(self.path)))
         self._known = frozenset(self.names)
-        if ".data/extern_modules" not in self._known:
+        if EXTERN_MODULES not in self._known:
             raise NotACaseError(
-                f"'{self.path}' is a folder, but not an extracted archive: it has no .data/extern_modules",
+                f"'{self.path}' is a folder, but not an extracted archive: it has no {EXTERN_MODULES}",
                 path=str(self.path),
             )
-        self.kind = "case" if layout.MANIFEST in self._known else "torch.package"
-        self.manifest = self.read(layout.MANIFEST) if self.kind == "case" else b""
+        self.kind = "case" if MANIFEST in self._known else "torch.package"
+        self.manifest = self.read(MANIFEST) if self.kind == "case" else b""
 
     @property
     def fingerprint(self) -> str:
@@ -150,5 +148,5 @@ def _records(folder: Path) -> Iterator[RecordName]:
         relative = os.path.relpath(place, folder).replace(os.sep, "/")
         for file in files:
             name = file if relative == "." else f"{relative}/{file}"
-            if not name.startswith(_BYTECODE):
+            if not name.startswith(BYTECODE):
                 yield record_name(name)

@@ -9,10 +9,7 @@ hashes, checksums and writes in one thread, at a fraction of the speed of the di
 
 from __future__ import annotations
 
-import re
 import struct
-
-from wardian.domain.names import RecordName
 
 __all__ = [
     "CENTRAL",
@@ -23,17 +20,13 @@ __all__ = [
     "END64",
     "END64_SIGNATURE",
     "END_SIGNATURE",
-    "IMPORTS",
     "LOCAL",
     "LOCAL_FIELDS",
     "LOCAL_SIGNATURE",
     "LOCATOR",
     "LOCATOR_SIGNATURE",
-    "MANIFEST",
     "PARTIAL_SIGNATURE",
     "ROOT",
-    "SEAL",
-    "STORAGE_NAME",
     "STORED",
     "ZIP64_COUNT",
     "ZIP64_EXTRA",
@@ -42,18 +35,10 @@ __all__ = [
     "end_records",
     "local_header",
     "storage_header",
-    "storage_name",
 ]
 
 ROOT = "case"
 """The first folder of every entry name of a case, if the writer is told no other (1.3)."""
-
-IMPORTS = RecordName(".wardian/imports")
-"""Imports that lead to the modules (docs/reference/format.md, 5.11)."""
-MANIFEST = RecordName(".wardian/manifest.json")
-SEAL = RecordName(".wardian/seal")
-
-STORAGE_NAME = re.compile(r"\.data/[0-9]+\.storage", re.ASCII)
 
 STORED = 0
 DEFLATED = 8
@@ -119,15 +104,6 @@ _PADDING_EXTRA = 0x4246  # "FB", as PyTorch writes it
 
 _EXTRA = struct.Struct("<2H")
 _LOCAL_ZIP64 = struct.Struct("<2H2Q")
-
-
-def storage_name(number: int) -> RecordName:
-    """Return the name of the storage record with this number.
-
-    >>> storage_name(3)
-    '.data/3.storage'
-    """
-    return RecordName(f".data/{number}.storage")
 
 
 def local_header(name: bytes, method: int, crc: int, packed: int, size: int) -> bytes:

@@ -27,6 +27,7 @@ from wardian.archive.structure import Kind, OtherKindError, read_structure
 from wardian.collector import collector_paused
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import MANIFEST, SEAL, is_storage
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -118,10 +119,10 @@ class ArchiveReader(ArchiveFile):
         self.digest = None
         self.manifest = b""
         if self.kind == "case":
-            self.manifest = self.read(layout.MANIFEST)
+            self.manifest = self.read(MANIFEST)
             self.digest = hashlib.sha256(self.manifest).hexdigest()
-            if self.read(layout.SEAL) != f"{self.digest}\n".encode():
-                raise self._refusals.corrupt("the seal is not the SHA-256 of the manifest", layout.MANIFEST)
+            if self.read(SEAL) != f"{self.digest}\n".encode():
+                raise self._refusals.corrupt("the seal is not the SHA-256 of the manifest", MANIFEST)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -246,7 +247,7 @@ class ArchiveReader(ArchiveFile):
         Of a file that is mapped from a network disk they are read ahead, once; of others nothing is done.
         """
         if self.reads_ahead:
-            new = {name for name in names if layout.STORAGE_NAME.fullmatch(name)} - self._ahead
+            new = {name for name in names if is_storage(name)} - self._ahead
             self._ahead |= new
             found = (self._records[name] for name in new)
             assert self.descriptor is not None
@@ -328,7 +329,7 @@ class ArchiveReader(ArchiveFile):
         """
         self._require_opened()
         record = self._records[name]
-        if record.method != layout.STORED or not layout.STORAGE_NAME.fullmatch(name):
+        if record.method != layout.STORED or not is_storage(name):
             self.read(name)
         elif self._view is not None or record.size <= self._block:
             self.check(name, self.view(name), crc=crc)

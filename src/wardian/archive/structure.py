@@ -9,13 +9,20 @@ from wardian.archive import identify as kinds
 from wardian.archive import layout
 from wardian.archive.central_directory import DamageError, Record, Source
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import (
+    EXTERN_MODULES,
+    MANIFEST,
+    OF_PYTORCH,
+    SEAL,
+    storage_entry,
+    storage_record,
+)
 
 __all__ = ["Kind", "OtherKindError", "read_structure"]
 
 Kind: TypeAlias = Literal["case", "torch.package"]
 
-_END_OF_A_CASE = b"/" + layout.SEAL.encode()
-_EXTERN_MODULES = b".data/extern_modules"
+_END_OF_A_CASE = b"/" + SEAL.encode()
 
 
 class OtherKindError(Exception):
@@ -47,11 +54,11 @@ def read_structure(data: Source) -> tuple[Kind, dict[RecordName, Record]]:
             raise
         raise OtherKindError(kinds.describe(data)) from None
     below = {name.partition(b"/")[2] for name in entries}
-    if ends_right or layout.SEAL.encode() in below or layout.MANIFEST.encode() in below:
+    if ends_right or SEAL.encode() in below or MANIFEST.encode() in below:
         return "case", directory.case_records(data, found)
     if looks_right and first not in entries:
         raise DamageError("another archive was appended")
-    if _EXTERN_MODULES in below:
+    if EXTERN_MODULES.encode() in below:
         return "torch.package", directory.package_records(data, found)
     if {b"extern_modules", b"version"} <= below:  # the prototype in torch 1.8
         records = directory.package_records(data, found)
@@ -62,11 +69,11 @@ def read_structure(data: Source) -> tuple[Kind, dict[RecordName, Record]]:
 def _name_since_1_9(name: RecordName) -> RecordName:
     """Return the name that a record of torch 1.8 has had since torch 1.9."""
     if name in ("extern_modules", "version"):
-        return RecordName(f".data/{name}")
+        return RecordName(OF_PYTORCH + name)
     number = name.removeprefix("data/")
-    return RecordName(f".data/{number}.storage") if number != name and number.isdecimal() else name
+    return storage_record(number) if number != name and number.isdecimal() else name
 
 
 def _is_ours(first: bytes) -> bool:
     """Say whether the first entry of an archive is that of a case or of torch.package."""
-    return first.startswith(b"case/") or first.endswith(b"/.data/0.storage")
+    return first.startswith(b"case/") or first.endswith(storage_entry(b"", 0))

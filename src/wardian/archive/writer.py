@@ -25,6 +25,7 @@ from wardian.archive.digests import digest_of, new_blake3
 from wardian.archive.replacing import ReplacingFile
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName, record_name
+from wardian.domain.record_names import MANIFEST, SEAL, is_storage, storage_record
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -112,7 +113,7 @@ class ArchiveWriter:
             OSError: if writing fails, such as on a full disk. The temporary file is removed.
         """
         self._require_unfinished()
-        name = layout.storage_name(self._storages)
+        name = storage_record(self._storages)
         entry = (self._root + name).encode()
         offset = self._end
         try:
@@ -180,7 +181,7 @@ class ArchiveWriter:
         record_name(name)
         if name in self._names:
             raise ValueError(f"the archive already has a record {name!r}")
-        if name in (layout.MANIFEST, layout.SEAL) or layout.STORAGE_NAME.fullmatch(name):
+        if name in (MANIFEST, SEAL) or is_storage(name):
             raise ValueError(f"the archive makes the record {name!r} by itself")
         if len(data) > limits.MAX_RECORD_BYTES:
             raise ValueError(
@@ -249,7 +250,7 @@ class ArchiveWriter:
             self._end = self._written = self._records_end
             self._file.truncate(self._end)
             del self._central[self._records :]
-            del self._digests[layout.MANIFEST], self._digests[layout.SEAL]
+            del self._digests[MANIFEST], self._digests[SEAL]
             return self._seal(manifest)
         except BaseException:
             self.discard()
@@ -267,7 +268,7 @@ class ArchiveWriter:
         self._end = self._written = self._storages_end
         self._file.truncate(self._end)
         del self._central[self._storages :]
-        self._digests = {name: d for name, d in self._digests.items() if layout.STORAGE_NAME.fullmatch(name)}
+        self._digests = {name: d for name, d in self._digests.items() if is_storage(name)}
         self._start_threads()
         self._finished = False
 
@@ -286,7 +287,7 @@ class ArchiveWriter:
                 f"the manifest has {len(document):,} bytes, more than {limits.MAX_MANIFEST_BYTES:,}"
             )
         seal = hashlib.sha256(document).hexdigest()
-        last = [(layout.MANIFEST, document), (layout.SEAL, f"{seal}\n".encode())]
+        last = [(MANIFEST, document), (SEAL, f"{seal}\n".encode())]
         self._write_records([(name, _pack_last(data)) for name, data in last])
         directory = b"".join(self._central)
         if len(directory) > limits.MAX_DIRECTORY_BYTES:

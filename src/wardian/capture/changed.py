@@ -17,7 +17,7 @@ from typing import Any
 from wardian.capture.statements import assigned, bound_names, statements
 from wardian.capture.texts import Text, read_texts, was_changed
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import ModuleName
+from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import known_attribute, variables_of
 
@@ -53,7 +53,7 @@ def find_changed_modules() -> Iterator[ChangedModule]:
             not isinstance(module, types.ModuleType)
             or not isinstance(file, str)
             or name == "__main__"
-            or name.partition(".")[0] == "wardian"
+            or top_level(name) == "wardian"
             or is_stdlib(ModuleName(name))
         ):
             continue

@@ -36,11 +36,7 @@ def find_entries(classes: Iterable[type]) -> Iterator[TableEntry]:
     absent = object()
     for cls in classes:
         for home in dict.fromkeys(base.__module__ for base in cls.__mro__):
-            if (
-                is_stdlib(ModuleName(home))
-                or top_level(ModuleName(home)) == "torch"
-                or not is_importable(home)
-            ):
+            if is_stdlib(ModuleName(home)) or top_level(home) == "torch" or not is_importable(home):
                 continue
             for name, table in list(variables_of(sys.modules[home]).items()):
                 if not isinstance(table, dict) or name.startswith("__") or not table:

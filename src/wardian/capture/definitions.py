@@ -17,7 +17,7 @@ from wardian.capture.script import Script
 from wardian.capture.statements import Binding, annotation_names
 from wardian.capture.texts import first_line, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
-from wardian.domain.names import ModuleName
+from wardian.domain.names import ModuleName, top_level
 
 __all__ = ["Definer", "Definition", "Piece", "STATEMENT"]
 
@@ -100,7 +100,7 @@ class Definer:
             if not isinstance(binding.node, ast.Import):
                 continue
             for alias in binding.node.names:
-                bound = alias.asname or alias.name.partition(".")[0]
+                bound = alias.asname or top_level(alias.name)
                 target = alias.name if alias.asname else bound
                 # Packed code has its own version of `sys`, and of some others, which an import gives it.
                 same = sys.modules.get(self._script.live_name(target)) is module or module.__name__ == target

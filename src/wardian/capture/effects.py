@@ -14,7 +14,8 @@ from wardian.capture.patches import Change, Holder
 from wardian.capture.replaced_values import ClosureOf
 from wardian.capture.script import Script
 from wardian.capture.trials import Trials
-from wardian.domain.names import ModuleName, original_name
+from wardian.domain.live_names import original_name
+from wardian.domain.names import ModuleName
 
 __all__ = ["Effect", "Effects", "Key", "Origin", "SET", "When"]
 

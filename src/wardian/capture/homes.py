@@ -8,8 +8,9 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from wardian.domain.live_names import is_live, original_name
 from wardian.domain.modules import ModuleKind, is_stdlib
-from wardian.domain.names import LIVE_PREFIX, ModuleName, is_module_name, original_name, top_level
+from wardian.domain.names import ModuleName, is_module_name, top_level
 from wardian.environment import modules as environment
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import find_module, known_attribute, variables_of
@@ -92,7 +93,7 @@ def is_captured(name: str) -> bool:
     >>> is_captured("captured.main"), is_captured("captured_2"), is_captured("torchvision")
     (True, True, False)
     """
-    return name.partition(".")[0].rstrip("_0123456789") == CAPTURED
+    return top_level(name).rstrip("_0123456789") == CAPTURED
 
 
 def is_importable(module: str | None) -> bool:
@@ -101,9 +102,9 @@ def is_importable(module: str | None) -> bool:
         return False
     if not is_module_name(module):  # `<run_path>`, of runpy
         return False
-    if module.startswith(LIVE_PREFIX) and is_captured(original_name(module)):
+    if is_live(module) and is_captured(original_name(module)):
         return False
-    if module.startswith(LIVE_PREFIX) or module == "builtins":
+    if is_live(module) or module == "builtins":
         return True
     known = _importable.get(module)
     if known is None or known[0] is not sys.modules[module]:
@@ -141,7 +142,7 @@ def importable(obj: Any) -> tuple[str, str] | None:
     module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(qualname, str) or not is_importable(module):
         return None
-    if top_level(ModuleName(module)) in ("asyncio", "selectors"):
+    if top_level(module) in ("asyncio", "selectors"):
         alias = next((place for place in _ALIASES if is_at(*place, obj)), None)
         if alias is not None:
             return alias
@@ -304,7 +305,7 @@ def _search(obj: Any, name: str) -> tuple[str, str] | None:
     candidates = [
         (module_name, key)
         for module_name, module in sys.modules.copy().items()
-        if isinstance(module, types.ModuleType) and not module_name.startswith(LIVE_PREFIX)
+        if isinstance(module, types.ModuleType) and not is_live(module_name)
         for key in (name, name.removeprefix(module_name.rpartition(".")[2] + "_"))
         if variables_of(module).get(key) is obj and is_importable(module_name)
     ]

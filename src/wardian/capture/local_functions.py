@@ -17,7 +17,8 @@ from wardian.capture.synthesis import Home
 from wardian.capture.texts import Function, Text, find_function, first_line
 from wardian.capture.trials import Trials
 from wardian.capture.usage import find_usage
-from wardian.domain.names import ModuleName, original_name
+from wardian.domain.live_names import original_name
+from wardian.domain.names import ModuleName
 from wardian.source.rewriting import dump_code
 
 __all__ = ["LocalFunctions"]

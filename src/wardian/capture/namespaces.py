@@ -26,8 +26,9 @@ from wardian.capture.statements import (
 )
 from wardian.capture.texts import first_line, verbatim
 from wardian.capture.usage import find_usage
+from wardian.domain.live_names import original_name
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import ModuleName, original_name, top_level
+from wardian.domain.names import ModuleName, top_level
 
 __all__ = ["Namespace"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wardian.capture.homes import CAPTURED
-from wardian.domain.names import ModuleName, original_name
+from wardian.domain.live_names import original_name
+from wardian.domain.names import ModuleName
 
 __all__ = ["Call", "Global", "Names"]
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from wardian.capture.homes import is_globals, is_importable
 from wardian.capture.script import Script
 from wardian.capture.statements import is_generated
+from wardian.domain.names import top_level
 from wardian.environment.modules import variables_of
 
 __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
@@ -46,7 +47,7 @@ def _patches_of(
 ) -> Iterator[tuple[str, Change]]:
     """Yield the methods that a script gave to a class itself."""
     module = owner.__module__
-    if module.partition(".")[0] in ("builtins", "torch") or not is_importable(module):
+    if top_level(module) in ("builtins", "torch") or not is_importable(module):
         return
     for name, value in list(vars(owner).items()):
         function = value.__func__ if isinstance(value, classmethod | staticmethod) else value

@@ -17,7 +17,8 @@ from wardian.capture.homes import CAPTURED, find_path_in, is_at, is_captured, is
 from wardian.capture.namespaces import Namespace
 from wardian.capture.naming import Global, Names
 from wardian.capture.synthesis import CapturedModule, Home, module_of_home, module_of_namespace
-from wardian.domain.names import LIVE_PREFIX, ModuleName, original_name
+from wardian.domain.live_names import is_live, original_name
+from wardian.domain.names import ModuleName, top_level
 from wardian.environment.modules import variables_of
 
 __all__ = ["Places", "is_of_script"]
@@ -134,7 +135,7 @@ class Places:
         path = namespace.script.path_of(obj)
         if path is None or not namespace.script.shows(path, obj):
             return None
-        top = path.partition(".")[0]
+        top = top_level(path)
         namespace.require(top)
         if top not in namespace.definitions:
             return None
@@ -211,4 +212,4 @@ class Places:
 
 def is_of_script(module: str) -> bool:
     """Tell whether a module of an open case, by its full name, was made of code that no import leads to."""
-    return module.startswith(LIVE_PREFIX) and is_captured(original_name(module))
+    return is_live(module) and is_captured(original_name(module))

@@ -22,7 +22,7 @@ from wardian.capture.statements import (
 )
 from wardian.capture.texts import Edit, Text, is_source_of, span_of
 from wardian.capture.usage import find_usage
-from wardian.domain.names import LIVE_PREFIX, original_name
+from wardian.domain.live_names import full_name, is_live, mount_of, original_name
 
 __all__ = ["Script"]
 
@@ -55,7 +55,7 @@ class Script:
     @property
     def users_name(self) -> str:
         """What the user calls it, the same when what was loaded is packed again."""
-        known = self.variables.get("__doc__") if self.name.startswith(LIVE_PREFIX) else None
+        known = self.variables.get("__doc__") if is_live(self.name) else None
         if isinstance(known, str) and known.startswith(_TITLE):
             return known.removeprefix(_TITLE).removesuffix(".")
         return original_name(self.name)
@@ -76,7 +76,7 @@ class Script:
     def is_synthesised(self, name: str) -> bool:
         """Tell whether a loaded synthesised module has *name* for what it makes, and not of the user."""
         of_runtime = getattr(self.variables.get(name), "__module__", None) == self.name.rpartition(".")[0]
-        return self.name.startswith(LIVE_PREFIX) and (_SYNTHESISED.match(name) is not None or of_runtime)
+        return is_live(self.name) and (_SYNTHESISED.match(name) is not None or of_runtime)
 
     def is_code(self, name: str) -> bool:
         """Tell whether a global is a function or class, or a plain constant."""
@@ -106,8 +106,8 @@ class Script:
 
     def live_name(self, module: str) -> str:
         """Return the full name of a module that an import in this code means."""
-        if self.name.startswith(LIVE_PREFIX):
-            full = self.name.removesuffix(original_name(self.name)) + module
+        if is_live(self.name):
+            full = full_name(mount_of(self.name), module)
             if full in sys.modules:
                 return full
         return module

@@ -20,7 +20,8 @@ from wardian.capture.placing import Places
 from wardian.capture.side_effects import SideEffects
 from wardian.capture.synthesis import CapturedModule, Home
 from wardian.capture.trials import Trials
-from wardian.domain.names import ModuleName, original_name
+from wardian.domain.live_names import original_name
+from wardian.domain.names import ModuleName
 from wardian.environment.modules import variables_of
 
 __all__ = ["Capture"]

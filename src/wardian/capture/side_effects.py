@@ -13,7 +13,7 @@ from wardian.capture.homes import CAPTURED
 from wardian.capture.naming import Global, Names
 from wardian.capture.patches import find_changes, find_held, find_patches
 from wardian.capture.placing import Places, is_of_script
-from wardian.domain.names import LIVE_PREFIX, original_name
+from wardian.domain.live_names import full_name, is_live, mount_of, original_name
 from wardian.environment.modules import variables_of
 
 __all__ = ["SideEffects"]
@@ -57,9 +57,9 @@ class SideEffects:
         scripts = [self._places.script()]
         for found in held:
             module = found.__module__ if isinstance(found, type | types.FunctionType) else None
-            if module is not None and module.startswith(LIVE_PREFIX):
+            if is_live(module):
                 # Those of what was loaded.
-                package = module.removesuffix(original_name(module)) + CAPTURED
+                package = full_name(mount_of(module), CAPTURED)
                 scripts += [
                     self._places.namespace_of(variables_of(sys.modules[name]))
                     for name in list(sys.modules)

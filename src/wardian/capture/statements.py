@@ -15,6 +15,7 @@ from typing import Any
 
 from wardian.capture.registrations import Registration, find_registration, find_settings
 from wardian.capture.texts import Text, first_line, read_texts
+from wardian.domain.names import top_level
 
 __all__ = [
     "Binding",
@@ -159,7 +160,7 @@ def bound_names(node: ast.stmt) -> Iterator[str]:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
         case ast.Import(names=names):
-            yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
+            yield from (alias.asname or top_level(alias.name) for alias in names)
         case ast.ImportFrom(names=names):
             yield from (alias.asname or alias.name for alias in names)
         case ast.Assign(targets=targets):

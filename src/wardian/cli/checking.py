@@ -13,10 +13,10 @@ from typing import Any
 import click
 
 from wardian.archive import ArchiveReader
-from wardian.archive.layout import STORAGE_NAME
 from wardian.cli.opening import name_of
 from wardian.cli.output import command, echo_note
 from wardian.domain.manifest import Entry, Manifest
+from wardian.domain.record_names import is_storage
 from wardian.errors import SandboxError, SandboxUnavailableError
 
 __all__ = ["admit", "check_in_cage", "check_in_child", "find_entry"]
@@ -75,7 +75,7 @@ def admit(archive: ArchiveReader, manifest: Manifest, file: str) -> None:
     check_environment(manifest, archive)
     for name in archive.names:
         # Modules run from their bytecode, so nothing else would read a source that is damaged.
-        if STORAGE_NAME.fullmatch(name) is None:
+        if not is_storage(name):
             archive.read(name)
     echo_note(f"running the code in {name_of(file)} ...")
 

@@ -13,6 +13,8 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from wardian.collector import collector_paused
 from wardian.domain.digests import RecordDigest
+from wardian.domain.names import top_level
+from wardian.domain.record_names import MANIFEST
 from wardian.errors import CorruptCaseError, UnsupportedFormatError
 from wardian.wording import count_text
 
@@ -216,7 +218,7 @@ class Manifest:
     @property
     def roots(self) -> frozenset[str]:
         """Top-level names that packed code and pickles find in the case."""
-        mocked = {name.partition(".")[0] for name in self.mocks}
+        mocked = {top_level(name) for name in self.mocks}
         return frozenset(root for d in self.distributions for root in d.roots) | mocked
 
     @property
@@ -291,7 +293,7 @@ class Manifest:
             return CorruptCaseError(
                 f"{path or 'case'}: the manifest is not valid: {why}",
                 path=path,
-                record=".wardian/manifest.json",
+                record=MANIFEST,
             )
 
         # Before anything is built: an object takes many times the bytes that it has here.

@@ -9,7 +9,6 @@ from typing import NamedTuple, NewType
 
 __all__ = [
     "GlobalRef",
-    "LIVE_PREFIX",
     "LOGGING_LIBRARIES",
     "ModuleName",
     "PlainTensor",
@@ -18,7 +17,6 @@ __all__ = [
     "is_module_name",
     "module_name",
     "module_of",
-    "original_name",
     "record_name",
     "top_level",
 ]
@@ -134,10 +132,10 @@ def ancestors(name: ModuleName) -> Iterator[ModuleName]:
         position = name.find(".", position + 1)
 
 
-def top_level(name: ModuleName) -> ModuleName:
+def top_level(name: str) -> ModuleName:
     """Return the first part of *name*.
 
-    >>> top_level(ModuleName("a.b.c"))
+    >>> top_level("a.b.c")
     'a'
     """
     return ModuleName(name.partition(".")[0])
@@ -164,18 +162,3 @@ def record_name(text: str) -> RecordName:
     if any(part in ("", ".", "..") for part in parts) or (len(parts[0]) == 2 and parts[0][1] == ":"):
         raise ValueError(f"record name is not a relative path below its folder: {text!r}")
     return RecordName(text)
-
-
-LIVE_PREFIX = "wardian.live."
-"""What the full names of modules of open cases begin with."""
-
-
-def original_name(module: str) -> ModuleName:
-    """Return the name a module had when it was packed; ordinary names are returned as they are.
-
-    >>> original_name("wardian.live.resnet18_3f9a2c1b.torchvision.models.resnet")
-    'torchvision.models.resnet'
-    """
-    if module.startswith(LIVE_PREFIX) and module.count(".") > 2:
-        return ModuleName(module.split(".", 3)[3])
-    return ModuleName(module)

@@ -130,7 +130,7 @@ class Distribution:
             if slash and first.isidentifier():
                 roots.add(first)
             elif not slash and path.endswith((".py", ".so", ".pyd")):
-                roots.add(first.partition(".")[0])
+                roots.add(top_level(first))
         return frozenset(roots)
 
     @cached_property

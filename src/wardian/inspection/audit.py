@@ -14,7 +14,8 @@ from typing import Any, Literal
 from wardian.archive import ArchiveReader, FolderReader, ParsingBudget
 from wardian.domain.manifest import Manifest
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import ModuleName, RecordName
+from wardian.domain.names import ModuleName, RecordName, top_level
+from wardian.domain.record_names import BYTECODE
 from wardian.inspection.bytecode import compiles_from, units_of_bytecode
 from wardian.inspection.capabilities import Capability, capability_in_pickle
 from wardian.inspection.imports import packed_modules
@@ -25,8 +26,6 @@ from wardian.reading.foreign import PICKLES
 from wardian.source.parsing import batch, parse
 
 __all__ = ["Audit", "Finding", "PickledGlobal", "When", "audit"]
-
-_BYTECODE = ".wardian/bytecode/"
 
 When = Literal["import", "reachable", "elsewhere"]
 """When code runs: as its module is imported; when the object is used, as far as names tell; or neither."""
@@ -114,9 +113,9 @@ def audit(archive: ArchiveReader | FolderReader, manifest: Manifest) -> Audit:
     unlike: list[str] = []
     unchecked: list[str] = []
     for record in archive.names:
-        if not record.startswith(_BYTECODE):
+        if not record.startswith(BYTECODE):
             continue
-        tag, _, path = record.removeprefix(_BYTECODE).partition("/")
+        tag, _, path = record.removeprefix(BYTECODE).partition("/")
         source = RecordName(path.removesuffix("c"))
         module = ModuleName(path.removesuffix(".pyc").removesuffix("/__init__").replace("/", "."))
         if tag != sys.implementation.cache_tag:
@@ -185,9 +184,7 @@ def _pickled(
 ) -> tuple[tuple[PickledGlobal, ...], list[str]]:
     """Return what the pickles of an archive name, and which of them cannot be read to their end."""
     inside = {*modules, *manifest.roots}
-    outside = {module.partition(".")[0] for extern in manifest.externs for module in extern.modules} | {
-        "torch"
-    }
+    outside = {top_level(module) for extern in manifest.externs for module in extern.modules} | {"torch"}
     found: list[PickledGlobal] = []
     broken: list[str] = []
     for record in _pickles(archive, manifest):
@@ -196,7 +193,7 @@ def _pickled(
             broken.append(record)
         for module, qualname in named:
             where: Literal["inside", "outside", "standard library", "not declared"]
-            top = module.partition(".")[0]
+            top = top_level(module)
             if module in inside or top in inside:
                 where = "inside"
             elif top in outside:

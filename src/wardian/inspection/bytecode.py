@@ -9,7 +9,7 @@ import marshal
 from collections.abc import Iterator
 from types import CodeType
 
-from wardian.domain.names import ModuleName, RecordName
+from wardian.domain.names import ModuleName, RecordName, top_level
 from wardian.inspection.marshalled import check_marshalled
 from wardian.inspection.units import ModuleUnits, Unit
 from wardian.source.rewriting import SHIMMED, compile_module, dump_code
@@ -123,7 +123,7 @@ def _instructions(code: CodeType, found: ModuleUnits, unit: Unit) -> None:
         elif kind == "IMPORT_NAME":
             level = loaded[-2][1] if len(loaded) > 1 else 0
             from_module = _absolute(found, str(value), level if isinstance(level, int) else 0)
-            module = from_module.partition(".")[0] if loaded and loaded[-1][1] is None else from_module
+            module = top_level(from_module) if loaded and loaded[-1][1] is None else from_module
             chain = None
         elif kind == "IMPORT_FROM":
             module = (

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from wardian.archive import ArchiveReader, ParsingBudget
 from wardian.domain.manifest import Manifest, TensorEntry, TensorPart
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import BYTE_ORDER
 from wardian.inspection.values import Distance, distance
 from wardian.pickling.listing import identity
 
@@ -145,7 +146,7 @@ def _files(before: tuple[ArchiveReader, Manifest], after: tuple[ArchiveReader, M
 
 def _digests(archive: ArchiveReader, manifest: Manifest) -> dict[str, str]:
     """Return the digests of what is neither a weight, nor bytecode, nor written by Wardian for itself."""
-    names = [n for n in archive.names if not n.startswith(".") and n != "byteorder"]
+    names = [n for n in archive.names if not n.startswith(".") and n != BYTE_ORDER]
     if archive.kind == "case":
         return {name: manifest.records[name].hex for name in names}
     return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in names}

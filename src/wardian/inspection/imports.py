@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from wardian.archive import ArchiveReader, FolderReader, ParsingBudget, layout
+from wardian.archive import ArchiveReader, FolderReader, ParsingBudget
 from wardian.domain.graph import Import, ImportContext, ImportGraph, ImportsByNeed
 from wardian.domain.manifest import Manifest
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import ModuleName, RecordName, is_module_name
+from wardian.domain.names import ModuleName, RecordName, is_module_name, top_level
+from wardian.domain.record_names import IMPORTS
 from wardian.pickling.listing import named_globals
 from wardian.source.parsing import batch
 from wardian.source.scanning import scan
@@ -100,7 +101,7 @@ def _kept_imports(
     archive: ArchiveReader | FolderReader, modules: dict[ModuleName, RecordName]
 ) -> ImportGraph | None:
     """Return the imports that packing saw; None if the case does not tell them."""
-    listing = ParsingBudget(archive).read(layout.IMPORTS) if layout.IMPORTS in archive else None
+    listing = ParsingBudget(archive).read(IMPORTS) if IMPORTS in archive else None
     if listing is None:
         return None
     edges = []
@@ -175,7 +176,7 @@ def find_steps(archive: ArchiveReader | FolderReader, manifest: Manifest) -> lis
             reason = ""
         size = archive.size(modules[ModuleName(module)]) if where == "inside" else 0
         owner = (owners if where == "inside" else providers).get(
-            module.partition(".")[0] if where == "inside" else module, ""
+            top_level(module) if where == "inside" else module, ""
         )
         found.append(Step(module, owner, where, size, reason, importer))
     return found
@@ -227,14 +228,14 @@ def _shortest_chain(graph: ImportGraph, manifest: Manifest, module: str) -> tupl
 
 
 def _place_of(archive: ArchiveReader | FolderReader, manifest: Manifest, module: str) -> tuple[Where, str]:
-    top = module.partition(".")[0]
+    top = top_level(module)
     if module in manifest.mocks:
         return "mocked", "a stand-in takes its place, as the policy said"
     if module in packed_modules(archive):
         owners = [f"{d.name} {d.version or ''}".strip() for d in manifest.distributions if top in d.roots]
         return "inside", f"inside, part of {' or '.join(owners) or 'what the object needs'}"
     for extern in manifest.externs:
-        if any(module == known or top == known.partition(".")[0] for known in extern.modules):
+        if any(module == known or top == top_level(known) for known in extern.modules):
             need = (
                 "the case loads and passes its self-test without it" if extern.soft else "the case needs it"
             )

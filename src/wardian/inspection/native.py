@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.archive.layout import STORAGE_NAME
 from wardian.domain.manifest import Manifest
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import is_storage
 
 __all__ = ["find_libraries"]
 
@@ -32,5 +32,5 @@ def find_libraries(
     loaded = {library.record for library in manifest.libraries}
     for record in names:
         is_library = record in loaded or record.endswith(_SUFFIXES)
-        if is_library or (not STORAGE_NAME.fullmatch(record) and archive.begins(record, 4) in _MACHINE_CODE):
+        if is_library or (not is_storage(record) and archive.begins(record, 4) in _MACHINE_CODE):
             yield record

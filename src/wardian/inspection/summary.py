@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 from wardian.archive import ArchiveReader, FolderReader, ParsingBudget
-from wardian.archive.layout import STORAGE_NAME
 from wardian.domain.manifest import Entry, Extern, Manifest, TensorEntry
-from wardian.domain.names import RecordName
+from wardian.domain.names import RecordName, top_level
+from wardian.domain.record_names import is_storage
 from wardian.errors import CorruptCaseError, Problem
 from wardian.inspection.native import find_libraries
 from wardian.inspection.sizes import parts_of, size_of
@@ -172,7 +172,7 @@ class Summary:
         """
         manifest = read_manifest(archive) if manifest is None else manifest
         here = Installed()
-        storages = [archive.size(name) for name in archive.names if STORAGE_NAME.fullmatch(name)]
+        storages = [archive.size(name) for name in archive.names if is_storage(name)]
         known = {extern: find_problem(extern, here) for extern in manifest.externs}
         packed = [name for name in archive.names if name.endswith((".py", ".pyc"))]
         others = [name for name in archive.names if not name.endswith((".py", ".pyc"))]
@@ -227,7 +227,7 @@ def _weights(tensors: Iterable[TensorEntry]) -> Iterator[WeightFacts]:
 def _extern(extern: Extern, problem: Problem | None, here: Installed) -> ExternFacts:
     installed = _installed(extern.distribution, here)
     # Archives of torch.package name modules: most distributions are called like theirs.
-    native = here.has_libraries(extern.distribution or extern.modules[0].partition(".")[0])
+    native = here.has_libraries(extern.distribution or top_level(extern.modules[0]))
     return ExternFacts(
         name=extern.distribution or extern.modules[0],
         version=extern.version,

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
+from wardian.domain.names import top_level
 from wardian.inspection.capabilities import Capability, capability_of, capability_of_method, is_powerful
 
 __all__ = ["ModuleUnits", "Unit", "units_of_source", "uses_of"]
@@ -158,7 +159,7 @@ class _Reader:
 
     def imports(self, node: ast.Import) -> None:
         for alias in node.names:
-            bound = alias.asname or alias.name.partition(".")[0]
+            bound = alias.asname or top_level(alias.name)
             self.found.imported[bound] = f".{alias.name if alias.asname else bound}"
 
     def imports_from(self, node: ast.ImportFrom) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.domain.live_names import SHARED_SUFFIX
 from wardian.domain.manifest import Entry, Manifest
 from wardian.domain.names import RecordName, module_name
 from wardian.errors import CaseError, ClosedCaseError, CorruptCaseError, Problem
@@ -17,7 +18,7 @@ from wardian.loading.checks import CheckReport
 from wardian.loading.entries import find_entry
 from wardian.loading.groups import Groups
 from wardian.loading.importing.mount import Mount
-from wardian.loading.installed_library import SHARED_SUFFIX, find_shared
+from wardian.loading.installed_library import find_shared
 from wardian.loading.mounts import acquire, is_same_file, release
 from wardian.loading.objects import Loading
 from wardian.loading.self_tests import require_passed, run_self_test

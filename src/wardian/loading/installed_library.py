@@ -11,10 +11,7 @@ from wardian.domain.names import ModuleName
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import find_module
 
-__all__ = ["SHARED_SUFFIX", "find_shared"]
-
-SHARED_SUFFIX = "_shared"
-"""What the stem of the root of a shared case ends with; unshared, the same case has other modules."""
+__all__ = ["find_shared"]
 
 
 def find_shared(manifest: Manifest) -> frozenset[str]:

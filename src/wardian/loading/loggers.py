@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 import sys
 
-from wardian.domain.names import LIVE_PREFIX
+from wardian.domain.live_names import LIVE_PREFIX, full_name, is_live, split_live
+from wardian.domain.names import top_level
 
 __all__ = ["install", "uninstall"]
 
-_TOP = LIVE_PREFIX.partition(".")[0]
+_TOP = top_level(LIVE_PREFIX)
 
 
 def install() -> None:
@@ -31,13 +32,14 @@ def uninstall() -> None:
 
 def _get_logger(name: str) -> logging.Logger:
     manager = logging.root.manager
-    if isinstance(name, str) and name.partition(".")[0] == _TOP and not name.startswith(LIVE_PREFIX):
+    if isinstance(name, str) and top_level(name) == _TOP and not is_live(name):
         frame = sys._getframe(1)  # noqa: SLF001
-        while frame.f_back is not None and _module(frame.f_globals).partition(".")[0] == "logging":
+        while frame.f_back is not None and top_level(_module(frame.f_globals)) == "logging":
             frame = frame.f_back
         caller = _module(frame.f_globals)
-        if caller.startswith(LIVE_PREFIX) and caller.count(".") > 2:
-            name = ".".join((*caller.split(".")[:4], *name.split(".")[1:]))
+        mount, module = split_live(caller)
+        if is_live(caller) and module:
+            name = full_name(mount, top_level(module) + name.removeprefix(_TOP))
     return logging.Manager.getLogger(manager, name)
 
 

@@ -8,7 +8,6 @@ import hashlib
 import importlib
 import linecache
 import os
-import re
 import sys
 import threading
 import types
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.domain.live_names import LIVE_PREFIX, MountName, full_name, mount_of
 from wardian.domain.manifest import Manifest
-from wardian.domain.names import LIVE_PREFIX
 from wardian.environment.modules import variables_of
 from wardian.errors import CaseError
 from wardian.loading import loggers
@@ -28,7 +27,6 @@ from wardian.loading.closing.closed import mark_closed
 from wardian.loading.closing.leftovers import plant, take_out_leftovers
 from wardian.loading.importing.finders import FolderFinder
 from wardian.loading.importing.mount import Mount
-from wardian.loading.installed_library import SHARED_SUFFIX
 from wardian.loading.registering.second_copies import go_on_after_fork
 from wardian.loading.unused import find_holder
 
@@ -41,8 +39,6 @@ __all__ = [
     "get_mount",
     "is_named_by",
     "is_same_file",
-    "is_shared",
-    "mount_name",
     "release",
     "tell",
 ]
@@ -59,18 +55,8 @@ _told: set[str] = set()
 _alone: dict[str, tuple[weakref.ref[Any], int] | None] = {}
 """Names of roots that are closed once nothing needs them, each with what was last found to need it, and how
 many references that had."""
-_LENGTHS = (8, 16, 32, 64)
-"""Digits of a digest in names: more if another archive has a name with fewer in this process."""
-
-
-def mount_name(stem: str, digest: str, length: int = 8) -> str:
-    """Return the name of the mount of a case below `wardian.live`.
-
-    >>> mount_name("ResNet-18 v2", "3f9a2c1b" + 56 * "0")
-    'ResNet_18_v2_3f9a2c1b'
-    """
-    clean = re.sub(r"\W", "_", stem, flags=re.ASCII).strip("_") or "case"
-    return f"{'_' if clean[0].isdigit() else ''}{clean}_{digest[:length]}"
+_LENGTHS = (16, 32, 64)
+"""Digits of a digest in names if another archive has the name with eight in this process."""
 
 
 def get_mount(name: str) -> Mount | None:
@@ -93,7 +79,7 @@ def find_open(name: str, outline: str | None = None) -> Mount | None:
         for short, mount in list(_mounts.items())
         # With the installed library in place of the packed one it is not the same.
         if short not in _private
-        and is_shared(short) == is_shared(name)
+        and MountName.parse(short).is_shared == MountName.parse(name).is_shared
         and outline in (None, mount.archive.outline)
         and is_named_by(name, mount.archive)
     }
@@ -102,14 +88,9 @@ def find_open(name: str, outline: str | None = None) -> Mount | None:
 
 def is_named_by(name: str, archive: ArchiveReader | FolderReader) -> bool:
     """Tell whether *name* can be that of the mount of an archive, which others may share."""
-    digits = name.rpartition("_")[2]
+    digits = MountName.parse(name).digest
     # The first name is made without reading all of the file.
     return archive.outline[:8] == digits or (len(digits) > 8 and archive.fingerprint.startswith(digits))
-
-
-def is_shared(name: str) -> bool:
-    """Tell whether *name* is that of a mount that serves installed modules."""
-    return name.rpartition("_")[0].endswith(SHARED_SUFFIX)
 
 
 def closed_path(name: str) -> str | None:
@@ -165,26 +146,27 @@ def acquire(
         CaseError: if another archive has *name* here.
     """
     with _mounts_lock:
-        short = mount_name(stem, archive.outline)
-        for other, mount in _mounts.items():
-            if other in _private or mount.archive.outline != archive.outline:
+        wanted = MountName.of_file(stem, archive.outline[:8])
+        short = str(wanted)
+        for name_of_other, mount in _mounts.items():
+            if name_of_other in _private or mount.archive.outline != archive.outline:
                 continue
-            same_stem = other.rpartition("_")[0] == short.rpartition("_")[0]
-            alike = is_shared(other) == is_shared(short) and (
-                same_stem or is_same_file(mount.archive, archive)
+            other = MountName.parse(name_of_other)
+            alike = other.stem == wanted.stem or (
+                other.is_shared == wanted.is_shared and is_same_file(mount.archive, archive)
             )
             if alike and _same_content(mount.archive, archive):
                 return _use(mount)
         if name is not None:
             if not _is_free(name, archive):
                 raise CaseError(
-                    f"another case than {archive.label} is {LIVE_PREFIX}{name} in this process", path=None
+                    f"another case than {archive.label} is {full_name(name)} in this process", path=None
                 )
             short = name
         elif not _is_free(short, archive):
-            longer = (mount_name(stem, archive.fingerprint, length) for length in _LENGTHS[1:])
+            longer = (str(MountName.of_file(stem, archive.fingerprint[:length])) for length in _LENGTHS)
             short = next((name for name in longer if _is_free(name, archive)), short)
-        return _register(Mount(LIVE_PREFIX + short, archive, manifest, **options), is_told=is_told)
+        return _register(Mount(full_name(short), archive, manifest, **options), is_told=is_told)
 
 
 def _is_free(name: str, archive: ArchiveReader | FolderReader) -> bool:
@@ -241,7 +223,7 @@ def acquire_private(
             number += 1
             short = _private_name(stem, archive.outline, number)
         _private.add(short)
-        mount = _register(Mount(LIVE_PREFIX + short, archive, manifest, **options))
+        mount = _register(Mount(full_name(short), archive, manifest, **options))
         if is_alone:
             _alone[short] = None
             if _close_unused not in gc.callbacks:
@@ -272,7 +254,7 @@ def _is_needed(short: str) -> bool:
         return True
     tables = (sys.modules, _mounts, variables_of(sys.modules.get("wardian.live")), sys.path_importer_cache)
     # No variable here may hold what is looked for.
-    holder = find_holder(_objects_of(short), f"{LIVE_PREFIX}{short}.", (*tables, linecache.cache))
+    holder = find_holder(_objects_of(short), f"{full_name(short)}.", (*tables, linecache.cache))
     _alone[short] = None
     with contextlib.suppress(TypeError):  # it has no weak references
         _alone[short] = None if holder is None else (weakref.ref(holder), sys.getrefcount(holder))
@@ -301,7 +283,7 @@ def _objects_of(short: str) -> list[Any]:
 
 
 def _private_name(stem: str, fingerprint: str, number: int) -> str:
-    return mount_name(stem, hashlib.sha256(f"{fingerprint}:{number}".encode()).hexdigest())
+    return str(MountName.of_file(stem, hashlib.sha256(f"{fingerprint}:{number}".encode()).hexdigest()[:8]))
 
 
 def _go_on_after_fork() -> None:
@@ -313,7 +295,7 @@ def _go_on_after_fork() -> None:
 
 
 def _register(mount: Mount, *, is_told: bool = True) -> Mount:
-    short = mount.name[len(LIVE_PREFIX) :]
+    short = mount_of(mount.name)
     if not _used and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_go_on_after_fork)
     # The first import of a packed module would do it. But another thread that imports one then would find
@@ -331,7 +313,7 @@ def _register(mount: Mount, *, is_told: bool = True) -> Mount:
 
 def tell(mount: Mount) -> None:
     """Let child processes find the file of a mount, if it is one."""
-    short = mount.name[len(LIVE_PREFIX) :]
+    short = mount_of(mount.name)
     if mount.archive.path is not None and short in _mounts and short not in _told:
         _told.add(short)
         stamp = mount.archive.stamp() if isinstance(mount.archive, ArchiveReader) else None
@@ -357,7 +339,7 @@ def release(mount: Mount) -> None:
         mount.users -= 1
         if mount.users > 0:
             return
-        short = mount.name[len(LIVE_PREFIX) :]
+        short = mount_of(mount.name)
         _mounts.pop(short, None)
         _private.discard(short)
         _alone.pop(short, None)
@@ -368,9 +350,9 @@ def release(mount: Mount) -> None:
         for name in (mount.name, *mount.aliases):
             found = [n for n in sys.modules if n == name or n.startswith(name + ".")]
             modules += [sys.modules.pop(module, None) for module in found]
-            packages.pop(name[len(LIVE_PREFIX) :], None)
+            packages.pop(mount_of(name), None)
         own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, mount)]
-        mark_closed(own, str(mount.archive.path or "<memory>"), shared=is_shared(short))
+        mark_closed(own, str(mount.archive.path or "<memory>"), shared=MountName.parse(short).is_shared)
         plant(mount.name, own)
         own.clear()
         modules.clear()

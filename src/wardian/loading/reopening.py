@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.domain.names import LIVE_PREFIX
+from wardian.domain.live_names import MountName, full_name
 from wardian.errors import (
     CaseError,
     ModuleNotInCaseError,
@@ -23,8 +23,6 @@ from wardian.loading.mounts import (
     find_open,
     get_mount,
     is_named_by,
-    is_shared,
-    mount_name,
 )
 from wardian.processes.starting import CASES_VARIABLE
 from wardian.reading.fit import check_environment
@@ -54,6 +52,7 @@ def find_mount(name: str) -> Mount | None:
     mount = get_mount(name)  # each import of a packed module asks
     if mount is not None:
         return mount
+    parts = MountName.parse(name)
     told = announced(name)
     mount = find_open(name, None if told is None else told.outline)
     if mount is not None:
@@ -61,21 +60,20 @@ def find_mount(name: str) -> Mount | None:
     if told is None:
         if (closed := closed_path(name)) is not None:
             raise ModuleNotInCaseError(
-                f"{LIVE_PREFIX}{name} is {open_again(how_to_load(closed, shared=is_shared(name)))}",
-                name=LIVE_PREFIX + name,
+                f"{full_name(name)} is {open_again(how_to_load(closed, shared=parts.is_shared))}",
+                name=full_name(name),
             )
         given, wrong = find_given(name)
         if given is not None:
-            return open_as(name, given, share=is_shared(name))
+            return open_as(name, given, share=parts.is_shared)
         if wrong:
             raise ModuleNotInCaseError(
-                f"{LIVE_PREFIX}{name} is part of a case that is not open in this process, and not among those"
+                f"{full_name(name)} is part of a case that is not open in this process, and not among those"
                 f" of ${CASES_VARIABLE}: {'; '.join(wrong)}",
-                name=LIVE_PREFIX + name,
+                name=full_name(name),
             )
         return None
-    digest = name.rpartition("_")[2]
-    share = is_shared(name) and mount_name(told.path.stem, digest, len(digest)) != name
+    share = parts.is_shared and str(MountName.of_file(told.path.stem, parts.digest)) != name
     return open_as(name, _reopen(name, told), share=share)
 
 
@@ -87,7 +85,7 @@ def open_as(name: str, archive: ArchiveReader | FolderReader, *, share: bool) ->
         archive: What the other process has open as this.
         share: As for `Case.open`.
     """
-    stem = name.rpartition("_")[0]
+    stem = MountName.parse(name).stem
     path = str(archive.path)
     try:
         manifest = read_manifest(archive)
@@ -111,7 +109,7 @@ def _reopen(name: str, told: Announced) -> ArchiveReader | FolderReader:
     Raises:
         CaseError: if it is gone.
     """
-    path, digest = str(told.path), name.rpartition("_")[2]
+    path, digest = str(told.path), MountName.parse(name).digest
     lost = f"{path}, the case whose digest begins with {digest}, that the parent process has open,"
     if os.path.isdir(path):
         return FolderReader(path)

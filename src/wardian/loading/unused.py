@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from wardian.domain.live_names import is_live
 from wardian.environment.modules import variables_of
 
 __all__ = ["find_holder"]
@@ -91,7 +92,7 @@ def _module_of(obj: Any) -> str | None:
     elif kind is dict and "__name__" in obj and "__spec__" in obj:  # the globals of a module, or a copy
         module = obj["__name__"]
         known = sys.modules.get(module) if isinstance(module, str) else None
-        if variables_of(known) is not obj and not str(module).startswith("wardian.live."):
+        if variables_of(known) is not obj and not is_live(module):
             return None
     else:
         return "" if kind is types.FrameType else None

@@ -435,7 +435,7 @@ class _Walk:
             # `from mylib import ops`: if ops is a module, mylib itself is not needed.
             name = self.module_of(base, item)
             if name is None:
-                self.closure.absent.add(base.partition(".")[0])
+                self.closure.absent.add(top_level(base))
             elif name not in followed and name != module:
                 followed.add(name)
                 yield module, name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from wardian.domain.names import LIVE_PREFIX, original_name
+from wardian.domain.live_names import full_name, is_live, mount_of, split_live
 
 __all__ = ["PackageMangler", "demangle", "get_mangle_prefix", "is_mangled"]
 
@@ -23,7 +23,7 @@ class PackageMangler:
     """
 
     def __init__(self, parent: str | None = None) -> None:
-        self._parent = parent or f"{LIVE_PREFIX}names_{next(_numbers)}"
+        self._parent = parent or full_name(f"names_{next(_numbers)}")
 
     def mangle(self, name: str) -> str:
         """Return the full name of a module of this package."""
@@ -46,16 +46,14 @@ def is_mangled(name: str) -> bool:
     >>> is_mangled("wardian.live.resnet18_3f9a2c1b.torchvision"), is_mangled("torchvision")
     (True, False)
     """
-    return name.startswith(LIVE_PREFIX)
+    return is_live(name)
 
 
 def demangle(name: str) -> str:
     """Return the name that a module had when it was exported; empty for the package itself."""
-    if is_mangled(name) and name.count(".") == 2:
-        return ""
-    return original_name(name)
+    return split_live(name)[1] if is_mangled(name) else name
 
 
 def get_mangle_prefix(name: str) -> str:
     """Return the package that *name* is from; other names are returned as they are."""
-    return ".".join(name.split(".")[:3]) if is_mangled(name) else name
+    return full_name(mount_of(name)) if is_mangled(name) else name

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from wardian.domain.modules import ModuleFacts, ModuleKind, is_stdlib
-from wardian.domain.names import ModuleName
+from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import find_module
 from wardian.loading.importing.mount import Mount
@@ -120,7 +120,7 @@ def _source_of_loader(loader: Any, name: str) -> bytes | None:
 def _in_mount(mount: Mount, name: ModuleName) -> FoundModule | None:
     packed = mount.contents.modules.get(name)
     owner = next(
-        (d.name for d in mount.manifest.distributions if d.version and name.partition(".")[0] in d.roots),
+        (d.name for d in mount.manifest.distributions if d.version and top_level(name) in d.roots),
         None,
     )
     if packed is not None:

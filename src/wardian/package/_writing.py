@@ -16,6 +16,7 @@ from wardian.domain.modules import is_stdlib
 from wardian.domain.names import ModuleName, RecordName, record_name, top_level
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Action
+from wardian.domain.record_names import SERIALIZATION_ID
 from wardian.environment.distributions import Distributions
 from wardian.package._closure import Closure, Member
 from wardian.packing.writing.assembly import Contents, assemble
@@ -66,7 +67,7 @@ def write(
         ),
         pickles=pickles,
         tensors=tuple(tensor for entry in entries for tensor in entry.tensors),
-        resources={**resources, **scripts, RecordName(".data/serialization_id"): _serial(sources, pickles)},
+        resources={**resources, **scripts, SERIALIZATION_ID: _serial(sources, pickles)},
         metadata={},
         torch=torch.__version__,
         proof="skipped",

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from wardian.domain.names import LIVE_PREFIX, original_name
+from wardian.domain.live_names import is_live, mount_of, original_name
 from wardian.errors import WardianError
 from wardian.loading.mounts import get_mount
+from wardian.package._mangling import get_mangle_prefix
 from wardian.pickling.pickler import module_of
 
 __all__ = [
@@ -129,14 +130,14 @@ def _own_name(obj: Any) -> str:
 
 
 def _origin(full_name: str) -> str:
-    if full_name.startswith(LIVE_PREFIX):
-        return f"the package {'.'.join(full_name.split('.')[:3])}"
+    if is_live(full_name):
+        return f"the package {get_mangle_prefix(full_name)}"
     return "this interpreter"
 
 
 def _way_out(full_name: str) -> dict[str, str]:
     """Return the fix of an error about an object of a package that is none of the importers."""
-    root = get_mount(full_name.split(".")[2]) if full_name.startswith(LIVE_PREFIX) else None
+    root = get_mount(mount_of(full_name)) if is_live(full_name) else None
     if root is None:
         return {}
     path = str(root.archive.path or "...")
@@ -263,7 +264,7 @@ class OrderedImporter(Importer):
 
 def _is_bare_folder(module: ModuleType) -> bool:
     return (
-        getattr(module, "__name__", "").startswith(LIVE_PREFIX)
+        is_live(getattr(module, "__name__", ""))
         and hasattr(module, "__path__")
         and getattr(module, "__file__", None) is None
     )

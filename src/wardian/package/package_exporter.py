@@ -19,7 +19,8 @@ from torch.utils.hooks import RemovableHandle
 
 from wardian.archive import ArchiveWriter
 from wardian.domain.globs import GlobGroup
-from wardian.domain.names import LIVE_PREFIX, ModuleName, RecordName, original_name, record_name
+from wardian.domain.live_names import is_live, original_name
+from wardian.domain.names import ModuleName, RecordName, record_name, top_level
 from wardian.domain.policy import Action, Rule
 from wardian.errors import PackError, Problem, UnpicklableError, WardianError
 from wardian.package._closure import (
@@ -141,7 +142,7 @@ class PackagingError(PackError):
 def _fix_for(name: str, reason: PackagingErrorReason) -> str:
     match reason:
         case PackagingErrorReason.NO_ACTION:
-            top = name.partition(".")[0]
+            top = top_level(name)
             return f'exporter.intern("{top}.**"), or extern, or mock'
         case PackagingErrorReason.MOCKED_BUT_STILL_USED:
             return f'exporter.intern("{name}") before the mock, or extern'
@@ -634,7 +635,7 @@ class PackageExporter:
         if found is None:
             return NotImplemented
         module, name = found
-        if module.startswith(LIVE_PREFIX):
+        if is_live(module):
             raise ObjMismatchError(f"{obj!r} is from a package that is none of this exporter's importers")
         parent, _, last = name.rpartition(".")
         if not parent or "<locals>" in name:

@@ -16,8 +16,10 @@ from typing import IO, TYPE_CHECKING, Any
 import torch
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.domain.live_names import is_live
 from wardian.domain.manifest import Manifest
-from wardian.domain.names import LIVE_PREFIX, RecordName, record_name
+from wardian.domain.names import RecordName, record_name, top_level
+from wardian.domain.record_names import BYTE_ORDER, OF_WARDIAN, PYTHON_VERSION, SERIALIZATION_ID, VERSION
 from wardian.errors import CorruptCaseError, NotACaseError, WardianError
 from wardian.loading.mounts import acquire_private, release
 from wardian.loading.objects import Loading
@@ -154,10 +156,10 @@ class PackageImporter(Importer):
             raise ValueError("Empty module name")
         if name in self.mount.guests:
             return self.mount.guests[name]  # type: ignore[no-any-return]
-        top = name.partition(".")[0]
+        top = top_level(name)
         if top in self.mount.contents.top_levels:
             return self.mount.import_module(name)
-        if name.startswith(LIVE_PREFIX):
+        if is_live(name):
             raise ModuleNotFoundError(f"{name} is from another package than {self!r}", name=name)
         self.mount.check_external(name)
         if self.mount.allows is not None and not is_allowed(top, self._allowed, above=False):
@@ -220,16 +222,15 @@ class PackageImporter(Importer):
             include: Pattern or patterns of paths, with `/` between the parts.
             exclude: Patterns of paths to leave out.
         """
-        names = [name for name in self._archive.names if not name.startswith(".wardian/")]
+        names = [name for name in self._archive.names if not name.startswith(OF_WARDIAN)]
         return make_directory(self.filename, names, include, exclude)
 
     def python_version(self) -> str | None:
         """Return the version of Python that exported the package, None if that is not known."""
-        record = RecordName(".data/python_version")
-        if record not in self._archive:
+        if PYTHON_VERSION not in self._archive:
             return None
-        with self._decoding(record):
-            return self._archive.read(record).decode().strip()
+        with self._decoding(PYTHON_VERSION):
+            return self._archive.read(PYTHON_VERSION).decode().strip()
 
     def id(self) -> str:
         """Return the name below which the modules of this importer are."""
@@ -432,8 +433,8 @@ def _rezip(reader: Any) -> bytes:
     writer = torch._C.PyTorchFileWriter(buffer)
     for name in reader.get_all_records():
         # These the writer makes by itself.
-        own = (".data/version", "version", "byteorder", ".data/serialization_id", ".format_version")
-        if name not in own and not name.startswith(".wardian/"):
+        own = (VERSION, "version", BYTE_ORDER, SERIALIZATION_ID, ".format_version")
+        if name not in own and not name.startswith(OF_WARDIAN):
             data = reader.get_record(name)
             writer.write_record(name, data, len(data))
     writer.write_end_of_file()

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from wardian.archive.layout import storage_name
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import storage_record
 
 __all__ = ["identity", "named_globals", "named_storages", "read_globals"]
 
@@ -68,7 +68,7 @@ def named_storages(data: bytes) -> tuple[RecordName, ...]:
     with contextlib.suppress(ValueError):  # a damaged pickle
         for name, argument in _opcodes(data):
             if name in _STRINGS and isinstance(argument, str) and _NUMBER.fullmatch(argument):
-                found[storage_name(int(argument))] = None
+                found[storage_record(int(argument))] = None
     return tuple(found)
 
 
@@ -86,7 +86,7 @@ def identity(data: bytes, digests: Mapping[str, str]) -> str:
                 continue
             held = argument
             if name in _STRINGS and isinstance(argument, str) and _NUMBER.fullmatch(argument):
-                held = digests.get(storage_name(int(argument)), argument)
+                held = digests.get(storage_record(int(argument)), argument)
             found.update(f"{name} {held!r}\n".encode())
     return found.hexdigest()
 

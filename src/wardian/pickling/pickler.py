@@ -21,7 +21,8 @@ from wardian.capture.homes import portable_module
 from wardian.capture.naming import Global
 from wardian.capture.session import Capture
 from wardian.collector import collector_paused
-from wardian.domain.names import PlainTensor, original_name
+from wardian.domain.live_names import original_name
+from wardian.domain.names import PlainTensor
 from wardian.errors import Problem, UnpicklableError
 from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path

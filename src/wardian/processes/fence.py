@@ -15,6 +15,8 @@ from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import Any
 
+from wardian.domain.names import top_level
+
 __all__ = ["ALLOWABLE", "RefusedError", "kind_of", "put_up", "refusals"]
 
 ALLOWABLE = ("network", "processes")
@@ -107,7 +109,7 @@ def _callers(frame: FrameType | None) -> Iterator[FrameType]:
     """
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
-        if name.partition(".")[0] not in sys.stdlib_module_names or name in _ASKING_THE_SYSTEM:
+        if top_level(name) not in sys.stdlib_module_names or name in _ASKING_THE_SYSTEM:
             yield frame
         frame = frame.f_back
 
@@ -117,7 +119,7 @@ _COMPILERS = ("torch", "triton")
 
 
 def _is_compiler(frame: FrameType) -> bool:
-    top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    top = top_level(str(frame.f_globals.get("__name__", "")))
     library = sys.modules.get(top) if top in _COMPILERS else None
     file = getattr(library, "__file__", None)
     # A module may call itself what it likes; the file tells where its code is from.

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from wardian.domain.names import top_level
 from wardian.processes import fence
 from wardian.processes.child import work
 from wardian.processes.ties import end_group, end_with_parent, show_stack_when_asked
@@ -67,7 +68,7 @@ def _be_template(
         facts = getattr(importlib.import_module(module), function)(arguments)
     hello = {
         "ready": _has_one_thread(),
-        "asked": sorted(asked.union(_AT_THE_START, (name.partition(".")[0] for name in sys.modules))),
+        "asked": sorted(asked.union(_AT_THE_START, (top_level(name) for name in sys.modules))),
         "used": sorted(
             used.union(
                 _used_entries(getattr(module, "__spec__", None) for module in list(sys.modules.values()))
@@ -106,7 +107,7 @@ def _noting() -> Iterator[tuple[set[str], set[str]]]:
     def noting(
         fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        asked.add(fullname.partition(".")[0])
+        asked.add(top_level(fullname))
         found: importlib.machinery.ModuleSpec | None = find(fullname, path, target)
         used.update(_used_entries([found]))
         return found

@@ -32,8 +32,9 @@ from packaging.version import InvalidVersion, Version
 
 from wardian.archive import ArchiveReader, FolderReader, ParsingBudget
 from wardian.domain.graph import Import, ImportContext
+from wardian.domain.live_names import LIVE_PREFIX
 from wardian.domain.manifest import Extern, Manifest
-from wardian.domain.names import LIVE_PREFIX, ModuleName, top_level
+from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import find_module, find_spec, variables_of
 from wardian.errors import EnvironmentMismatchError, Problem
@@ -83,7 +84,7 @@ def check_environment(
 def with_importers(problems: Iterable[Problem], archive: ArchiveReader | FolderReader) -> tuple[Problem, ...]:
     """Return problems, each with the import of a packed module that asks for it, if a source shows one."""
     found = list(problems)
-    wanted = _find_imports(archive, {top_level(ModuleName(p.module)) for p in found if p.module})
+    wanted = _find_imports(archive, {top_level(p.module) for p in found if p.module})
     return tuple(replace(problem, chain=_chain(problem, wanted)) for problem in found)
 
 
@@ -257,7 +258,7 @@ def _release(name: str, label: str, version: str) -> str:
 
 
 def _roots(extern: Extern) -> list[str]:
-    return sorted({module.partition(".")[0] for module in extern.modules})
+    return sorted({top_level(module) for module in extern.modules})
 
 
 def _is_there(root: str) -> bool:

@@ -16,6 +16,7 @@ from wardian.domain.manifest import (
 )
 from wardian.domain.modules import is_stdlib
 from wardian.domain.names import ModuleName, RecordName, top_level
+from wardian.domain.record_names import EXTERN_MODULES, MANIFEST, PYTHON_VERSION, TESTS
 from wardian.errors import CorruptCaseError
 
 __all__ = ["PICKLES", "allowed_externs", "extern_modules", "is_allowed", "manifest_of", "read_manifest"]
@@ -26,7 +27,6 @@ _ALWAYS = frozenset({"torch", "numpy", "wardian"})
 PICKLES = frozenset(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
 """First bytes of pickles: PROTO, and a number that exists."""
 
-_TESTS = ".wardian/tests/"
 _DISTRIBUTION = re.compile(r"(?!-)[A-Za-z0-9._-]{1,128}", re.ASCII)
 _DOTTED = re.compile(r"[\w-]+(\.[\w-]+)*")
 """Compilers give modules names that are no identifiers (`81d243bd2c585b0f4821__mypyc`)."""
@@ -55,7 +55,7 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
         return CorruptCaseError(
             f"{path or 'case'}: the manifest contradicts the archive: {why}",
             path=path,
-            record=".wardian/manifest.json",
+            record=MANIFEST,
         )
 
     named: set[str] = set()
@@ -68,8 +68,8 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
                 raise refuse(f"entry point {entry.name!r} is in {record!r}, which is not in the archive")
         if entry.record.startswith("."):
             raise refuse(f"entry point {entry.name!r} is in {entry.record!r}, where no pickle can be")
-        if entry.test is not None and not entry.test.startswith(_TESTS):
-            raise refuse(f"the self-test of {entry.name!r} is in {entry.test!r}, not in {_TESTS}")
+        if entry.test is not None and not entry.test.startswith(TESTS):
+            raise refuse(f"the self-test of {entry.name!r} is in {entry.test!r}, not in {TESTS}")
     for extern in manifest.externs:
         # They end up in the command of a message, `pip install name==version`.
         if extern.distribution is not None and not _DISTRIBUTION.fullmatch(extern.distribution):
@@ -77,9 +77,9 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
         if extern.version is not None and not _VERSION.fullmatch(extern.version):
             raise refuse(f"{extern.version!r:.80} is no version")
         # The check of the environment imports them.
-        tops = {module.partition(".")[0] for module in extern.modules}
+        tops = {top_level(module) for module in extern.modules}
         for name in (*extern.modules, *extern.names):
-            if not _DOTTED.fullmatch(name) or name.partition(".")[0] not in tops:
+            if not _DOTTED.fullmatch(name) or top_level(name) not in tops:
                 raise refuse(f"{name!r:.80} is no name of a module that {extern.distribution} has")
     for tensor in manifest.tensors:
         for part in (tensor, *(tensor.form.parts.values() if tensor.form is not None else ())):
@@ -95,7 +95,7 @@ def _check_references(manifest: Manifest, archive: ArchiveReader | FolderReader)
 
 def extern_modules(archive: ArchiveReader | FolderReader) -> list[str]:
     """Return the modules that an archive takes from the environment, as torch.package lists them."""
-    return _text(archive, RecordName(".data/extern_modules")).splitlines()
+    return _text(archive, EXTERN_MODULES).splitlines()
 
 
 def _text(archive: ArchiveReader | FolderReader, name: RecordName) -> str:
@@ -149,12 +149,11 @@ def manifest_of(archive: ArchiveReader | FolderReader) -> Manifest:
     externs = [name for name in extern_modules(archive) if not is_stdlib(ModuleName(name))]
     by_top: dict[str, list[str]] = {}
     for name in externs:
-        by_top.setdefault(top_level(ModuleName(name)), []).append(name)
-    version = RecordName(".data/python_version")
+        by_top.setdefault(top_level(name), []).append(name)
     return Manifest(
         format=FORMAT_VERSION,
         python=Interpreter(
-            version=_text(archive, version).strip() if version in archive else "",
+            version=_text(archive, PYTHON_VERSION).strip() if PYTHON_VERSION in archive else "",
             implementation="",
             tag="",
         ),

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.archive.descriptors import begin_writeback, generation, tells_changes
-from wardian.archive.layout import STORAGE_NAME
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import is_storage
 from wardian.environment.cache import alone, cache_folder, make_private
 from wardian.errors import CorruptCaseError
 
@@ -116,7 +116,7 @@ class StorageChecks:
             note = None if noted is None else _note(archive)
             with nullcontext() if note is None else _alone_with(note):
                 self._learn(note)
-                every = [name for name in archive.names if STORAGE_NAME.fullmatch(name)]
+                every = [name for name in archive.names if is_storage(name)]
                 wanted = every if names is None else names
                 missing = [] if self._all else [name for name in wanted if name not in self._checked]
                 archive.fetch(missing)

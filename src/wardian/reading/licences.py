@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest
-from wardian.domain.names import RecordName
+from wardian.domain.record_names import METADATA, metadata_record
 from wardian.environment.distributions import LICENCE_FILES, LICENCES
 
 __all__ = ["Licence", "find_licences", "licences_of"]
 
-_METADATA = ".wardian/metadata/"
 _TROVE = "License :: "
 _LONGEST = 100
 """Characters of an expression: some put the whole text of the licence into the field `License`."""
@@ -42,13 +41,13 @@ def find_licences(archive: ArchiveReader | FolderReader, manifest: Manifest) -> 
     texts = {
         digest.hex: record
         for record, digest in manifest.records.items()
-        if record.startswith(_METADATA)
-        and record.removeprefix(_METADATA).partition("/")[2].startswith(LICENCES)
+        if record.startswith(METADATA)
+        and record.removeprefix(METADATA).partition("/")[2].startswith(LICENCES)
     }
     found = []
     for packed in manifest.distributions:
         if packed.version is not None:
-            listing = RecordName(f"{_METADATA}{packed.name}/{LICENCE_FILES}")
+            listing = metadata_record(packed.name, LICENCE_FILES)
             lines = (
                 archive.read(listing).decode("utf-8", "replace").splitlines() if listing in archive else ()
             )
@@ -70,7 +69,7 @@ def licences_of(archive: ArchiveReader | FolderReader, manifest: Manifest) -> di
 
 
 def _licence(archive: ArchiveReader | FolderReader, distribution: str) -> str | None:
-    record = RecordName(f"{_METADATA}{distribution}/METADATA")
+    record = metadata_record(distribution, "METADATA")
     if record not in archive:
         return None
     text = archive.read(record).decode("utf-8", "replace")

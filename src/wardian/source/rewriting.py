@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import CodeType
 
-from wardian.domain.names import ModuleName
+from wardian.domain.names import ModuleName, top_level
 from wardian.source.parsing import TokenLines, parse, probe, with_whole_stack
 
 __all__ = ["SHIMMED", "compile_module", "dump_code", "mentioned"]
@@ -220,7 +220,7 @@ def _import_from(
 
 
 def _top(name: str | None) -> str:
-    return (name or "").partition(".")[0]
+    return top_level(name or "")
 
 
 def dump_code(code: CodeType) -> bytes:

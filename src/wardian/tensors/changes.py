@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.storage import TypedStorage, UntypedStorage
 
+from wardian.domain.names import top_level
 from wardian.environment.modules import known_attribute
 from wardian.processes.fork import ask_fork
 from wardian.processes.pools import revive_pools
@@ -181,7 +182,7 @@ def _is_looked_into(value: Any) -> bool:
     # By the type: a `weakref.proxy` of a module calls itself one.
     if issubclass(type(value), torch.nn.Module):
         return not issubclass(type(value), torch.jit.ScriptModule)
-    top = type(value).__module__.partition(".")[0]
+    top = top_level(type(value).__module__)
     if isinstance(value, type | ModuleType) or callable(getattr(type(value), "__get__", None)):
         return False
     # Not `hasattr`, which runs a `__getattr__` of the user's.

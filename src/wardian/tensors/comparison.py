@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from wardian.domain.names import top_level
 from wardian.wording import with_article
 
 __all__ = ["Difference", "find_differences", "tolerance"]
@@ -159,7 +160,7 @@ def _compare_states(expected: Any, actual: Any, where: str, above: set[int]) -> 
     """Compare objects by their attributes; those without by `==`; those that know none by how they pickle."""
     state, other = _state_of(expected), _state_of(actual)
     # Classes of the standard library keep in attributes what they have computed, as a path its text.
-    from_stdlib = type(expected).__module__.partition(".")[0] in sys.stdlib_module_names
+    from_stdlib = top_level(type(expected).__module__) in sys.stdlib_module_names
     if (state or other) and not (from_stdlib and _are_equal(expected, actual)):
         if not from_stdlib or hasattr(expected, "__dict__"):
             yield from _compare(state, other, where, above)

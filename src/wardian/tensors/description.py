@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from wardian.collector import collector_paused
+from wardian.domain.live_names import original_name
 from wardian.domain.manifest import TensorEntry, TensorForm, TensorPart
-from wardian.domain.names import PlainTensor, original_name
+from wardian.domain.names import PlainTensor
+from wardian.domain.record_names import storage_record
 from wardian.tensors.named import NamedTensor, named_tensors
-from wardian.tensors.storages import storage_record
 
 __all__ = ["COMPRESSED", "ELEMENTS_IN_A_BYTE", "NESTED", "QUANTISED", "tensor_index"]
 

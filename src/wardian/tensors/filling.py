@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import _IncompatibleKeys
 
+from wardian.domain.names import top_level
 from wardian.errors import WardianWarning
 from wardian.tensors.matching import compare
 from wardian.tensors.slots import Slot
@@ -82,7 +83,7 @@ def fill(
 def _levels_to_the_caller() -> int:
     """Return what `stacklevel` is to be for a warning about what the user called."""
     frame, levels = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "wardian":
+    while frame.f_back is not None and top_level(frame.f_globals.get("__name__", "")) == "wardian":
         frame, levels = frame.f_back, levels + 1
     return levels
 

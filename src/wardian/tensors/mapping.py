@@ -12,12 +12,12 @@ import torch
 from torch.storage import UntypedStorage
 
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.archive.layout import STORAGE_NAME
 from wardian.domain.manifest import Manifest, TensorEntry
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import is_storage, storage_key, storage_record
 from wardian.errors import CodeNeededError, CorruptCaseError
 from wardian.tensors.rebuilding import NotDescribedError, rebuild
-from wardian.tensors.storages import StorageReader, storage_key, storage_record
+from wardian.tensors.storages import StorageReader
 from wardian.wording import MissingNameError, count_text, with_article
 
 __all__ = ["TensorMapping", "named_entries"]
@@ -229,7 +229,7 @@ def _check_parts(entries: Iterable[TensorEntry], manifest: Manifest, path: str) 
     special = [(t, t.form.parts) for t in entries if t.form is not None and t.form.parts]
     if not special:
         return
-    held = sum(digest.size for name, digest in manifest.records.items() if STORAGE_NAME.fullmatch(name))
+    held = sum(digest.size for name, digest in manifest.records.items() if is_storage(name))
     left = _FREE_PARTS + _MOST_PARTS * held
     for t, parts in special:
         left -= 16 * sum(prod(part.shape) for part in parts.values())

@@ -21,8 +21,9 @@ import torch
 from torch.storage import UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
-from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE, STORAGE_NAME
+from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE
 from wardian.domain.names import RecordName, record_name
+from wardian.domain.record_names import BYTE_ORDER, OF_PYTORCH, SCRIPTS, is_storage, storage_record
 from wardian.tensors.script_pickles import in_one_form
 from wardian.tensors.storages import StorageWriter, device_by
 
@@ -30,7 +31,7 @@ __all__ = ["ScriptingStorageWriter", "device_for_scripts", "open_draft_for_scrip
 
 _DESCRIPTOR = b"PK\x07\x08"
 _HAS_DESCRIPTOR = 0x08
-_READ_BY_PYTORCH = ("byteorder", "version", ".format_version")
+_READ_BY_PYTORCH = (BYTE_ORDER, "version", ".format_version")
 """Records outside of `.data` that its reader looks at."""
 _DIRECTORY = (b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06")
 
@@ -52,7 +53,7 @@ def open_for_scripts(archive: ArchiveReader | FolderReader) -> torch._C.PyTorchF
         buffer.seek(0)
         return torch._C.PyTorchFileReader(buffer)
     for name in archive.names:
-        if name in _READ_BY_PYTORCH or (name.startswith(".data/") and not STORAGE_NAME.fullmatch(name)):
+        if name in _READ_BY_PYTORCH or (name.startswith(OF_PYTORCH) and not is_storage(name)):
             archive.verify(name)
     return torch._C.PyTorchFileReader(cast("IO[bytes]", _Opened(archive)))
 
@@ -112,7 +113,7 @@ def device_for_scripts(archive: ArchiveReader | FolderReader, map_location: Any)
     return next(iter(devices), None)
 
 
-_SCRIPT_PICKLE = re.compile(r"\.data/ts_code/[0-9]+/data\.pkl")
+_SCRIPT_PICKLE = re.compile(rf"{re.escape(SCRIPTS)}[0-9]+/data\.pkl")
 _LOCATION = re.compile(r"(?:cpu|cuda|xpu|mps|mtia|hpu|meta|privateuseone)(?::[0-9]+)?")
 """How TorchScript writes where a storage was; a text of the user's that looks so does no harm."""
 
@@ -174,8 +175,8 @@ class _Sink:
                 bytes(part[:4]) == _DESCRIPTOR and _describes(part, written)
             ):
                 written += len(part)
-                if STORAGE_NAME.fullmatch(name) and method != DEFLATED:
-                    if kept or name != f".data/{self.storages}.storage":
+                if is_storage(name) and method != DEFLATED:
+                    if kept or name != storage_record(self.storages):
                         raise _unexpected()
                     # The part is PyTorch's own memory, gone when this call returns.
                     self._add(part)
@@ -184,7 +185,7 @@ class _Sink:
                     kept.append(bytes(part))
                 part = yield
             content = b"".join(kept)
-            if STORAGE_NAME.fullmatch(name):
+            if is_storage(name):
                 if not kept:
                     self._add(b"")
             else:
@@ -276,11 +277,4 @@ class ScriptingStorageWriter(StorageWriter):
             self._serializer.write_files()
             self._zip.write_end_of_file()
         records = self._sink.records
-        own = (".data/version", ".data/serialization_id", "version", "byteorder", ".format_version")
-        return in_one_form(
-            {
-                name: data
-                for name, data in records.items()
-                if name.startswith(".data/ts_code/") and name not in own
-            }
-        )
+        return in_one_form({name: data for name, data in records.items() if name.startswith(SCRIPTS)})

@@ -14,7 +14,8 @@ from torch.serialization import _get_restore_location, location_tag
 from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
-from wardian.domain.names import PlainTensor, RecordName
+from wardian.domain.names import PlainTensor
+from wardian.domain.record_names import storage_key, storage_record
 from wardian.tensors.host import bytes_on_host, copied, filled, map_descriptor
 
 __all__ = [
@@ -24,8 +25,6 @@ __all__ = [
     "is_meta",
     "load_from_bytes",
     "restoring",
-    "storage_key",
-    "storage_record",
 ]
 
 _DTYPES: dict[Any, torch.dtype] = {
@@ -67,16 +66,6 @@ def _reduces_as_known() -> bool:
 def is_meta(map_location: Any) -> bool:
     """Tell whether `map_location` sends all tensors to the meta device, where they have no values."""
     return isinstance(map_location, str | torch.device) and torch.device(map_location).type == "meta"
-
-
-def storage_record(key: str) -> RecordName:
-    """Return the record of storage *key* (docs/reference/format.md, 2)."""
-    return RecordName(f".data/{key}.storage")
-
-
-def storage_key(record: str) -> str:
-    """Return the number of the storage in a record: what `storage_record` takes."""
-    return record.removeprefix(".data/").removesuffix(".storage")
 
 
 class StorageWriter:

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.archive.layout import STORAGE_NAME
 from wardian.domain.manifest import Manifest, PackedDistribution
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import BYTECODE, is_storage
 from wardian.errors import Problem, SignatureError, SigningError, UntrustedCaseError, WardianWarning
 from wardian.inspection.audit import Audit, audit
 from wardian.reading.licences import licences_of
@@ -45,7 +45,7 @@ class Facts:
     ) -> None:
         if archive.kind == "torch.package":
             # No digest binds what is judged to what runs later.
-            archive.pin(name for name in archive.names if not STORAGE_NAME.fullmatch(name))
+            archive.pin(name for name in archive.names if not is_storage(name))
         self._archive = archive
         self.manifest = manifest
         self._source = source
@@ -131,7 +131,7 @@ class Facts:
 
 def _top_level(record: RecordName) -> str:
     parts = record.split("/")
-    if record.startswith(".wardian/bytecode/"):
+    if record.startswith(BYTECODE):
         parts = parts[3:]
     return parts[0].removesuffix(".py").removesuffix(".pyc") if parts else ""
 

@@ -12,13 +12,14 @@ from wardian.archive.expected import ExpectedDigests
 from wardian.archive.refusals import Refusals
 from wardian.archive.structure import Kind
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import MANIFEST, SEAL
 from wardian.errors import CorruptCaseError
 
 CONTENTS = {
     RecordName(".data/0.storage"): b"weights",
     RecordName("oak.py"): b"class Oak: ...",
-    layout.MANIFEST: b"{}",
-    layout.SEAL: b"seal\n",
+    MANIFEST: b"{}",
+    SEAL: b"seal\n",
 }
 STORAGE, SOURCE, *_ = CONTENTS
 DIGESTS = {STORAGE: digest_of(b"weights", "blake3"), SOURCE: digest_of(b"class Oak: ...", "sha256")}

@@ -16,9 +16,10 @@ from blake3 import blake3
 
 from tests import archives
 from tests.archives import name
-from wardian.archive import ArchiveReader, ArchiveWriter, layout, limits, writer
+from wardian.archive import ArchiveReader, ArchiveWriter, limits, writer
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import storage_record
 
 MIB = 1 << 20
 
@@ -92,7 +93,7 @@ def test_storages_are_aligned_and_where_they_are_said_to_be(tmp_path: Path) -> N
         archive.finish(archives.document)
         archive.publish()
     with ArchiveReader.open(tmp_path / "resnet.case") as reader:
-        places = [reader.location(layout.storage_name(number)) for number in range(7)]
+        places = [reader.location(storage_record(number)) for number in range(7)]
     assert places == [(o, len(s)) for o, s in zip(offsets, storages, strict=True)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wardian.domain.names import ModuleName, module_name, original_name, record_name
+from wardian.domain.names import module_name, record_name
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,3 @@ def test_a_record_name_is_refused(text: str) -> None:
 def test_a_module_name_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a module name"):
         module_name(text)
-
-
-@pytest.mark.parametrize(
-    ("module", "original"),
-    [
-        ("wardian.live.model_3f9a2c1b.torchvision.models", "torchvision.models"),
-        ("wardian.live.model_3f9a2c1b", "wardian.live.model_3f9a2c1b"),
-        ("wardian.loading.case", "wardian.loading.case"),
-        ("wardian.livestock.a.b", "wardian.livestock.a.b"),
-        ("torchvision.models", "torchvision.models"),
-    ],
-)
-def test_the_original_name(module: str, original: str) -> None:
-    assert original_name(module) == ModuleName(original)

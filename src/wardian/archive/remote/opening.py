@@ -27,6 +27,7 @@ from wardian.archive.remote.ranges import Span
 from wardian.archive.remote.reader import RemoteReader
 from wardian.archive.remote.sources import ChangedError, NoRangesError, Source, Tail
 from wardian.archive.remote.urls import shown, url_key
+from wardian.domain.record_names import SEAL, is_storage, storage_entry
 from wardian.errors import CaseError, CorruptCaseError, RemoteError
 
 __all__ = ["Held", "Opening", "open_copy_at", "open_remote"]
@@ -282,7 +283,7 @@ def _put(
     """
     with _reader(url, path, source, opening, has_map=False) as reader:  # it checks all of the structure
         for record in reader.names:
-            if layout.STORAGE_NAME.fullmatch(record) is None:  # a copy has no other code than what it is of
+            if not is_storage(record):  # a copy has no other code than what it is of
                 reader.read(record)
         name = reader.fingerprint
         here = here or b"\1" * reader.storage_count
@@ -338,7 +339,7 @@ class _Skeleton:
             DamageError: if it is no case; the reader tells why.
         """
         entries = self._entries()
-        if entries[-1].name.partition(b"/")[2] != layout.SEAL.encode():
+        if entries[-1].name.partition(b"/")[2] != SEAL.encode():
             names = {entry.name.rpartition(b"/")[2] for entry in entries}
             self.is_package = b"extern_modules" in names
             raise DamageError("it is no case")
@@ -350,7 +351,7 @@ class _Skeleton:
         for number, entry in enumerate(entries):
             if entry.offset != offset:
                 raise DamageError("there is a gap between its records")
-            if entry.name != b"%b/.data/%d.storage" % (root, number):
+            if entry.name != storage_entry(root, number):
                 self._back_to(offset)
                 break
             # The header follows from the directory (the format, 1.10), and zeros are there already.
@@ -368,7 +369,7 @@ class _Skeleton:
     def _absent_storages(self, entries: list[directory.Entry], root: bytes) -> Iterator[Span]:
         offset = 0
         for number, entry in enumerate(entries):
-            if entry.offset != offset or entry.name != b"%b/.data/%d.storage" % (root, number):
+            if entry.offset != offset or entry.name != storage_entry(root, number):
                 break
             start = offset + len(layout.storage_header(entry.name, entry.crc, entry.size, offset))
             offset = start + entry.size

@@ -17,6 +17,7 @@ from wardian.archive.remote.ranges import Span
 from wardian.archive.remote.sources import ChangedError, NoRangesError, Source
 from wardian.archive.remote.urls import stem_of
 from wardian.domain.names import RecordName
+from wardian.domain.record_names import is_storage
 from wardian.errors import CorruptCaseError, RemoteError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class RemoteReader(ArchiveReader):
             os.close(descriptor)
             raise
         super().__init__(Content(data, copy.path, descriptor), label)
-        self._storages = [name for name in self.names if layout.STORAGE_NAME.fullmatch(name)]
+        self._storages = [name for name in self.names if is_storage(name)]
         self._numbers = {name: number for number, name in enumerate(self._storages)}
         self._starts = [self._records[name].offset for name in self._storages]
         if copy.count not in (None, len(self._storages)):

@@ -17,6 +17,7 @@ import jinja2
 
 from wardian.archive import ArchiveReader
 from wardian.domain.manifest import Manifest
+from wardian.domain.record_names import BYTE_ORDER
 from wardian.inspection.audit import Audit, Finding, When, audit
 from wardian.inspection.capabilities import Capability
 from wardian.inspection.imports import Step, find_steps
@@ -228,7 +229,7 @@ def _inside(manifest: Manifest, steps: list[Step]) -> Mapping[str, tuple[int, in
 
 def _data_files(archive: ArchiveReader, manifest: Manifest) -> list[tuple[str, int]]:
     """Return the records that are neither code, nor pickles of entry points, nor made by Wardian."""
-    pickles = {entry.record for entry in manifest.entries} | {"byteorder"}
+    pickles = {entry.record for entry in manifest.entries} | {BYTE_ORDER}
     return [
         (name, archive.size(name))
         for name in sorted(archive.names)

@@ -17,7 +17,8 @@ import warnings
 from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
-from wardian.domain.names import LIVE_PREFIX
+from wardian.domain.live_names import is_live
+from wardian.domain.names import top_level
 from wardian.environment.modules import variables_of
 from wardian.loading.registering.lifetimes import libraries, modules_of
 
@@ -120,7 +121,7 @@ class _Generic:
 
     def entries(self) -> Iterator[tuple[Any, Any]]:
         for name, module in sys.modules.copy().items():
-            is_packed = name.startswith(LIVE_PREFIX)
+            is_packed = is_live(name)
             if name not in self._seen and not is_packed and isinstance(module, types.ModuleType):
                 self._seen.add(name)
                 self._functions += _generic_functions(variables_of(module), name)
@@ -156,7 +157,7 @@ class _Loggers:
 
     def entries(self) -> Iterator[tuple[Any, Any]]:
         for name, logger in list(logging.root.manager.loggerDict.items()):
-            if name.startswith(LIVE_PREFIX) and isinstance(logger, logging.Logger):
+            if is_live(name) and isinstance(logger, logging.Logger):
                 yield name, logger
 
     def take_out(self, handle: Any, value: Any) -> None:
@@ -238,9 +239,9 @@ class _Operators:
             for qualified in list(library._op_defs):  # noqa: SLF001  nothing public tells
                 namespace, _, name = qualified.partition("::")
                 noted = vars(ops).get(namespace)
-                packet = None if noted is None else vars(noted).get(name.partition(".")[0])
+                packet = None if noted is None else vars(noted).get(top_level(name))
                 if packet is not None:
-                    yield (vars(noted), name.partition(".")[0], packet), library
+                    yield (vars(noted), top_level(name), packet), library
 
     def take_out(self, handle: Any, value: Any) -> None:
         noted, name, _ = handle
@@ -322,7 +323,7 @@ class _Signal(Hook):
 def _packed_parts(value: Any) -> tuple[Any, ...]:
     """Return the packed function or class that *value* is, or is of, if it is any."""
     for found in (value, getattr(value, "__func__", None), type(value)):
-        if str(getattr(found, "__module__", "")).startswith(LIVE_PREFIX):
+        if is_live(getattr(found, "__module__", "")):
             return (found,)
     return ()
 

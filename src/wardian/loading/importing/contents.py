@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest
-from wardian.domain.names import ModuleName, RecordName, ancestors
+from wardian.domain.names import ModuleName, RecordName, ancestors, top_level
+from wardian.domain.record_names import bytecode_record, metadata_record
 from wardian.environment.distributions import LEFT_OUT
 from wardian.source.guards import find_unguarded_imports
 from wardian.source.rewriting import SHIMMED
@@ -31,7 +32,7 @@ class PackedModule:
     @property
     def top_level(self) -> str:
         """The first part of its name."""
-        return self.name.partition(".")[0]
+        return top_level(self.name)
 
 
 class Contents:
@@ -78,7 +79,7 @@ class Contents:
             stem = name[:-3]
             is_package = stem.endswith("/__init__")
             dotted = (stem[: -len("/__init__")] if is_package else stem).replace("/", ".")
-            bytecode = RecordName(f".wardian/bytecode/{tag}/{stem}.pyc")
+            bytecode = bytecode_record(tag, stem)
             if dotted not in modules or is_package:
                 modules[dotted] = PackedModule(
                     ModuleName(dotted), name, is_package, bytecode if bytecode in names else None
@@ -86,7 +87,7 @@ class Contents:
         for dotted in self._manifest.bytecode_only:  # modules and, under names of no record, functions
             for is_package in (False, True):
                 stem = dotted.replace(".", "/") + ("/__init__" if is_package else "")
-                bytecode = RecordName(f".wardian/bytecode/{tag}/{stem}.pyc")
+                bytecode = bytecode_record(tag, stem)
                 if bytecode in names and dotted not in modules:
                     record = RecordName(f"{stem}.py")
                     modules[dotted] = PackedModule(ModuleName(dotted), record, is_package, bytecode)
@@ -147,15 +148,15 @@ class Contents:
 
     def answers_for(self, name: str) -> bool:
         """Tell whether an absolute import of *name* in packed code means something of the case."""
-        return name.partition(".")[0] in self.rewritten
+        return top_level(name) in self.rewritten
 
     def packs_top_level_of(self, name: str) -> bool:
         """Tell whether the top-level name of *name* is packed."""
-        return name.partition(".")[0] in self.top_levels
+        return top_level(name) in self.top_levels
 
     def is_absent(self, name: str) -> bool:
         """Tell whether *name* was not there when the case was made, and so is hidden."""
-        return name.partition(".")[0] in self.absent
+        return top_level(name) in self.absent
 
     def is_extern(self, module: str) -> bool:
         """Tell whether *module* is one that the receiver has installed, or lies below such a one."""
@@ -191,5 +192,5 @@ class Contents:
 
     def metadata_of(self, distribution: str, filename: str) -> bytes | None:
         """Return a `.dist-info` file of a packed distribution, or None."""
-        record = RecordName(f".wardian/metadata/{canonicalize_name(distribution)}/{filename}")
+        record = metadata_record(canonicalize_name(distribution), filename)
         return self._archive.read(record) if record in self._archive else None

@@ -17,7 +17,8 @@ from pathlib import Path
 from wardian.archive import ArchiveReader
 from wardian.archive.digests import digest_of
 from wardian.domain.digests import RecordDigest
-from wardian.domain.names import RecordName
+from wardian.domain.names import RecordName, top_level
+from wardian.domain.record_names import BYTECODE
 from wardian.environment.cache import (
     CACHE_VARIABLE,
     MAKING,
@@ -162,7 +163,7 @@ class CaseFiles:
 
     def prepare(self, module: str, code: types.CodeType) -> None:
         """Make the files of a module's top-level name if its code could look at them."""
-        top = module.partition(".")[0]
+        top = top_level(module)
         if top not in self._made and _mentions_files(code):
             for name in (top, *self._beside):
                 self.materialise(name)
@@ -178,7 +179,7 @@ class CaseFiles:
         if self._by_top is None:
             self._by_top = {}
             for name in self._archive.names:
-                if not name.startswith(".") or name.startswith(".wardian/bytecode/"):
+                if not name.startswith(".") or name.startswith(BYTECODE):
                     self._by_top.setdefault(name.partition("/")[0].removesuffix(".py"), []).append(name)
         records = self._by_top.get(top, [])
         if records:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
-import re
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 
-from wardian.domain.names import LIVE_PREFIX
+from wardian.domain.live_names import MountName, full_name, is_live, split_live
 from wardian.errors import ModuleNotInCaseError
 from wardian.loading.importing.loaders import AliasLoader
 from wardian.loading.importing.mount import Mount
 from wardian.loading.importing.specs import find_spec
-from wardian.loading.installed_library import SHARED_SUFFIX
 from wardian.loading.registering.installed_modules import SecondCopyLoader, may_be_second_copy
 from wardian.processes.starting import CASES_VARIABLE
 
 __all__ = ["CaseFinder", "FolderFinder"]
-
-_MOUNT_NAME = re.compile(r"_(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64})$")
 
 
 class CaseFinder(importlib.abc.MetaPathFinder):
@@ -47,18 +43,18 @@ class CaseFinder(importlib.abc.MetaPathFinder):
         Raises:
             ModuleNotInCaseError: if its case is not open.
         """
-        if not fullname.startswith(LIVE_PREFIX):
+        if not is_live(fullname):
             is_copied = may_be_second_copy(fullname)
             return self._find_second_copy(fullname, path, target) if is_copied else None
-        mount_name, _, module = fullname[len(LIVE_PREFIX) :].partition(".")
-        if _MOUNT_NAME.search(mount_name) is None:  # a module of this package itself
+        mount_name, module = split_live(fullname)
+        if not MountName.parse(mount_name).has_digest:  # a module of this package itself
             return None
         mount = self._find_mount(mount_name)
         if mount is None:
-            raise _not_open(fullname, mount_name)
+            raise _not_open(fullname, MountName.parse(mount_name))
         own = f"{mount.name}.{module}".rstrip(".")
         if own != fullname:  # the file had another name when somebody wrote this one down
-            mount.aliases.add(LIVE_PREFIX + mount_name)
+            mount.aliases.add(full_name(mount_name))
             return importlib.machinery.ModuleSpec(fullname, AliasLoader(importlib.import_module(own)))
         return find_spec(mount, module)
 
@@ -84,16 +80,14 @@ class CaseFinder(importlib.abc.MetaPathFinder):
         """Do nothing: a case does not change while it is open."""
 
 
-def _not_open(module: str, mount_name: str) -> ModuleNotInCaseError:
-    stem, _, digest = mount_name.rpartition("_")
-    call = f"wardian.open('{stem}.case')"
-    if stem.endswith(SHARED_SUFFIX):
-        stem = stem.removesuffix(SHARED_SUFFIX)
-        call = f"wardian.load('{stem}.case', share=True)"
+def _not_open(module: str, mount: MountName) -> ModuleNotInCaseError:
+    stem = mount.case
+    call = f"load('{stem}.case', share=True)" if mount.is_shared else f"open('{stem}.case')"
     return ModuleNotInCaseError(
-        f"{module} is part of the case {stem!r} whose digest begins with {digest}, which is not open in this"
-        f" process; open it first, whatever its file is called by now: {call}; or, for workers that others"
-        f" start, set it in their environment before they start: {CASES_VARIABLE}=/path/or/url/{stem}.case",
+        f"{module} is part of the case {stem!r} whose digest begins with {mount.digest}, which is not open in"
+        f" this process; open it first, whatever its file is called by now: wardian.{call}; or, for workers"
+        f" that others start, set it in their environment before they start:"
+        f" {CASES_VARIABLE}=/path/or/url/{stem}.case",
         name=module,
     )
 
@@ -114,10 +108,10 @@ class FolderFinder:
         self, fullname: str, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Find a module of the folder by its full name below `wardian.live`."""
-        if not fullname.startswith(LIVE_PREFIX):
+        if not is_live(fullname):
             return None
         # Two roots may share a folder: the same file, opened with and without sharing.
-        mount_name, _, module = fullname[len(LIVE_PREFIX) :].partition(".")
+        mount_name, module = split_live(fullname)
         mount = self._find_mount(mount_name)
         return None if mount is None else find_spec(mount, module)
 

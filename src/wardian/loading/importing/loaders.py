@@ -12,7 +12,8 @@ import sys
 import types
 from importlib.readers import FileReader
 
-from wardian.domain.names import LIVE_PREFIX
+from wardian.domain.live_names import is_live
+from wardian.domain.names import top_level
 from wardian.environment.modules import known_attribute
 from wardian.errors import ClosedCaseError
 from wardian.loading.closing.tables import HOOKING, note_hooks
@@ -85,7 +86,7 @@ class FolderLoader(importlib.abc.Loader):
 
     def get_resource_reader(self, fullname: str) -> FileReader:
         """Return a reader of the folder, which is made for the purpose."""
-        self.mount.files.materialise(self.module.partition(".")[0])
+        self.mount.files.materialise(top_level(self.module))
         return FileReader(self)  # type: ignore[arg-type]  # it reads only `path`
 
 
@@ -211,11 +212,7 @@ class CaseLoader(importlib.abc.SourceLoader):
                 continue
             attributes = type.__getattribute__(value, "__dict__") if isinstance(value, type) else None
             said = value.__module__ if attributes is None else attributes.get("__module__")
-            if (
-                not isinstance(said, str)
-                or said.startswith(LIVE_PREFIX)
-                or said not in self.mount.contents.modules
-            ):
+            if not isinstance(said, str) or is_live(said) or said not in self.mount.contents.modules:
                 continue
             if known_attribute(sys.modules.get(said), value.__name__) is value:
                 continue  # the installed one

@@ -14,7 +14,7 @@ from typing import Any
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest
-from wardian.domain.names import RecordName
+from wardian.domain.names import RecordName, top_level
 from wardian.environment.modules import variables_of
 from wardian.errors import ModuleNotInCaseError
 from wardian.loading.importing.contents import Contents
@@ -142,7 +142,7 @@ class Mount:
             return importlib.import_module(full)
         except ModuleNotFoundError as error:
             missing_here = type(error) is ModuleNotFoundError and f"{full}.".startswith(f"{error.name}.")
-            is_users = name.partition(".")[0] in self.contents.first_party
+            is_users = top_level(name) in self.contents.first_party
             if not missing_here or self.allows is not None or not is_users:
                 raise
             raise ModuleNotInCaseError(

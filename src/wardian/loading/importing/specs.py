@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import os
 
+from wardian.domain.names import top_level
 from wardian.loading.importing.loaders import AliasLoader, CaseLoader, FolderLoader, MountLoader
 from wardian.loading.importing.mount import Mount
 from wardian.loading.importing.shims.table import make_shim
@@ -31,7 +32,7 @@ def find_spec(mount: Mount, module: str) -> importlib.machinery.ModuleSpec | Non
         return importlib.machinery.ModuleSpec(fullname, MountLoader(mount), is_package=True)
     mount.gate.require()  # whatever is below the mount is code, or leads to code that the file names
     contents = mount.contents
-    top = module.partition(".")[0]
+    top = top_level(module)
     if module in mount.guests:
         return importlib.machinery.ModuleSpec(fullname, AliasLoader(mount.guests[module]))
     if top in mount.shared:

@@ -7,6 +7,7 @@ import importlib.machinery
 import types
 from typing import Any
 
+from wardian.domain.names import top_level
 from wardian.loading.registering.second_copies import sharing
 
 __all__ = ["SecondCopyLoader", "may_be_second_copy", "note_registering"]
@@ -22,7 +23,7 @@ def note_registering(top_level: str) -> None:
 
 def may_be_second_copy(name: str) -> bool:
     """Tell whether a packed copy of a module of the environment may have registered what it registers."""
-    return name.partition(".")[0] in _registering
+    return top_level(name) in _registering
 
 
 class SecondCopyLoader(importlib.abc.Loader):

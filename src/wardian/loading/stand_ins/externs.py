@@ -14,7 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from wardian.domain.manifest import Extern, Manifest
-from wardian.domain.names import LOGGING_LIBRARIES
+from wardian.domain.names import LOGGING_LIBRARIES, top_level
 from wardian.environment.modules import find_spec
 from wardian.errors import MissingExternError
 from wardian.reading.fit import find_problem
@@ -41,7 +41,7 @@ def used_externs(error: BaseException | None = None) -> frozenset[str]:
 
 def missing(extern: Extern, what: str, case: str) -> MissingExternError:
     """Return the error for *what* of an extern that is not installed."""
-    top = extern.modules[0].partition(".")[0]
+    top = top_level(extern.modules[0])
     name, version = extern.distribution or top, (extern.version or "").partition("+")[0]
     command = f"pip install {name}=={version}" if version else f"pip install {name}"
     return MissingExternError(
@@ -106,7 +106,7 @@ def _refusing(method: str) -> Callable[..., Any]:
     def refuse(cls: StandIn, *args: Any, **kwargs: Any) -> Any:
         if cls._refuse is None and method in _NOTHING:
             return _NOTHING[method](cls, *args, **kwargs)
-        _used.add(cls._path.partition(".")[0])
+        _used.add(top_level(cls._path))
         raise NotImplementedError(cls._path) if cls._refuse is None else cls._refuse(cls._path)
 
     refuse.__name__ = method
@@ -161,7 +161,7 @@ class LackingExterns:
         """A stand-in for every soft extern that this environment lacks, by top-level name."""
         found: dict[str, tuple[Extern, StandIn]] = {}
         for extern in self._manifest.externs:
-            for top in {module.partition(".")[0] for module in extern.modules} if extern.soft else ():
+            for top in {top_level(module) for module in extern.modules} if extern.soft else ():
                 if not _is_installed(top) or find_problem(extern, Installed(), may_import=True) is not None:
 
                     def refuse(what: str, extern: Extern = extern) -> MissingExternError:
@@ -178,7 +178,7 @@ class LackingExterns:
 
     def has(self, name: str) -> bool:
         """Tell whether a module is of a soft extern that is not installed."""
-        return name.partition(".")[0] in self.stand_ins
+        return top_level(name) in self.stand_ins
 
     def refuse(self, name: str) -> None:
         """Refuse a module of a soft extern that is not installed.
@@ -186,7 +186,7 @@ class LackingExterns:
         Raises:
             MissingExternError: which says what to install.
         """
-        found = self.stand_ins.get(name.partition(".")[0])
+        found = self.stand_ins.get(top_level(name))
         if found is not None:
             raise missing(found[0], f"the module {name}", self._case)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from wardian.domain.names import LIVE_PREFIX, original_name
+from wardian.domain.live_names import is_live, original_name
 
 __all__ = ["is_from_package"]
 
@@ -20,4 +20,4 @@ def is_from_package(obj: Any) -> bool:
     False
     """
     name = obj.__name__ if isinstance(obj, ModuleType) else type(obj).__module__
-    return isinstance(name, str) and name.startswith(LIVE_PREFIX) and original_name(name) != name
+    return is_live(name) and original_name(name) != name

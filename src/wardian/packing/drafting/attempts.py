@@ -12,7 +12,9 @@ from typing import Any
 
 from wardian.archive import ArchiveWriter
 from wardian.capture.session import Capture
-from wardian.domain.names import LOGGING_LIBRARIES, RecordName, original_name, top_level
+from wardian.domain.live_names import original_name
+from wardian.domain.names import LOGGING_LIBRARIES, top_level
+from wardian.domain.record_names import VERSION
 from wardian.environment.modules import is_importable
 from wardian.errors import PackError, PlanError, Problem, TimeLimitError
 from wardian.packing.drafting.live_object import LiveObject
@@ -216,7 +218,7 @@ class Attempts:
             self._archive.flush()
             yield
             return
-        with self._archive.readable({**scripts, RecordName(".data/version"): b"6\n"}):
+        with self._archive.readable({**scripts, VERSION: b"6\n"}):
             yield
 
     def _explain(self, pickled: PickledObject, error: PackError) -> PackError:

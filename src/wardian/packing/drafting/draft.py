@@ -14,15 +14,12 @@ from typing import Any
 from wardian.archive import ArchiveWriter
 from wardian.capture.homes import look_up
 from wardian.capture.session import Capture
+from wardian.domain.live_names import original_name
 from wardian.domain.manifest import Entry, TensorEntry, group_record
 from wardian.domain.modules import PackedOrigin
-from wardian.domain.names import (
-    GlobalRef,
-    ModuleName,
-    RecordName,
-    original_name,
-)
+from wardian.domain.names import GlobalRef, ModuleName, RecordName, top_level
 from wardian.domain.policy import Action, Policy
+from wardian.domain.record_names import TESTS
 from wardian.domain.trace import Trace
 from wardian.environment.modules import variables_of
 from wardian.errors import PlanError, UnpicklableError
@@ -130,7 +127,7 @@ class Drafting:
             for value in variables_of(sys.modules.get(module)).values()
             if type(value) is types.ModuleType
         }
-        return {name.partition(".")[0] for name in named | held}
+        return {top_level(name) for name in named | held}
 
     def trace(self, *, clean: bool) -> Trace:
         """Return what the object needs.
@@ -195,7 +192,7 @@ class Drafting:
                 name=name,
                 record=f"{name}/{name}.pkl",
                 type=str(self._type_of(obj)),
-                test=f".wardian/tests/{name}.pkl" if name in self._calls else None,
+                test=f"{TESTS}{name}.pkl" if name in self._calls else None,
                 outputs=name in self._outputs,
             )
             self._records[RecordName(entry.record)] = pickled

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wardian.capture.session import Capture
-from wardian.domain.names import original_name
+from wardian.domain.live_names import original_name
 from wardian.pickling.copies import pickled_copy
 from wardian.pickling.paths import find_type_paths
 

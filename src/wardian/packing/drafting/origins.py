@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wardian.capture.homes import is_captured
+from wardian.domain.live_names import MountName, is_live, mount_of, original_name
 from wardian.domain.modules import ModuleKind, PackedOrigin
-from wardian.domain.names import LIVE_PREFIX, ModuleName, original_name, top_level
+from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import find_module, variables_of
 from wardian.errors import PlanError, Problem
 from wardian.loading.closing.closed import ClosedModuleName, how_to_load
 from wardian.loading.importing.mount import Mount
-from wardian.loading.mounts import closed_path, get_mount, is_shared
+from wardian.loading.mounts import closed_path, get_mount
 from wardian.packing.drafting.packed_case import packed_origin
 from wardian.pickling.reducers.row import RefusedError
 
@@ -64,11 +65,11 @@ def _closed(module: Any) -> tuple[str, str] | None:
     """
     if isinstance(module, ClosedModuleName):
         return module.path, module.call
-    if not isinstance(module, str) or not module.startswith(LIVE_PREFIX):
+    if not is_live(module):
         return None
-    mount = module.split(".")[2]
+    mount = mount_of(module)
     path = closed_path(mount)
-    return None if path is None else (path, how_to_load(path, shared=is_shared(mount)))
+    return None if path is None else (path, how_to_load(path, shared=MountName.parse(mount).is_shared))
 
 
 @dataclass(slots=True)
@@ -86,8 +87,8 @@ class Origins:
     def __call__(self, module: str) -> ModuleName:
         """Return the original name of *module*, and note where it comes from."""
         name = original_name(module)
-        if module.startswith(LIVE_PREFIX):
-            mount = get_mount(module.split(".")[2])
+        if is_live(module):
+            mount = get_mount(mount_of(module))
             if mount is not None:
                 self._roots.setdefault(mount.name, mount)
         else:

@@ -7,9 +7,9 @@ import os
 
 from packaging.utils import canonicalize_name
 
-from wardian.archive import layout
 from wardian.domain.modules import ModuleFacts, ModuleKind, PackedOrigin
 from wardian.domain.names import ModuleName, RecordName, ancestors
+from wardian.domain.record_names import IMPORTS, METADATA
 from wardian.environment.distributions import LEFT_OUT, LICENCE_FILES, LICENCES, METADATA_FILES
 from wardian.loading.importing.mount import Mount
 from wardian.reading.licences import find_licences
@@ -76,10 +76,10 @@ def packed_origin(mount: Mount) -> PackedOrigin:
         }
     asked = []
     for record in mount.archive.names:
-        match record.split("/"):
-            case [".wardian", "metadata", name, "METADATA"] if name not in versions:
-                fields = email.message_from_bytes(mount.archive.read(record))
-                asked.append(f"{name}=={fields['Version']}")
+        name, _, file = record.removeprefix(METADATA).partition("/")
+        if record.startswith(METADATA) and file == "METADATA" and name not in versions:
+            fields = email.message_from_bytes(mount.archive.read(record))
+            asked.append(f"{name}=={fields['Version']}")
     return PackedOrigin(
         path=mount.archive.label,
         module_prefix=mount.name + ".",
@@ -107,7 +107,7 @@ def packed_origin(mount: Mount) -> PackedOrigin:
 
 
 def _imports_of(mount: Mount) -> dict[str, str]:
-    if layout.IMPORTS not in mount.archive:
+    if IMPORTS not in mount.archive:
         return {}
-    lines = mount.archive.read(layout.IMPORTS).decode().splitlines()
+    lines = mount.archive.read(IMPORTS).decode().splitlines()
     return {line.partition(" ")[0]: line for line in lines}

@@ -136,7 +136,7 @@ def find_externs(
     # What PyTorch, which comes from the environment, imports and does not require.
     for distribution in demanded & others.keys() - modules.keys():
         if not trace.distributions[distribution].required_by_torch:
-            modules[distribution] = {module.partition(".")[0] for module in others[distribution]}
+            modules[distribution] = {top_level(module) for module in others[distribution]}
     externs = tuple(
         Extern(
             distribution=distribution,
@@ -152,7 +152,7 @@ def find_externs(
         Extern(
             distribution=distribution,
             version=version_of(trace, distribution),
-            modules=tuple(sorted({module.partition(".")[0] for module in found})),
+            modules=tuple(sorted({top_level(module) for module in found})),
             names=(),
             soft=False,
         )
@@ -200,7 +200,7 @@ def _may_be_soft(
     found = trace.distributions.get(distribution or "")
     if distribution == "torch" or (found is not None and found.with_every_torch):
         return False
-    tops = {module.partition(".")[0] for module in modules}
+    tops = {top_level(module) for module in modules}
     if tops <= LOGGING_LIBRARIES:
         return True
     if distribution is None:  # compiled modules of the user, which packed ones may do without
@@ -213,7 +213,7 @@ def _may_be_soft(
         must_be_there = not contexts or ImportContext.UNCONDITIONAL in contexts
         named = any(ref.module in modules for ref in trace.globals)
         return trace.evidence.used is not None and not named and not must_be_there
-    pickled = {ref.module.partition(".")[0] for ref in trace.globals}
+    pickled = {top_level(ref.module) for ref in trace.globals}
     used = trace.evidence.used
     if used is None or not tops.isdisjoint(pickled):
         return False
@@ -228,8 +228,8 @@ def with_hard(externs: tuple[Extern, ...], used: Container[str] | None) -> tuple
     """Return *externs*, of which none is soft that has a top-level name in *used*; None means all."""
     return tuple(
         replace(extern, soft=False)
-        if (used is None or any(module.partition(".")[0] in used for module in extern.modules))
-        and not {module.partition(".")[0] for module in extern.modules} <= LOGGING_LIBRARIES
+        if (used is None or any(top_level(module) in used for module in extern.modules))
+        and not {top_level(module) for module in extern.modules} <= LOGGING_LIBRARIES
         else extern
         for extern in externs
     )

@@ -18,6 +18,7 @@ from wardian.domain.names import (
 )
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Action
+from wardian.domain.record_names import bytecode_record
 from wardian.domain.trace import DistributionFacts, Trace
 from wardian.environment.distributions import LEFT_OUT, LICENCES
 from wardian.packing.planning.deferral import deferrable
@@ -54,7 +55,7 @@ def assemble_plan(
         if name not in {extern.distribution for extern in externs}
     ]
     externs = tuple(sorted((*externs, *lacking), key=lambda extern: extern.distribution or ""))
-    missing = {module.partition(".")[0] for extern in lacking for module in extern.modules}
+    missing = {top_level(module) for extern in lacking for module in extern.modules}
     return Plan(
         entry=trace.entry,
         decisions=tuple(sorted(decisions)),
@@ -163,7 +164,7 @@ class _Packed:
             content = self._trace.captured[name].encode()
             self._add(PackedFile(record_name(source), "", len(content), name, None, content))
         if facts.kind is ModuleKind.BYTECODE and facts.file is not None:
-            record = record_name(_bytecode_record(name, sys.implementation.cache_tag or "", facts.is_package))
+            record = record_name(bytecode_record(sys.implementation.cache_tag, source.removesuffix(".py")))
             self._add(PackedFile(record, facts.file, os.stat(facts.file).st_size, name, owner))
             if owner is not None:
                 self.roots[owner].add(top_level(name))
@@ -227,11 +228,6 @@ def _with_licences_once(metadata: Mapping[str, dict[str, bytes]]) -> dict[str, d
                 kept[distribution][name] = data
             seen |= {data} if name.startswith(LICENCES) else set()
     return kept
-
-
-def _bytecode_record(module: ModuleName, tag: str, is_package: bool) -> str:
-    """Return the name of the record of a module's bytecode (docs/reference/format.md, 2)."""
-    return f".wardian/bytecode/{tag}/{module.replace('.', '/')}{'/__init__' if is_package else ''}.pyc"
 
 
 def _materialised(trace: Trace, files: Mapping[RecordName, PackedFile]) -> tuple[str, ...]:

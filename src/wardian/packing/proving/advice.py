@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from wardian.domain.live_names import LIVE_PREFIX
 from wardian.domain.manifest import Manifest
-from wardian.domain.names import LIVE_PREFIX
+from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
 from wardian.errors import CheckError
 from wardian.processes.clean import ChildError
@@ -134,7 +135,7 @@ def _externs_named(error: BaseException, manifest: Manifest) -> set[str]:
     )
     found: set[str] = set()
     for extern in manifest.externs:
-        tops = {module.partition(".")[0] for module in extern.modules}
+        tops = {top_level(module) for module in extern.modules}
         names = {*tops, extern.distribution or ""} - {""}
         if extern.soft and any(re.search(rf"\b{re.escape(name.lower())}\b", text) for name in names):
             found |= tops
@@ -154,10 +155,10 @@ def _required_with(used: frozenset[str], manifest: Manifest) -> frozenset[str]:
     Who checks the version of one requirement checks the others next, each at the price of a proof.
     """
     soft = {e.distribution: e for e in manifest.externs if e.soft and e.distribution is not None}
-    named = {name for name, e in soft.items() if any(m.partition(".")[0] in used for m in e.modules)}
+    named = {name for name, e in soft.items() if any(top_level(m) in used for m in e.modules)}
     installed = Distributions.current()
     for packed in manifest.distributions:
         found = installed.get(packed.name)
         if found is not None and not found.requires.isdisjoint(named):
             named |= found.requires & soft.keys()
-    return used | {module.partition(".")[0] for name in named for module in soft[name].modules}
+    return used | {top_level(module) for name in named for module in soft[name].modules}

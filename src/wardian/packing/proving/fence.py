@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from wardian.domain.manifest import Extern, Manifest
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import ModuleName
+from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def allowed_distributions(externs: Sequence[Extern], also: Iterable[str] = ()) -
     in_some_builds = installed.closure("torch") - installed.closure("torch", everywhere=True)
     distributions -= in_some_builds & {extern.distribution for extern in externs if extern.soft}
     roots = {root for name in distributions for root in installed[name].roots}
-    roots |= {module.partition(".")[0] for extern in hard for module in extern.modules}
+    roots |= {top_level(module) for extern in hard for module in extern.modules}
     return {"distributions": sorted(distributions), "roots": sorted(roots | set(OWN))}
 
 
@@ -87,7 +87,7 @@ class Filter(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Find a module as the wrapped finder does, if it is allowed; note whether it was."""
-        top = ModuleName(fullname.partition(".")[0])
+        top = top_level(fullname)
         spec: importlib.machinery.ModuleSpec | None = self._finder.find_spec(fullname, path, target)
         if spec is None or is_stdlib(top):
             return spec

@@ -10,6 +10,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from wardian.domain.names import top_level
 from wardian.errors import CheckError, ModuleNotInCaseError
 from wardian.packing.proving.advice import (
     NEEDS,
@@ -64,7 +65,9 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         used = used_externs(error) | _externs_named(error, case.manifest)
         versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in chain_of(error))
-        missing = {e.name.partition(".")[0] for e in chain_of(error) if isinstance(e, ImportError) and e.name}
+        missing: set[str] = {
+            top_level(e.name) for e in chain_of(error) if isinstance(e, ImportError) and e.name
+        }
         missing |= {name for e in chain_of(error) for text, name in NEEDS.items() if text in str(e)}
         alike = isinstance(error, CheckError) and _fails_alike(case, error)
         facts = {

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from wardian.domain.live_names import original_name
 from wardian.domain.modules import TORCH, is_always_there
-from wardian.domain.names import ModuleName, original_name, top_level
+from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import variables_of
 from wardian.source.parsing import batch
@@ -82,7 +83,7 @@ def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str]]:
     if own <= outside | sys.stdlib_module_names:
         return sources, frozenset()
     for name, module in sys.modules.copy().items():
-        top = top_level(ModuleName(name))
+        top = top_level(name)
         if top in outside or is_always_there(top):  # those of open cases are below Wardian
             continue
         spec = variables_of(module).get("__spec__")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import CodeType, ModuleType
 
+from wardian.domain.names import top_level
 from wardian.environment.modules import known_attribute
 
 __all__ = ["LoadedFinder", "SilencingFinder", "SourceFinder", "loaded_elsewhere"]
@@ -63,7 +64,7 @@ class SilencingFinder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Find one of the modules; None for every other name."""
-        if fullname.partition(".")[0] not in self._names:
+        if top_level(fullname) not in self._names:
             return None
         return importlib.machinery.ModuleSpec(fullname, _SilentLoader(), is_package=True)
 

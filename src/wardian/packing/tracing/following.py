@@ -14,9 +14,9 @@ from pathlib import Path
 
 from wardian.capture.synthesis import CapturedModule
 from wardian.domain.graph import Import, ImportContext
+from wardian.domain.live_names import is_live
 from wardian.domain.modules import TORCH, ModuleFacts, ModuleKind, PackedOrigin, is_always_there
 from wardian.domain.names import (
-    LIVE_PREFIX,
     ModuleName,
     ancestors,
     is_module_name,
@@ -83,13 +83,13 @@ class Follower:
 
     def origin_of(self, name: str) -> PackedOrigin | None:
         """Return the open case that modules of this top-level name come from, or None."""
-        top = name.partition(".")[0]
+        top = top_level(name)
         return next((origin for origin in self.origins if top in origin.roots), None)
 
     def own_name(self, name: str) -> ModuleName | None:
         """Return the original name of a module that was seen; None for what no object needs."""
-        if not name.startswith(LIVE_PREFIX):
-            return ModuleName(name) if top_level(ModuleName(name)) != "wardian" else None
+        if not is_live(name):
+            return ModuleName(name) if top_level(name) != "wardian" else None
         return next((own for origin in self.origins if (own := origin.original(name)) is not None), None)
 
     def _find(self, name: ModuleName) -> ModuleFacts:
@@ -270,14 +270,14 @@ class Follower:
         """Add first-party modules that texts of the object name: `{"_target_": "shop.heads.Linear"}`."""
         added: set[ModuleName] = set()
         # Names of weights look the same, `layer1.weight`, and there may be very many.
-        tops = {text.partition(".")[0] for text in texts} & self._names_to_import()
+        tops = {top_level(text) for text in texts} & self._names_to_import()
         own = {
             top
             for top in map(ModuleName, tops)
             if not (is_always_there(top) or self.distributions.providing(top))
             and self._find(top).kind is not ModuleKind.MISSING
         }
-        named = (text for text in texts if text.partition(".")[0] in own)
+        named = (text for text in texts if top_level(text) in own)
         for text in sorted(filter(is_module_name, named)):
             for name in (ModuleName(text), *reversed([*ancestors(ModuleName(text))])):
                 found = self.modules.get(name) or self._find(name)
@@ -293,7 +293,7 @@ class Follower:
 
     def _names_to_import(self) -> set[str]:
         """Return what top-level names an import may find, and others: what lies on `sys.path`."""
-        names = {name.partition(".")[0] for name in list(sys.modules)}
+        names: set[str] = {top_level(name) for name in list(sys.modules)}
         names = names.union(*(origin.roots for origin in self.origins))
         for entry in sys.path:
             with contextlib.suppress(OSError):  # it is not there, or no folder

@@ -13,7 +13,8 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from wardian.archive import ArchiveWriter, FolderReader
-from wardian.domain.names import RecordName, original_name
+from wardian.domain.live_names import original_name
+from wardian.domain.names import RecordName, top_level
 from wardian.environment.modules import known_attribute
 from wardian.environment.native import mapped_libraries
 from wardian.errors import CaseError, PackError
@@ -211,7 +212,7 @@ def _keep_users_frames(error: BaseException | None) -> None:
         step = error.__traceback__
         while step is not None:
             module = original_name(str(step.tb_frame.f_globals.get("__name__", "")))
-            if module.partition(".")[0] not in _NOT_THE_USERS:
+            if top_level(module) not in _NOT_THE_USERS:
                 kept.append(step)
             step = step.tb_next
         if kept:
@@ -297,7 +298,7 @@ class _Cases:
         for part in fromlist or ():
             if not hasattr(module, part) and mount.contents.packs_top_level_of(f"{name}.{part}"):
                 mount.import_module(f"{name}.{part}")
-        return module if fromlist else mount.import_module(name.partition(".")[0])
+        return module if fromlist else mount.import_module(top_level(name))
 
     def _mount_of(self, module: str) -> Mount | None:
         if module in self._own:

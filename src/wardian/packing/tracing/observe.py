@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from wardian.archive import FolderReader
 from wardian.capture.synthesis import CapturedModule
-from wardian.domain.names import LIVE_PREFIX, ModuleName, RecordName, top_level
+from wardian.domain.live_names import mount_of
+from wardian.domain.names import ModuleName, RecordName, top_level
 from wardian.domain.trace import Evidence
 from wardian.errors import PackError, Problem
 from wardian.packing.tracing.finders import loaded_elsewhere
@@ -186,7 +187,7 @@ def _beforehand(draft: Draft, request: Mapping[str, Any], allow: tuple[str, ...]
 
     None if that is not worth while, or parts of the object come from open cases, which may be closed by then.
     """
-    if draft.cases or all(top_level(ModuleName(module)) in _THERE for module, _ in draft.globals):
+    if draft.cases or all(top_level(module) in _THERE for module, _ in draft.globals):
         return None
     told = [request[name] for name in ("sources", "places", "silenced")]
     digest = hashlib.sha256(draft.pickle)
@@ -260,7 +261,7 @@ def _tell_of(mount: Mount, work: Path) -> dict[str, Any]:
         place = str(work / f"{mount.name}.case")
         Path(place).write_bytes(archive.whole())
     return {
-        "name": mount.name.removeprefix(LIVE_PREFIX),
+        "name": mount_of(mount.name),
         "path": place,
         "fingerprint": mount.archive.fingerprint,
         "share": bool(mount.shared),

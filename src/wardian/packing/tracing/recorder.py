@@ -38,7 +38,7 @@ def forget_packable() -> None:
     distributions = Distributions.current()
     stays = {*distributions.closure("torch"), "wardian"}
     backends = {ModuleName(entry.module) for entry in importlib.metadata.entry_points(group="torch.backends")}
-    tops = {top_level(ModuleName(name)) for name in sys.modules} - {top_level(name) for name in backends}
+    tops = {top_level(name) for name in sys.modules} - {top_level(name) for name in backends}
     owners = {
         top: distributions.owner(top, known_attribute(sys.modules.get(top), "__file__"))
         for top in tops
@@ -46,9 +46,9 @@ def forget_packable() -> None:
     }
     for name, module in sys.modules.copy().items():
         if _is_compiled(module):
-            stays.add(owners.get(top_level(ModuleName(name))) or "")
+            stays.add(owners.get(top_level(name)) or "")
     for name in list(sys.modules):
-        owner = owners.get(top_level(ModuleName(name)))
+        owner = owners.get(top_level(name))
         if owner is not None and owner not in stays:
             del sys.modules[name]
 
@@ -67,7 +67,7 @@ def _name_of_nearest(frame: FrameType | None) -> str:
     """Return the name of the module whose code is nearest to *frame* and not of the standard library."""
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
-        if name.partition(".")[0] not in sys.stdlib_module_names:
+        if top_level(name) not in sys.stdlib_module_names:
             return name
         frame = frame.f_back
     return ""
@@ -155,7 +155,7 @@ class Recorder:
                     _used_by(
                         sys.modules[name]
                         for name in new
-                        if name in sys.modules and name.partition(".")[0] not in LOGGING_LIBRARIES
+                        if name in sys.modules and top_level(name) not in LOGGING_LIBRARIES
                     )
                 )
             ),
@@ -209,8 +209,8 @@ class Recorder:
 
     def _demand(self, importer: str, imported: str, frame: FrameType, *, by_statement: bool) -> None:
         """Note an import that fails, and nothing goes on, if what it names is not there."""
-        top = imported.partition(".")[0]
-        own = importer.partition(".")[0]
+        top = top_level(imported)
+        own = top_level(importer)
         # Without a soft extern an import fails, but for a statement at module level of a packed module, which
         # gets what stands in (docs/reference/format.md, 5.7).
         gets_stand_in = by_statement and not frame.f_code.co_flags & inspect.CO_OPTIMIZED and own != "torch"
@@ -252,7 +252,7 @@ class Recorder:
         self._imports.add(ObservedImport(importer, imported, line))
 
     def _missing(self, name: str, error: ModuleNotFoundError) -> None:
-        top = name.partition(".")[0]
+        top = top_level(name)
         if error.name is not None and error.name == top and top not in sys.modules:
             self._absent.add(top)
 
@@ -372,7 +372,7 @@ def _used_by(modules: Iterable[ModuleType]) -> set[str]:
     used: set[str] = set()
     for module in modules:
         known = variables_of(module)
-        own = str(known.get("__name__")).partition(".")[0]
+        own = top_level(str(known.get("__name__")))
         values = [value for value in list(known.values()) if not isinstance(value, Enum)]
         used |= {top for value in values if (top := _top_of_type(value)) != own}
     return used - sys.stdlib_module_names - {"torch"}
@@ -381,4 +381,4 @@ def _used_by(modules: Iterable[ModuleType]) -> set[str]:
 def _top_of_type(value: Any) -> str:
     name = getattr(type(value), "__module__", None)
     # Compiled modules may think that they are at the top: a pattern of `regex` is a `_regex.Pattern`.
-    return name.partition(".")[0].lstrip("_") if isinstance(name, str) else ""
+    return top_level(name).lstrip("_") if isinstance(name, str) else ""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Any
 
 from wardian.capture.homes import is_captured, is_globals
+from wardian.domain.live_names import is_live, original_name, split_live
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import LIVE_PREFIX, original_name, top_level
+from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import known_attribute, variables_of
 from wardian.loading.mounts import get_mount
@@ -70,10 +71,10 @@ def users_modules(names: Iterable[str]) -> list[types.ModuleType]:
 
 def _home_of(name: str, distributions: Distributions) -> str | None:
     """Return the folder on `sys.path`, or the open case, that a loaded module of the user comes from."""
-    if name.startswith(LIVE_PREFIX):
-        parts = name.split(".")
-        mount = get_mount(parts[2]) if len(parts) > 3 else None
-        return mount.name if mount is not None and parts[3] in mount.contents.first_party else None
+    if is_live(name):
+        short, own = split_live(name)
+        mount = get_mount(short) if own else None
+        return mount.name if mount is not None and top_level(own) in mount.contents.first_party else None
     module = sys.modules.get(name)
     # multiprocessing calls the script `__mp_main__`, too.
     if not isinstance(module, types.ModuleType) or variables_of(module).get("__name__") == "__main__":
@@ -107,7 +108,7 @@ def find_registered(loaded: Iterable[str], unseen: Collection[str]) -> list[Any]
     for name, module in sorted(sys.modules.copy().items(), key=lambda item: original_name(item[0])):
         if original_name(name) not in names or not isinstance(module, types.ModuleType):
             continue
-        if name.partition(".")[0] == "torch":
+        if top_level(name) == "torch":
             continue
         library = top_level(original_name(name))
         search = searches.get(library)
@@ -130,7 +131,7 @@ def only_of(found: Iterable[Any], unseen: Collection[str]) -> list[Any]:
 
 def _scripts() -> set[str]:
     """Return the names of the script, and of what was a script when an object was packed first."""
-    live = (name for name in sys.modules if name.startswith(LIVE_PREFIX))
+    live = (name for name in sys.modules if is_live(name))
     return {"__main__", *(name for name in live if is_captured(original_name(name)))}
 
 

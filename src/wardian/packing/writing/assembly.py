@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from wardian.archive import ArchiveWriter, layout
+from wardian.archive import ArchiveWriter
 from wardian.capture.homes import is_captured
 from wardian.collector import collector_paused
 from wardian.domain.digests import RecordDigest
@@ -28,6 +28,7 @@ from wardian.domain.modules import PackedOrigin
 from wardian.domain.names import ModuleName, RecordName, record_name
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Action
+from wardian.domain.record_names import BYTE_ORDER, IMPORTS, metadata_record
 from wardian.errors import PackError, Problem
 from wardian.packing.writing.bytecode import compiled_modules, without_path
 from wardian.packing.writing.torch_records import records_for_torch_package
@@ -83,13 +84,11 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
         archive.add(name, data)
     records = records_for_torch_package(plan, sources.values(), skeleton, contents.extern_modules)
     for distribution, files in plan.metadata.items():
-        records |= {
-            record_name(f".wardian/metadata/{distribution}/{name}"): data for name, data in files.items()
-        }
+        records |= {record_name(metadata_record(distribution, name)): data for name, data in files.items()}
     records |= contents.pickles
     chains = _chains(plan, contents)
     if chains:
-        records[layout.IMPORTS] = chains
+        records[IMPORTS] = chains
     for name, data in records.items():
         archive.add(name, data)
     written: list[Manifest] = []
@@ -131,7 +130,7 @@ def _code_and_data(plan: Plan, contents: Contents) -> dict[RecordName, bytes]:
         Problem(f"{name} is both a pickle and a file beside the code", 'pack(..., name="another")')
         for name in sorted(records.keys() & contents.pickles.keys())
     ]
-    taken = {*records, *contents.pickles, RecordName("byteorder")}
+    taken = {*records, *contents.pickles, BYTE_ORDER}
     folders = {folder for name in (*taken, *contents.resources) for folder in _folders_above(name)}
     for name, data in contents.resources.items():
         if name in taken or name in folders or not taken.isdisjoint(_folders_above(name)):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from wardian.domain.decisions import PackedFile
 from wardian.domain.names import RecordName, record_name
 from wardian.domain.plan import Plan
+from wardian.domain.record_names import bytecode_record
 from wardian.source.parsing import batch
 from wardian.source.remembered import compile_once
 from wardian.source.rewriting import SHIMMED, dump_code
@@ -44,7 +45,7 @@ def compiled_modules(
             header = (
                 importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
             )
-            name = record_name(f".wardian/bytecode/{tag}/{file.record.removesuffix('.py')}.pyc")
+            name = record_name(bytecode_record(tag, file.record.removesuffix(".py")))
             yield name, header + code
 
 

@@ -12,8 +12,9 @@ from wardian.domain.manifest import (
     Manifest,
 )
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import ModuleName, RecordName
+from wardian.domain.names import ModuleName, RecordName, top_level
 from wardian.domain.plan import Plan
+from wardian.domain.record_names import BYTE_ORDER, EXTERN_MODULES, PYTHON_VERSION, VERSION
 
 __all__ = ["records_for_torch_package"]
 
@@ -33,18 +34,18 @@ def records_for_torch_package(
         list(extern_modules) if extern_modules is not None else _top_level_externs(plan, sources, manifest)
     )
     return {
-        RecordName(".data/extern_modules"): "".join(f"{name}\n" for name in names).encode(),
-        RecordName(".data/python_version"): platform.python_version().encode(),
-        RecordName(".data/version"): b"6\n",
-        RecordName("byteorder"): sys.byteorder.encode(),
+        EXTERN_MODULES: "".join(f"{name}\n" for name in names).encode(),
+        PYTHON_VERSION: platform.python_version().encode(),
+        VERSION: b"6\n",
+        BYTE_ORDER: sys.byteorder.encode(),
     }
 
 
 def _top_level_externs(plan: Plan, sources: Iterable[bytes], manifest: Manifest) -> list[str]:
-    outside: set[str] = {module.partition(".")[0] for extern in plan.externs for module in extern.modules}
+    outside: set[str] = {top_level(module) for extern in plan.externs for module in extern.modules}
     for edge in plan.graph:
         if edge.context is ImportContext.PICKLED and is_stdlib(edge.imported):
-            outside.add(edge.imported.partition(".")[0])
+            outside.add(top_level(edge.imported))
     names: set[bytes] = set()
     for source in sources:
         for match in _IMPORT.finditer(source):
@@ -53,6 +54,6 @@ def _top_level_externs(plan: Plan, sources: Iterable[bytes], manifest: Manifest)
                 names.add(before[5:])
             elif not before and match[1] is not None:
                 names.update(match[1].split(b","))
-    tops = {name.decode("utf-8", "replace").strip().partition(".")[0] for name in names}
+    tops = {top_level(name.decode("utf-8", "replace").strip()) for name in names}
     outside |= {top for top in tops if is_stdlib(ModuleName(top))}
     return sorted(outside - manifest.roots - {"__main__"})

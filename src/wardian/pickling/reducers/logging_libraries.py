@@ -8,7 +8,8 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from wardian.capture.homes import CAPTURED
-from wardian.domain.names import LOGGING_LIBRARIES, original_name
+from wardian.domain.live_names import original_name
+from wardian.domain.names import LOGGING_LIBRARIES, top_level
 from wardian.pickling.reducers.row import Row
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _silent(capture: Capture, obj: Any) -> Any:
 
 
 def _is_of_logging_library(module: str) -> bool:
-    return module.partition(".")[0] in LOGGING_LIBRARIES or module.startswith("torch.utils.tensorboard")
+    return top_level(module) in LOGGING_LIBRARIES or module.startswith("torch.utils.tensorboard")
 
 
 def _is_silent(kind: type) -> bool:

@@ -13,7 +13,6 @@ import pytest
 
 import wardian
 from tests.support import write_case
-from wardian.loading.mounts import mount_name
 
 FERN = """
 --- fern/__init__.py
@@ -138,22 +137,6 @@ def test_a_file_is_the_same_case_under_every_name_but_not_the_same_root(fern: Pa
         assert two.mount.name == f"wardian.live.renamed_copy_{one.digest[:8]}"
         assert three.mount.name == f"wardian.live.memory_{one.digest[:8]}"
         assert three.import_module("fern").SPECIES == "lady"
-
-
-@pytest.mark.parametrize(
-    ("stem", "name"),
-    [
-        ("resnet18", "resnet18_3f9a2c1b"),
-        ("ResNet-18 v2", "ResNet_18_v2_3f9a2c1b"),
-        ("3d", "_3d_3f9a2c1b"),
-        ("...", "case_3f9a2c1b"),
-        ("модель", "case_3f9a2c1b"),
-        ("a.b", "a_b_3f9a2c1b"),
-    ],
-)
-def test_a_root_name_is_an_identifier(stem: str, name: str) -> None:
-    assert mount_name(stem, "3f9a2c1b" + 56 * "0") == name
-    assert name.isidentifier()
 
 
 def test_importing_another_module_below_live_still_works() -> None:

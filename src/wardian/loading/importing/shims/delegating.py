@@ -6,6 +6,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+from wardian.domain.names import top_level
+
 if TYPE_CHECKING:
     from wardian.loading.importing.mount import Mount
 
@@ -32,5 +34,5 @@ def own_name(mount: Mount, name: str, depth: int) -> str:
     """
     if name == "wardian":
         caller = sys._getframe(depth + 1).f_globals.get("__name__", "")  # noqa: SLF001
-        return (mount.own_name(caller) or name).partition(".")[0]
+        return top_level(mount.own_name(caller) or name)
     return name.removeprefix(f"{mount.name}.")

@@ -14,6 +14,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from wardian.domain.names import top_level
+
 if TYPE_CHECKING:
     from wardian.loading.importing.mount import Mount
 
@@ -31,7 +33,7 @@ def needs_hooked_builtins(code: types.CodeType, hidden: frozenset[str]) -> bool:
     """
     return (
         not _DYNAMIC.isdisjoint(code.co_names)
-        or any(name.partition(".")[0] in hidden for name in code.co_names)
+        or any(top_level(name) in hidden for name in code.co_names)
         or any(
             needs_hooked_builtins(constant, hidden)
             for constant in code.co_consts
@@ -77,7 +79,7 @@ def _make_builtins(mount: Mount) -> dict[str, Any]:
             mount.check_external(name)
             if mount.lacking.has(name):
                 # Without a list of names the statement binds the first part.
-                return _stand_in_for(mount, name if fromlist else name.partition(".")[0], sys._getframe(1))  # noqa: SLF001
+                return _stand_in_for(mount, name if fromlist else top_level(name), sys._getframe(1))  # noqa: SLF001
         return original(name, globals, locals, fromlist, level)
 
     return {**builtins.__dict__, "__import__": __import__}
