@@ -2,6 +2,8 @@
 
 - `parsing`: syntax trees, in bounded memory and time
 - `scanning`: what the source of one module shows: imports, globals, names
+- `edges`: what it imports, `calls` by a call
+- `conditions`, `texts`: values that are known before it runs
 - `guards`: imports whose error the code around them catches
 - `bytecode`: what only compiled code shows
 - `rewriting`: a module as it runs inside of a case

@@ -6,11 +6,15 @@ import ast
 import re
 from collections.abc import Iterable, Sequence
 
-from wardian.domain.graph import Import, ImportContext
-from wardian.domain.names import ModuleName, is_module_name
+from wardian.domain.graph import ImportContext
+from wardian.domain.names import ModuleName
 from wardian.domain.source_facts import SourceFacts
+from wardian.source.calls import ImportCalls
+from wardian.source.conditions import truth
+from wardian.source.edges import Edges, absolute_name
 from wardian.source.guards import catches_import_error, suppresses_import_error
 from wardian.source.parsing import TokenLines, parse, probe
+from wardian.source.texts import KnownTexts
 
 __all__ = ["scan"]
 
@@ -166,14 +170,12 @@ class _Scanner:
     """One pass over one module: statements first, then the expressions that may matter."""
 
     def __init__(self, module: ModuleName, file: str, *, is_package: bool) -> None:
-        self.module = module
         self.package = module if is_package else module.rpartition(".")[0]
-        self.file = file
-        self.imports: dict[Import, None] = {}
-        self.candidates: dict[Import, None] = {}
+        self.edges = Edges(module, file)
+        self.texts = KnownTexts(module, self.package)
+        self.calls = ImportCalls(self.package, self.texts, self.edges)
         self.looks_at_files = self.dynamic = self.registers = False
         self.climbs_out = 0
-        self.walks: dict[Import, None] = {}
         self.is_package = is_package
         self.operators: set[str] = set()
         # Names that mean something, however the module calls them.
@@ -189,7 +191,7 @@ class _Scanner:
     def read(self, tree: ast.Module, text: bytes) -> None:
         if self.is_package and (b"__getattr__" in text or b"sys.modules" in text):
             for statement in filter(_makes_lazy, tree.body):
-                self.walk(self.package, statement.lineno, ImportContext.FUNCTION)
+                self.edges.add_walk(self.package, statement.lineno, ImportContext.FUNCTION)
         self.lines = TokenLines(text, _TOKENS, _WORDS)
         if not self.lines:
             return
@@ -206,14 +208,14 @@ class _Scanner:
 
     def facts(self) -> SourceFacts:
         return SourceFacts(
-            imports=tuple(sorted(self.imports, key=_line)),
-            candidates=tuple(sorted(self.candidates, key=_line)),
+            imports=self.edges.imports,
+            candidates=self.edges.candidates,
             looks_at_files=self.looks_at_files,
             dynamic=self.dynamic,
             operators=frozenset(self.operators),
             registers=self.registers,
             climbs_out=self.climbs_out,
-            walks=tuple(sorted(self.walks, key=_line)),
+            walks=self.edges.walks,
         )
 
     # Statements
@@ -276,36 +278,16 @@ class _Scanner:
 
     def branches(self, test: ast.expr, context: ImportContext) -> tuple[ImportContext, ImportContext]:
         """Return the contexts of the two branches of an `if`."""
-        match self.truth(test):
+        match truth(test, self.type_checking):
             case True:
                 return context, ImportContext.TYPE_CHECKING
             case False:
                 return ImportContext.TYPE_CHECKING, context
         return _guarded(context), _guarded(context)
 
-    def truth(self, test: ast.expr) -> bool | None:
-        """Return the value a condition has at run time whatever happens, or None."""
-        match test:
-            case ast.Constant():
-                return bool(test.value)
-            case ast.Name(id=name) if name in self.type_checking:
-                return False
-            case ast.Attribute(attr="TYPE_CHECKING"):
-                return False
-            case ast.UnaryOp(op=ast.Not()):
-                value = self.truth(test.operand)
-                return None if value is None else not value
-            case ast.BoolOp():
-                decides = isinstance(test.op, ast.Or)
-                values = [self.truth(operand) for operand in test.values]
-                if decides in values:
-                    return decides
-                return None if None in values else not decides
-        return None
-
     def found_import(self, node: ast.Import, context: ImportContext) -> None:
         for alias in node.names:
-            self.edge(alias.name, node.lineno, context)
+            self.edges.add_import(alias.name, node.lineno, context)
             if alias.name == "torch" and alias.asname:
                 self.torch.add(alias.asname)
             elif alias.name == "importlib" and alias.asname:
@@ -316,18 +298,18 @@ class _Scanner:
                 self.registers = True
 
     def found_import_from(self, node: ast.ImportFrom, context: ImportContext) -> None:
-        base = self.absolute(node.module or "", node.level)
+        base = absolute_name(node.module or "", node.level, self.package)
         if base is None:
             # One dot in a module without a package is what code does that runs as a script, too.
             if node.level > 1:
                 self.climbs_out = min(self.climbs_out or node.lineno, node.lineno)
             return
-        self.edge(base, node.lineno, context)
+        self.edges.add_import(base, node.lineno, context)
         for alias in node.names:
             name, bound = alias.name, alias.asname or alias.name
             if name == "*":
                 continue
-            self.candidate(f"{base}.{name}", node.lineno, context)
+            self.edges.add_candidate(f"{base}.{name}", node.lineno, context)
             if name in _LOOKS:
                 self.looks_at_files = True
             if name in _REGISTERS or base == "torch.library" or (base, name) == ("torch", "library"):
@@ -402,135 +384,17 @@ class _Scanner:
     def call(self, node: ast.Call, context: ImportContext) -> None:
         match node.func:
             case ast.Name(id="__import__"):
-                self.called_import(node, context)
+                self.calls.meet_import(node, context)
             case ast.Attribute(attr="__import__", value=ast.Name(id=owner)):
                 if owner == "builtins" or owner in self.importlib:
-                    self.called_import(node, context)
+                    self.calls.meet_import(node, context)
             case ast.Name(id=name) if name in self.import_module:
-                self.called_import_module(node, context)
+                self.calls.meet_import_module(node, context)
             case ast.Attribute(attr="import_module", value=ast.Name(id=owner)) if owner in self.importlib:
-                self.called_import_module(node, context)
+                self.calls.meet_import_module(node, context)
             case ast.Name(id="getattr") if len(node.args) >= 2 and self.is_torch_ops(node.args[0]):
-                if namespace := self.text(node.args[1]):
+                if namespace := self.texts.text(node.args[1]):
                     self.operator(namespace)
-
-    def called_import(self, node: ast.Call, context: ImportContext) -> None:
-        name = self.text(_argument(node, 0, "name"))
-        if name is None:
-            self.computed(_argument(node, 0, "name"), None, node.lineno, context)
-        level = _argument(node, 4, "level")
-        number = level.value if isinstance(level, ast.Constant) else 0
-        if name is None or not isinstance(number, int) or (level is not None and number < 0):
-            return
-        base = self.absolute(name, number)
-        if base is None:
-            return
-        self.edge(base, node.lineno, context)
-        fromlist = _argument(node, 3, "fromlist")
-        if "." in name and (
-            fromlist is None or (isinstance(fromlist, ast.List | ast.Tuple) and not fromlist.elts)
-        ):
-            # The call returns a package above the module, for the sake of its attributes.
-            self.edge(ModuleName(base.rpartition(".")[0]), node.lineno, context)
-        if isinstance(fromlist, ast.Tuple | ast.List):
-            for element in fromlist.elts:
-                if (attribute := self.text(element)) and attribute != "*":
-                    self.candidate(f"{base}.{attribute}", node.lineno, context)
-
-    def called_import_module(self, node: ast.Call, context: ImportContext) -> None:
-        name = self.text(_argument(node, 0, "name"))
-        if name is None:
-            self.computed(_argument(node, 0, "name"), _argument(node, 1, "package"), node.lineno, context)
-            return
-        level = len(name) - len(name.lstrip("."))
-        package = self.text(_argument(node, 1, "package")) if level else ""
-        if package is None:
-            return
-        base = _resolve(name[level:], level, package)
-        if base is not None:
-            self.edge(base, node.lineno, context)
-
-    def computed(
-        self, name: ast.expr | None, package: ast.expr | None, line: int, context: ImportContext
-    ) -> None:
-        """Note the package above a module of whose name only the beginning is written: f"nets.{name}"."""
-        known, point, _ = self.beginning(name).rpartition(".")
-        if not point:
-            return
-        stem = known.lstrip(".")
-        level = len(known) - len(stem) + (not stem)
-        above = _resolve(stem, level, (self.text(package) or "") if level else "")
-        if above is not None:
-            self.walk(above, line, context)
-
-    def beginning(self, node: ast.expr | None) -> str:
-        """Return what is known of the beginning of a text."""
-        known = self.text(node)
-        if known is not None:
-            return known
-        match node:
-            case ast.BinOp(op=ast.Add()):
-                left = self.text(node.left)
-                return self.beginning(node.left) if left is None else left + self.beginning(node.right)
-            case ast.JoinedStr():
-                parts = [self.text(part) for part in node.values]
-                return "".join(map(str, parts[: parts.index(None)]))
-        return ""
-
-    def text(self, node: ast.expr | None) -> str | None:
-        """Return the value of an expression made of string constants and the module's own name."""
-        match node:
-            case ast.Constant(value=str() as constant):
-                return constant
-            case ast.Name(id="__name__"):
-                return self.module
-            case ast.Name(id="__package__"):
-                return self.package
-            case ast.BinOp(op=ast.Add()):
-                left, right = self.text(node.left), self.text(node.right)
-                return None if left is None or right is None else left + right
-            case ast.FormattedValue(conversion=-1, format_spec=None):
-                return self.text(node.value)
-            case ast.JoinedStr():
-                parts = [self.text(part) for part in node.values]
-                known = [part for part in parts if part is not None]
-                return "".join(known) if len(known) == len(parts) else None
-        return None
-
-    # Results
-
-    def absolute(self, name: str, level: int) -> str | None:
-        return _resolve(name, level, self.package)
-
-    def edge(self, name: str, line: int, context: ImportContext) -> None:
-        if is_module_name(name):
-            self.imports[Import(self.module, ModuleName(name), line, context, self.file)] = None
-
-    def walk(self, package: str, line: int, context: ImportContext) -> None:
-        if is_module_name(package):
-            self.walks[Import(self.module, ModuleName(package), line, context, self.file)] = None
-
-    def candidate(self, name: str, line: int, context: ImportContext) -> None:
-        if is_module_name(name):
-            self.candidates[Import(self.module, ModuleName(name), line, context, self.file)] = None
-
-
-def _resolve(name: str, level: int, package: str) -> str | None:
-    """Return the absolute name of a relative import, or None if it climbs too high."""
-    if not level:
-        return name
-    parts = package.split(".") if package else []
-    if level > len(parts):
-        return None
-    base = ".".join(parts[: len(parts) - level + 1])
-    return f"{base}.{name}" if name else base
-
-
-def _argument(node: ast.Call, position: int, keyword: str) -> ast.expr | None:
-    if len(node.args) > position:
-        found = node.args[: position + 1]
-        return None if any(isinstance(argument, ast.Starred) for argument in found) else found[-1]
-    return next((argument.value for argument in node.keywords if argument.arg == keyword), None)
 
 
 def _makes_lazy(node: ast.stmt) -> bool:
@@ -554,7 +418,3 @@ def _guarded(context: ImportContext) -> ImportContext:
 
 def _in_function(context: ImportContext) -> ImportContext:
     return context if context is ImportContext.TYPE_CHECKING else ImportContext.FUNCTION
-
-
-def _line(edge: Import) -> int:
-    return edge.line
