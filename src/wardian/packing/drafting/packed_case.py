@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import os
+from collections.abc import Container, Iterable, Mapping
 
 from packaging.utils import canonicalize_name
 
@@ -41,6 +42,34 @@ def packed_origin(mount: Mount) -> PackedOrigin:
     data = {*mount.manifest.materialised} - mount.contents.top_levels
     for top in (*owners, *sorted(data), *([".wardian"] if mount.manifest.bytecode_only else ())):
         mount.files.materialise(top)
+    return PackedOrigin(
+        path=mount.archive.label,
+        module_prefix=mount.name + ".",
+        roots=frozenset(owners),
+        modules=_modules_of(mount, owners),
+        versions=versions,
+        files=_files_of(mount, owners, versions),
+        metadata=_metadata_of(mount, versions),
+        absent=mount.manifest.absent,
+        materialised=mount.manifest.materialised,
+        lacking=tuple(
+            (extern.distribution, extern.version, extern.modules, extern.names)
+            for extern, _ in mount.lacking.stand_ins.values()
+        ),
+        sharing=tuple((top, tuple(names)) for top, names in sorted(all_owners.items()) if len(names) > 1),
+        asked=_asked_of(mount, versions),
+        mocks=mount.manifest.mocks,
+        imports=_imports_of(mount),
+        beside=tuple(
+            (record, mount.files.path_of(record))
+            for record in mount.archive.names
+            if record.partition("/")[0] in data
+        ),
+    )
+
+
+def _modules_of(mount: Mount, owners: Mapping[str, str | None]) -> dict[ModuleName, ModuleFacts]:
+    """Return the modules, and the namespace packages above them."""
     modules: dict[ModuleName, ModuleFacts] = {}
     for module in mount.contents.modules.values():
         has_source = module.bytecode is None or module.record in mount.archive
@@ -54,6 +83,13 @@ def packed_origin(mount: Mount) -> PackedOrigin:
             modules.setdefault(
                 above, ModuleFacts(above, ModuleKind.NAMESPACE, folder, True, owners.get(above))
             )
+    return modules
+
+
+def _files_of(
+    mount: Mount, owners: Mapping[str, str | None], versions: Iterable[str]
+) -> dict[str, tuple[tuple[str, str, int], ...]]:
+    """Return record, path and size of the files of each distribution."""
     files: dict[str, list[tuple[str, str, int]]] = {name: [] for name in versions}
     for record in mount.archive.names:
         owner = owners.get(record.partition("/")[0].removesuffix(".py"))
@@ -61,6 +97,11 @@ def packed_origin(mount: Mount) -> PackedOrigin:
             path = mount.files.path_of(record)
             if os.path.exists(path):  # an operator library that does not fit here is not there
                 files[owner].append((record, path, os.path.getsize(path)))
+    return {name: tuple(sorted(found)) for name, found in files.items()}
+
+
+def _metadata_of(mount: Mount, versions: Iterable[str]) -> dict[str, dict[str, bytes]]:
+    """Return the metadata and licences of each distribution, by their names there."""
     metadata: dict[str, dict[str, bytes]] = {}
     for name in versions:
         texts = (
@@ -74,36 +115,18 @@ def packed_origin(mount: Mount) -> PackedOrigin:
             for path, record in licence.files.items()
             if record is not None
         }
+    return metadata
+
+
+def _asked_of(mount: Mount, versions: Container[str]) -> tuple[str, ...]:
+    """Return the distributions that are not packed and have metadata: code asks for their versions."""
     asked = []
     for record in mount.archive.names:
         name, _, file = record.removeprefix(METADATA).partition("/")
         if record.startswith(METADATA) and file == "METADATA" and name not in versions:
             fields = email.message_from_bytes(mount.archive.read(record))
             asked.append(f"{name}=={fields['Version']}")
-    return PackedOrigin(
-        path=mount.archive.label,
-        module_prefix=mount.name + ".",
-        roots=frozenset(owners),
-        modules=modules,
-        versions=versions,
-        files={name: tuple(sorted(found)) for name, found in files.items()},
-        metadata=metadata,
-        absent=mount.manifest.absent,
-        materialised=mount.manifest.materialised,
-        lacking=tuple(
-            (extern.distribution, extern.version, extern.modules, extern.names)
-            for extern, _ in mount.lacking.stand_ins.values()
-        ),
-        sharing=tuple((top, tuple(names)) for top, names in sorted(all_owners.items()) if len(names) > 1),
-        asked=tuple(asked),
-        mocks=mount.manifest.mocks,
-        imports=_imports_of(mount),
-        beside=tuple(
-            (record, mount.files.path_of(record))
-            for record in mount.archive.names
-            if record.partition("/")[0] in data
-        ),
-    )
+    return tuple(asked)
 
 
 def _imports_of(mount: Mount) -> dict[str, str]:
