@@ -12,27 +12,27 @@ from functools import partial
 from typing import Any
 
 from wardian.archive import ArchiveWriter
-from wardian.capture.homes import look_up
 from wardian.capture.session import Capture
 from wardian.domain.live_names import original_name
-from wardian.domain.manifest import Entry, TensorEntry, group_record
+from wardian.domain.manifest import Entry, TensorEntry
 from wardian.domain.modules import PackedOrigin
 from wardian.domain.names import GlobalRef, ModuleName, RecordName, top_level
 from wardian.domain.policy import Action, Policy
-from wardian.domain.record_names import TESTS
 from wardian.domain.trace import Trace
 from wardian.environment.modules import variables_of
 from wardian.errors import PlanError, UnpicklableError
 from wardian.packing.drafting.attempts import Attempts
+from wardian.packing.drafting.entries import pickle_entries
 from wardian.packing.drafting.live_object import LiveObject
-from wardian.packing.drafting.origins import Origins, refuse_closed
+from wardian.packing.drafting.origins import Origins
+from wardian.packing.drafting.pickling import Pickling
 from wardian.packing.drafting.reductions import Reductions
 from wardian.packing.planning.decide import make_plan
 from wardian.packing.tracing.observe import Observation
 from wardian.packing.tracing.registered import users_modules
 from wardian.packing.tracing.tracer import make_trace
 from wardian.pickling.paths import find_type_paths
-from wardian.pickling.pickler import PickledObject, pickle_object
+from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
 
 __all__ = ["Drafting"]
@@ -91,17 +91,18 @@ class Drafting:
         self._obj = obj = self._live.whole
         self._storages = ScriptingStorageWriter(archive)
         self._reductions = Reductions(self.capture, self._storages)
+        self._pickling = Pickling(self.capture, self._origins, self._reductions, self._storages)
+        self._pickle = partial(self._pickling.pickle_with_effects, obj, name)
         try:
-            self._pickled = self._pickle_object(obj, name)
-            if self.capture.side_effects.find_table_entries(self._classes()):
-                self._pickled = self._pickle_object(obj, name)
+            self._pickled = self._pickle()
+            if self.capture.side_effects.find_table_entries(self._pickling.classes_of(self._pickled)):
+                self._pickled = self._pickle()
         except UnpicklableError as error:
             raise self._with_problems_of_plan(error, name, policy) from error
-        self._beforehand: tuple[Any, ...] = ()
         self._observation: Observation | None = None
         self._attempts = Attempts(
             self._live,
-            partial(self._pickle_object, obj, name),
+            self._pickle,
             self.capture,
             self._origins,
             self._reductions,
@@ -139,17 +140,20 @@ class Drafting:
         Raises:
             PackError: if it cannot be loaded or called in a clean process.
         """
-        arguments = self._pickle(self._inputs, "inputs") if clean and self._calls else None
+        arguments = self._pickling.pickle(self._inputs, "inputs") if clean and self._calls else None
+        beforehand: tuple[Any, ...] = ()
         if clean:
             attempted = self._attempts.run(self._pickled, arguments)
-            self._pickled, self._beforehand = attempted.pickled, attempted.beforehand
+            self._pickled, beforehand = attempted.pickled, attempted.beforehand
             self._observation = attempted.observation
         else:
             changes = list(self._origins.changes())
             owners = {o.__module__ if isinstance(o, type) else o.__name__ for o, _ in changes}
             if self.capture.side_effects.find_settings(users_modules(owners), changes):
-                self._pickled = self._pickle_object(self._obj, self.name)
-        self._write_entries()
+                self._pickled = self._pickle()
+        self.entries, self._records = pickle_entries(
+            self._live, self._pickled, beforehand, self._observation, self._pickling
+        )
         pickles = [self._pickled, *self._records.values()]
         named = {
             GlobalRef(original_name(module), qualname)
@@ -161,7 +165,7 @@ class Drafting:
         imported = {GlobalRef(ModuleName(m), "") for pickled in pickles for m in pickled.modules}
         trace = make_trace(
             entry=self.name,
-            type=self._type_of(self._obj),
+            type=self._pickling.type_of(self._obj),
             globals=named | imported | self._reductions.globals,
             paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
             evidence=None if self._observation is None else self._observation.evidence,
@@ -179,37 +183,6 @@ class Drafting:
     @property
     def _outputs(self) -> Mapping[str, Any]:
         return {} if self._observation is None else self._observation.outputs
-
-    def _write_entries(self) -> None:
-        """Pickle each entry point by itself, with its self-test, and those together that share something."""
-        seen: dict[str, dict[int | str, Any]] = {}
-        entries: list[Entry] = []
-        for name, obj in self._objects.items():
-            pickled = self._pickled
-            if not self._one:
-                pickled = self._pickle_object(obj, name, self._beforehand, seen.setdefault(name, {}))
-            entry = Entry(
-                name=name,
-                record=f"{name}/{name}.pkl",
-                type=str(self._type_of(obj)),
-                test=f"{TESTS}{name}.pkl" if name in self._calls else None,
-                outputs=name in self._outputs,
-            )
-            self._records[RecordName(entry.record)] = pickled
-            if entry.test is not None:
-                test = {"inputs": self._calls[name], "outputs": self._outputs.get(name), "seed": 0}
-                if self._observation is not None and name in self._outputs:
-                    test["changes"] = dict(self._observation.changes[name])
-                self._records[RecordName(entry.test)] = self._pickle(test, "inputs")
-            entries.append(entry)
-        for members in _groups(seen):
-            parts = {name: self._objects[name] for name in members}
-            record = group_record(members)
-            self._records[RecordName(record)] = self._pickle_object(parts, self.name, self._beforehand)
-            entries.append(
-                Entry(name="+".join(members), record=record, type="builtins.dict", test=None, outputs=False)
-            )
-        self.entries = tuple(entries)
 
     def _is_wanted(self, module: str) -> bool:
         rule = self._policy.rule_for(module)
@@ -295,7 +268,7 @@ class Drafting:
         try:
             trace = make_trace(
                 entry=name,
-                type=self._type_of(self._obj),
+                type=self._pickling.type_of(self._obj),
                 globals={GlobalRef(original_name(module), qualname) for module, qualname in error.globals},
                 paths={},
                 evidence=None,
@@ -307,61 +280,6 @@ class Drafting:
             problems = (*error.problems, *other.problems)
             return type(error)(f"{name} cannot be packed", problems=problems, path=error.path)
         return error
-
-    def _type_of(self, obj: Any) -> GlobalRef:
-        """Return the name of the class of an object in the case."""
-        kind = type(obj)
-        module, qualname = self.capture.name_of(kind) or (self.capture.home_of(kind), kind.__qualname__)
-        return GlobalRef(original_name(module), qualname)
-
-    def _classes(self) -> Iterator[type]:
-        """Yield the classes that the pickle names."""
-        captured = self.capture.modules()
-        for module, qualname in self._pickled.globals:
-            find = self._origins.find_global if self._origins.packs(module) else look_up
-            try:
-                found = (self.capture.find_live if module in captured else find)(module, qualname)
-            except AttributeError:  # what makes a function or class, not one
-                continue
-            if isinstance(found, type):
-                yield found
-
-    def _pickle_object(
-        self,
-        obj: Any,
-        name: str,
-        beforehand: tuple[Any, ...] = (),
-        seen: dict[int | str, Any] | None = None,
-    ) -> PickledObject:
-        self.capture.effects.begin(beforehand)
-        pickled = self._pickle(obj, name, seen)
-        self.capture.effects.commit()
-        return pickled
-
-    def _pickle(self, obj: Any, name: str, seen: dict[int | str, Any] | None = None) -> PickledObject:
-        return pickle_object(
-            obj,
-            name=name,
-            persistent_id=self._storages.persistent_id,
-            rename=self._origins,
-            reduce_package=self._reductions.persistent_id,
-            capture=self.capture,
-            refuse=refuse_closed,
-            tensors=self._storages,
-            seen=seen,
-        )
-
-
-def _groups(seen: Mapping[str, dict[int | str, Any]]) -> list[list[str]]:
-    """Return the entry points that share something, directly or through others, in their order."""
-    groups: list[tuple[list[str], set[int | str]]] = []
-    for name, mine in seen.items():
-        joined = [group for group in groups if not group[1].isdisjoint(mine)]
-        groups = [group for group in groups if group not in joined]
-        members = [member for group in joined for member in group[0]]
-        groups.append(([*members, name], set(mine).union(*(group[1] for group in joined))))
-    order = list(seen)
-    return [sorted(members, key=order.index) for members, _ in groups if len(members) > 1]
 
 
 def _dotted_names(data: bytes) -> set[str]:
