@@ -1,4 +1,4 @@
-"""Which distributions are here: the folders are listed once for a look, and each is looked for once."""
+"""Which distributions are here: folders are listed when they change, and each is looked for once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import importlib.metadata
 import os
 import re
 import sys
-from functools import cached_property
+from email.parser import HeaderParser
+from functools import cached_property, lru_cache
 
 __all__ = ["Installed"]
 
@@ -37,9 +38,7 @@ class Installed:
             raise importlib.metadata.PackageNotFoundError(distribution)
         if name not in self._found:
             try:
-                # Not `version`, which since Python 3.12 warns of a distribution that has none.
-                told = importlib.metadata.metadata(distribution).get_all("Version") or ()
-                self._found[name] = next(iter(told), None)
+                self._found[name] = _version_of(importlib.metadata.distribution(distribution))
             except importlib.metadata.PackageNotFoundError:
                 self._found[name] = _NOT_HERE
         found = self._found[name]
@@ -66,17 +65,46 @@ class Installed:
         names: set[str] = set()
         for folder in sys.path:
             try:
-                entries = os.listdir(folder or ".")
+                found = os.stat(folder or ".")
+                told = _names_in(folder or ".", found.st_mtime_ns, found.st_dev, found.st_ino)
             except NotADirectoryError:  # an archive
                 return None
             except OSError:
                 continue
-            if "EGG-INFO" in entries:  # the folder is a distribution, whose name is not in it
+            if told is None:
                 return None
-            # As importlib.metadata.Lookup reads them: `a_b-1.0.dist-info`.
-            stems = (os.path.splitext(entry)[0] for entry in entries if entry.lower().endswith(_METADATA))
-            names.update(_normal(stem.partition("-")[0]) for stem in stems)
+            names |= told
         return frozenset(names)
+
+
+@lru_cache(maxsize=64)
+def _names_in(folder: str, *stamp: int) -> frozenset[str] | None:
+    """Return the names of the distributions that a folder shows; None if that may not be all.
+
+    Args:
+        folder: Its path.
+        stamp: When it was changed, and which folder it is; importlib.metadata goes by the first, too.
+
+    Raises:
+        OSError: if it cannot be listed.
+    """
+    entries = os.listdir(folder)
+    if "EGG-INFO" in entries:  # the folder is a distribution, whose name is not in it
+        return None
+    # As importlib.metadata.Lookup reads them: `a_b-1.0.dist-info`.
+    stems = (os.path.splitext(entry)[0] for entry in entries if entry.lower().endswith(_METADATA))
+    return frozenset(_normal(stem.partition("-")[0]) for stem in stems)
+
+
+def _version_of(distribution: importlib.metadata.Distribution) -> str | None:
+    """Return the version that the metadata gives, without parsing the description below it.
+
+    Not `Distribution.version`, which since Python 3.12 warns of a distribution that has none.
+    """
+    for file in ("METADATA", "PKG-INFO", ""):  # as `Distribution.metadata` looks for it
+        if text := distribution.read_text(file):
+            return HeaderParser().parsestr(text)["Version"]
+    return None
 
 
 def _normal(name: str) -> str:
