@@ -12,35 +12,28 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from wardian.archive import layout, limits
+from wardian.archive.batches import Batches, PackedRecord, pack_record
 from wardian.archive.central_directory import manifest_fits
 from wardian.archive.crc import crc32
-from wardian.archive.deflate import deflate
-from wardian.archive.digests import digest_of, new_blake3
+from wardian.archive.digests import digest_of
 from wardian.archive.replacing import ReplacingFile
+from wardian.archive.streaming import Streams, small_content
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName, record_name
 from wardian.domain.record_names import MANIFEST, SEAL, is_storage, storage_record
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from typing_extensions import Buffer
 
 __all__ = ["ArchiveWriter"]
 
-_CHUNK = 4 << 20
-"""Bytes written and hashed in one step: larger ones fall out of the caches, smaller ones cost hand-overs."""
-_INLINE = 1 << 20
-"""A storage up to this size is hashed where it is written, without a thread."""
 _BATCH = 1 << 20
-_BATCH_RECORDS = 1000
-"""Bytes of ordinary records that one task deflates."""
+"""Bytes that are gathered before they are written."""
 
 
 class ArchiveWriter:
@@ -86,14 +79,9 @@ class ArchiveWriter:
         self._pending: list[bytes] = []
         self._central: list[bytes] = []
         self._digests: dict[RecordName, RecordDigest] = {}
-        # A full batch is deflated in the background, while the caller makes the next records.
-        self._names: set[RecordName] = set()
-        self._batch: list[tuple[RecordName, bytes]] = []
-        self._batch_size = 0
-        self._deflated: list[tuple[list[RecordName], Future[list[_Packed]]]] = []
         self._storages = 0
         self._storages_end = 0
-        self._start_threads()
+        self._batches, self._streams = Batches(), Streams()
         self._finished = False
         self._gone = False
 
@@ -117,7 +105,7 @@ class ArchiveWriter:
         entry = (self._root + name).encode()
         offset = self._end
         try:
-            content = _small(data, size)
+            content = small_content(data, size)
             if content is not None:
                 crc, digest = crc32(content), digest_of(content, "blake3")
                 header = layout.storage_header(entry, crc, size, offset)
@@ -127,7 +115,7 @@ class ArchiveWriter:
                     self._write_pending()
             else:
                 self._write(layout.storage_header(entry, 0, size, offset))
-                crc, hexdigest = self._stream(data, size)
+                crc, hexdigest = self._streams.copy(data, size, self._write)
                 digest = RecordDigest(size, "blake3", hexdigest)
                 header = layout.storage_header(entry, crc, size, offset)
                 self._file.overwrite(offset, header)
@@ -155,7 +143,7 @@ class ArchiveWriter:
         self.flush()
         end, entries, digests = self._end, len(self._central), dict(self._digests)
         try:
-            self._write_records([(name, _pack(data)) for name, data in records.items()])
+            self._write_records([(name, pack_record(data)) for name, data in records.items()])
             directory = b"".join(self._central)
             self._write(directory + layout.end_records(len(self._central), len(directory), self._end))
             yield
@@ -179,7 +167,7 @@ class ArchiveWriter:
         """
         self._require_unfinished()
         record_name(name)
-        if name in self._names:
+        if name in self._batches:
             raise ValueError(f"the archive already has a record {name!r}")
         if name in (MANIFEST, SEAL) or is_storage(name):
             raise ValueError(f"the archive makes the record {name!r} by itself")
@@ -188,11 +176,7 @@ class ArchiveWriter:
                 f"the record {name!r} has {len(data):,} bytes; only storages may have more than"
                 f" {limits.MAX_RECORD_BYTES:,}"
             )
-        self._names.add(name)
-        self._batch.append((name, bytes(data)))
-        self._batch_size += len(data)
-        if self._batch_size >= _BATCH or len(self._batch) == _BATCH_RECORDS:
-            self._submit_batch()
+        self._batches.add(name, data)
 
     def finish(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
         """Write all other records, the manifest, the seal and the central directory.
@@ -209,19 +193,10 @@ class ArchiveWriter:
             OSError: if writing fails, such as on a full disk. The temporary file is removed.
         """
         self._require_unfinished()
-        if self._storages + len(self._names) + 2 > limits.MAX_ENTRIES:
+        if self._storages + len(self._batches) + 2 > limits.MAX_ENTRIES:
             raise ValueError(f"the archive has more than {limits.MAX_ENTRIES:,} records")
         try:
-            self._submit_batch()
-            packed = [
-                (name, record)
-                for names, done in self._deflated
-                for name, record in zip(names, done.result(), strict=True)
-            ]
-            self._deflated.clear()
-            self._names.clear()
-            self._write_records(sorted(packed, key=itemgetter(0)))
-            del packed
+            self._write_records(self._batches.take())
             self._records_end, self._records = self._end, len(self._central)
             seal = self._seal(manifest)
         except BaseException:
@@ -269,15 +244,8 @@ class ArchiveWriter:
         self._file.truncate(self._end)
         del self._central[self._storages :]
         self._digests = {name: d for name, d in self._digests.items() if is_storage(name)}
-        self._start_threads()
+        self._batches, self._streams = Batches(), Streams()
         self._finished = False
-
-    def _start_threads(self) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # it imports logging, which readers do not need
-
-        self._deflate_threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="wardian-deflate")
-        self._crc_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-crc")
-        self._hash_thread = ThreadPoolExecutor(1, thread_name_prefix="wardian-blake3")
 
     def _seal(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
         """Write the manifest, the seal and the central directory; return the digest of the case."""
@@ -326,47 +294,7 @@ class ArchiveWriter:
             raise RuntimeError(f"the archive is {'finished' if self._finished else 'discarded'}")
         self._file.require_own()  # the threads that deflate are not in a forked process
 
-    def _stream(self, data: Buffer | Iterable[Buffer], size: int) -> tuple[int, str]:
-        """Write the content of a storage; return its CRC-32 and its BLAKE3."""
-        crc = 0
-        hasher = new_blake3(all_cores=False)
-
-        def update_crc(chunk: memoryview) -> None:
-            nonlocal crc
-            crc = crc32(chunk, crc)
-
-        def update_hash(chunk: memoryview) -> None:
-            hasher.update(chunk)
-
-        written = 0
-        for buffer in _buffers(data):
-            written += len(buffer)
-            if written > size:
-                break
-            running: list[Future[None]] = []
-            for start in range(0, len(buffer), _CHUNK):
-                chunk = buffer[start : start + _CHUNK]
-                # One thread each: a running digest needs its chunks one after the other.
-                running = [self._crc_thread.submit(update_crc, chunk)]
-                running += [self._hash_thread.submit(update_hash, chunk)]
-                self._write(chunk)
-            # Before the next buffer is asked for, which may be this one with other content.
-            for last in running:
-                last.result()
-        if written != size:
-            raise ValueError(
-                f"the storage has {written:,} bytes{' or more' * (written > size)}, not {size:,}"
-            )
-        return crc, hasher.hexdigest()
-
-    def _submit_batch(self) -> None:
-        batch, self._batch, self._batch_size = self._batch, [], 0
-        if batch:
-            contents = [data for _, data in batch]
-            done = self._deflate_threads.submit(_pack_all, contents)
-            self._deflated.append(([name for name, _ in batch], done))
-
-    def _write_records(self, records: list[tuple[RecordName, _Packed]]) -> None:
+    def _write_records(self, records: list[tuple[RecordName, PackedRecord]]) -> None:
         parts: list[bytes] = []
         offset = self._end
         for name, record in records:
@@ -396,67 +324,13 @@ class ArchiveWriter:
         self._file.write(data)
 
     def _stop_threads(self) -> None:
-        self._deflate_threads.shutdown(cancel_futures=True)
-        self._crc_thread.shutdown(cancel_futures=True)
-        self._hash_thread.shutdown(cancel_futures=True)
+        self._batches.close()
+        self._streams.close()
 
 
-def _small(data: Buffer | Iterable[Buffer], size: int) -> bytes | None:
-    """Return the bytes of one buffer of *size* that is small enough to be gathered, else None."""
-    if type(data) is bytes:
-        return data if len(data) == size <= _INLINE else None
-    view = _whole(data)
-    return bytes(view) if view is not None and len(view) == size <= _INLINE else None
-
-
-def _buffers(data: Buffer | Iterable[Buffer]) -> Iterator[memoryview]:
-    """Yield the bytes of one buffer or of several."""
-    view = _whole(data)
-    if view is not None:
-        yield view
-        return
-    for part in cast("Iterable[Buffer]", data):
-        yield _flat(memoryview(part))
-
-
-def _whole(data: Buffer | Iterable[Buffer]) -> memoryview | None:
-    """Return the bytes of one buffer; None if *data* is none."""
-    try:
-        view = memoryview(cast("Buffer", data))
-    except TypeError:
-        return None
-    return _flat(view)
-
-
-def _flat(view: memoryview) -> memoryview:
-    # `cast` refuses shapes with a zero.
-    return view.cast("B") if view.nbytes else memoryview(b"")
-
-
-class _Packed(NamedTuple):
-    """One record as it lies in the file."""
-
-    method: int
-    content: bytes
-    crc: int
-    size: int
-    sha256: str
-
-
-def _pack(data: bytes) -> _Packed:
-    method, packed = layout.DEFLATED, deflate(data)
-    if len(packed) >= len(data):
-        method, packed = layout.STORED, data
-    return _Packed(method, packed, crc32(data), len(data), hashlib.sha256(data).hexdigest())
-
-
-def _pack_last(data: bytes) -> _Packed:
+def _pack_last(data: bytes) -> PackedRecord:
     """Return the manifest or the seal, stored if a reader would refuse to inflate it."""
-    packed = _pack(data)
+    packed = pack_record(data)
     if manifest_fits(packed.size, len(packed.content)):
         return packed
     return packed._replace(method=layout.STORED, content=data)
-
-
-def _pack_all(contents: list[bytes]) -> list[_Packed]:
-    return [_pack(data) for data in contents]

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from tests import archives
 from tests.archives import name
-from wardian.archive import ArchiveReader, ArchiveWriter, limits, writer
+from wardian.archive import ArchiveReader, ArchiveWriter, limits, streaming
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
 from wardian.domain.record_names import storage_record
@@ -113,7 +113,7 @@ def digest_of_storage(tmp_path: Path, data: object, size: int) -> tuple[RecordDi
         return found[name(".data/0.storage")], reader.read(name(".data/0.storage"))
 
 
-@pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 3 * writer._CHUNK, 3 * writer._CHUNK + 5])
+@pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, 3 * streaming._CHUNK, 3 * streaming._CHUNK + 5])
 def test_a_storage_is_digested_whatever_its_size(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     digest, read = digest_of_storage(tmp_path, content, size)
