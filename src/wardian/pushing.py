@@ -72,31 +72,28 @@ def push(
     >>> wardian.push(torch.nn.Linear(2, 1), "memory://models/linear.case", prove=False)
     'memory://models/linear.case'
     """
-    if not is_url(url):
-        raise TypeError(f"{url!r:.80} is no URL; a case is a file, so that it can be copied")
-    if scheme_of(url) in ("http", "https"):
-        raise RemoteError(
-            f"{shown(url)} cannot be written: HTTP servers have no common way to take files", path=shown(url)
-        )
-    on_hub = scheme_of(url) == "hf"
-    if not on_hub:
-        given = {
-            "weights": weights,
-            "private": private,
-            "revision": revision,
-            "commit_message": commit_message,
-        }
-        wrong = [name for name, value in given.items() if value]
-        if wrong:
-            raise TypeError(f"{', '.join(wrong)}: only for hf:// URLs")
+    _require_place(url, weights=weights, private=private, revision=revision, commit_message=commit_message)
     with _archive_of(source, options, storage_options if is_url(source) else None) as archive:
-        if on_hub:
+        if scheme_of(url) == "hf":
             return _push_to_hub(
                 archive, url, weights, private, revision, commit_message, storage_options or {}
             )
         if scheme_of(url) == "oci":
             return _push_to_registry(archive, url, storage_options or {})
         return _push_to_store(archive, url, storage_options or {})
+
+
+def _require_place(url: str, **of_hub: Any) -> None:
+    """Refuse what cannot be written, and options that mean nothing there, before anything is packed."""
+    if not is_url(url):
+        raise TypeError(f"{url!r:.80} is no URL; a case is a file, so that it can be copied")
+    if scheme_of(url) in ("http", "https"):
+        raise RemoteError(
+            f"{shown(url)} cannot be written: HTTP servers have no common way to take files", path=shown(url)
+        )
+    wrong = [name for name, value in of_hub.items() if value]
+    if wrong and scheme_of(url) != "hf":
+        raise TypeError(f"{', '.join(wrong)}: only for hf:// URLs")
 
 
 @contextmanager

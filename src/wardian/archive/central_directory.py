@@ -248,6 +248,28 @@ def case_records(data: Source, directory: Directory) -> dict[RecordName, Record]
         if offset > directory.start:
             raise DamageError("it reaches into the central directory", _shown(entry_name))
         position = following
+    _check_end(data, directory, position, offset)
+    names = _checked_names(entry_names, _checked_root(root))
+    _check_order(names, storages)
+    manifest = records[-2]
+    if manifest.size > limits.MAX_MANIFEST_BYTES or not manifest_fits(manifest.size, manifest.packed):
+        raise _wrong_sizes(MANIFEST, manifest.method, manifest.packed, manifest.size)
+    return dict(zip(names, records, strict=True))
+
+
+def _check_end(data: Source, directory: Directory, position: int, offset: int) -> None:
+    """Check that nothing lies around the directory, whose last entry ends at *position* of it.
+
+    Args:
+        data: The bytes of the archive.
+        directory: Its central directory.
+        position: Where the last entry ends, in the directory.
+        offset: Where the last record ends, in the file.
+
+    Raises:
+        DamageError: if there is more, or the end record is another one.
+    """
+    stop = len(directory.block)
     if position != stop:
         raise DamageError(f"the central directory has {stop - position:,} bytes after its last record")
     if offset != directory.start:
@@ -257,12 +279,6 @@ def case_records(data: Source, directory: Directory) -> dict[RecordName, Record]
     tail = layout.end_records(directory.entries, stop, offset)
     if data[offset + stop : offset + stop + len(tail) + 1] != tail:
         raise DamageError("its end record is not as it was written, or something was appended")
-    names = _checked_names(entry_names, _checked_root(root))
-    _check_order(names, storages)
-    manifest = records[-2]
-    if manifest.size > limits.MAX_MANIFEST_BYTES or not manifest_fits(manifest.size, manifest.packed):
-        raise _wrong_sizes(MANIFEST, manifest.method, manifest.packed, manifest.size)
-    return dict(zip(names, records, strict=True))
 
 
 def _read_unusual(block: bytes, position: int, number: int, offset: int) -> tuple[Entry, int]:

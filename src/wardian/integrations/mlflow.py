@@ -54,6 +54,7 @@ _WHOLE = ""
 """The name of an input that has none: all that the model is called with is one tensor."""
 
 
+# Above 60 lines: half is the signature that MLflow's flavors have, and the steps share what they fill in.
 def save_model(
     model: Any,
     path: str | os.PathLike[str],

@@ -75,18 +75,8 @@ class Loading:
         self._mount.gate.require()
         from wardian.tensors.storages import is_meta, load_from_bytes, restoring
 
-        archive, checks = self._mount.archive, self._mount.storages
-        data = archive.read(RecordName(record))
-        is_partial = bool(archive.absent())
-        if is_partial or archive.reads_ahead:
-            # Only what this object uses comes here, all of it in one plan.
-            named = () if is_meta(self._map_location) else named_storages(data)
-            used = [name for name in named if name in archive]
-            archive.fetch(used)
-            if is_partial and self._verify:
-                checks.check_those(used)
-        if not is_partial and self._verify and self._mapped and not is_meta(self._map_location):
-            checks.check_all()
+        data = self._mount.archive.read(RecordName(record))
+        self._prepare_storages(data, is_meta=is_meta(self._map_location))
 
         def persistent_load(pid: Any) -> Any:
             try:
@@ -117,7 +107,7 @@ class Loading:
         except NotImplementedError as error:
             if not is_meta(self._map_location):
                 raise
-            path = archive.label
+            path = self._mount.archive.label
             raise CaseError(
                 f"{path}: PyTorch cannot make all of {record} on the meta device, which has no quantised and"
                 f" no nested tensors: load it without map_location ({str(error).partition('. ')[0]})",
@@ -128,6 +118,20 @@ class Loading:
         except ValueError as error:
             raise corrupt(error) from None
         return loaded
+
+    def _prepare_storages(self, data: bytes, *, is_meta: bool) -> None:
+        """Bring what a pickle uses here, and check what is not checked while it is read."""
+        archive, checks = self._mount.archive, self._mount.storages
+        is_partial = bool(archive.absent())
+        if is_partial or archive.reads_ahead:
+            # Only what this object uses comes here, all of it in one plan.
+            named = () if is_meta else named_storages(data)
+            used = [name for name in named if name in archive]
+            archive.fetch(used)
+            if is_partial and self._verify:
+                checks.check_those(used)
+        if not is_partial and self._verify and self._mapped and not is_meta:
+            checks.check_all()
 
     def import_module(self, name: str) -> types.ModuleType:
         """Import a packed module by the dotted name it had when it was packed."""

@@ -126,6 +126,7 @@ class _RegionsNeeded(Exception):  # noqa: N818  # not an error
     """There is a set that is not empty; find the regions first."""
 
 
+# Above 60 lines: all of a pickle goes through this loop, and a call for each opcode would cost more than it.
 def _copy(
     data: bytes, output: Tape, regions: list[tuple[int, int]] | None, tensors: Sequence[PlainTensor]
 ) -> None:

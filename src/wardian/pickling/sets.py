@@ -235,6 +235,7 @@ class Region:
             return self._output.share(memo, index)
         return thing
 
+    # Above 60 lines: one loop over opcodes, in which a call for each would take longer than what it does.
     def _read(self) -> tuple[_Node, list[_Value]]:
         """Run the stack machine; returns the set or frozenset, and the memo entries made on the way."""
         data, output, memo = self._data, self._output, self._memo

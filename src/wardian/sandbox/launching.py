@@ -90,34 +90,20 @@ def start(path: str, name: str, *, digest: str, limits: Limits, way: Way | None,
     variables = _variables(home)
     inside = f"/case/{name}" if chosen == "bubblewrap" else path
     read = [*_SYSTEM, *_readable()]
+    writable = {"home": home, "write": [home, os.devnull]}
     told: dict[str, Any] = {
         "socket": theirs.fileno(),
         "parent": os.getpid(),
         "path": inside,
         "digest": digest,
         "limits": asdict(limits) | {"memory": limits.memory + size},
-        "landlock": None
-        if chosen == "bubblewrap"
-        else {"read": [*read, *_SHOWN, path], "home": home, "write": [home, os.devnull]},
+        "landlock": None if folder is None else {"read": [*read, *_SHOWN, path], **writable},
     }
-    # The links that lead to it are not all in the cage, nor to what is imported.
-    words = [
-        os.path.realpath(sys.executable),
-        "-I",
-        "-B",
-        "-u",
-        "-c",
-        _BOOT,
-        json.dumps(told),
-        *_search_path(),
-    ]
+    words = _interpreter(told)
     if program is not None:
-        words = [
-            *bubblewrap.command(
-                program, read=read, places={inside: path}, scratch=limits.memory, variables=variables
-            ),
-            *words,
-        ]
+        words[:0] = bubblewrap.command(
+            program, read=read, places={inside: path}, scratch=limits.memory, variables=variables
+        )
     try:
         process = _start_in_a_lasting_thread(
             words,
@@ -140,6 +126,13 @@ def start(path: str, name: str, *, digest: str, limits: Limits, way: Way | None,
         theirs.close()
         os.close(printing)
     return Started(process, ours, printed, folder, chosen)
+
+
+def _interpreter(told: dict[str, Any]) -> list[str]:
+    """Return the command of the child, which is told what it has to do."""
+    # The links that lead to it are not all in the cage, nor to what is imported.
+    program = os.path.realpath(sys.executable)
+    return [program, "-I", "-B", "-u", "-c", _BOOT, json.dumps(told), *_search_path()]
 
 
 def _start_in_a_lasting_thread(words: list[str], **options: Any) -> subprocess.Popen[bytes]:

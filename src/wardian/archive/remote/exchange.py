@@ -104,6 +104,7 @@ class Exchange:
             remove_headers_on_redirect=[*urllib3.Retry.DEFAULT_REMOVE_HEADERS_ON_REDIRECT, *headers],
         )
 
+    # Above 60 lines: it is one loop, and each way through it decides whether to ask once more.
     def ask(
         self,
         take: Callable[[urllib3.BaseHTTPResponse], _Result],

@@ -76,12 +76,7 @@ def hub_source(url: str, options: Mapping[str, Any]) -> HttpSource:
     place = parse_hub_url(url)
     try:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
-        from huggingface_hub.errors import (
-            EntryNotFoundError,
-            GatedRepoError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
+        from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
     except ImportError as error:
         raise missing(url, error) from None
@@ -103,11 +98,10 @@ def hub_source(url: str, options: Mapping[str, Any]) -> HttpSource:
             retry_on_errors=patiently,
         )
 
-    problem: Exception
     try:
         try:
             facts = ask(patiently=False)
-        except (GatedRepoError, EntryNotFoundError, RevisionNotFoundError, RepositoryNotFoundError):
+        except (EntryNotFoundError, RevisionNotFoundError, RepositoryNotFoundError):
             raise
         except Exception as error:  # noqa: BLE001  whatever its HTTP client raises
             # Patience is half a minute, too long for a host that nobody knows.
@@ -116,18 +110,33 @@ def hub_source(url: str, options: Mapping[str, Any]) -> HttpSource:
         return HttpSource(
             address(facts.commit_hash), headers, refused="hf auth login, or storage_options with a token"
         )
-    except GatedRepoError:
-        problem = PermissionError(13, "the Hub asks to accept the terms of this repository first", shown(url))
-    except (EntryNotFoundError, RevisionNotFoundError):
-        problem = FileNotFoundError(2, "there is no such file, or no such revision, on the Hub", shown(url))
-    except RepositoryNotFoundError:
-        problem = FileNotFoundError(
-            2, "there is no such repository on the Hub, or the token does not open it", shown(url)
-        )
     except Exception as error:  # noqa: BLE001  whatever its HTTP client raises
-        words = redact(str(error) or type(error).__name__, url, options)
-        problem = RemoteError(f"{shown(url)} cannot be read: {words}", path=shown(url))
+        problem = _problem_of(error, url, options)
     raise problem from None
+
+
+def _problem_of(error: Exception, url: str, options: Mapping[str, Any]) -> Exception:
+    """Return what to raise for an error of the Hub's client."""
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    match error:
+        case GatedRepoError():
+            return PermissionError(
+                13, "the Hub asks to accept the terms of this repository first", shown(url)
+            )
+        case EntryNotFoundError() | RevisionNotFoundError():
+            return FileNotFoundError(2, "there is no such file, or no such revision, on the Hub", shown(url))
+        case RepositoryNotFoundError():
+            return FileNotFoundError(
+                2, "there is no such repository on the Hub, or the token does not open it", shown(url)
+            )
+    words = redact(str(error) or type(error).__name__, url, options)
+    return RemoteError(f"{shown(url)} cannot be read: {words}", path=shown(url))
 
 
 def _is_unknown_host(error: BaseException | None) -> bool:

@@ -54,6 +54,7 @@ class _PackedEntryPoint(importlib.metadata.EntryPoint):
         return mount.find_global(self.module, self.attr or "")
 
 
+# Above 60 lines: it is a module of short functions, which share the mount and must be no methods.
 def make_metadata(mount: Mount, name: str) -> types.ModuleType:
     """Return an `importlib.metadata` that knows the packed distributions."""
     original = importlib.metadata
