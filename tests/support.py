@@ -18,6 +18,7 @@ from typing import Any
 from tests.interpreters import Process, may_share, start, without_leaks
 from tests.private_root import tree
 from wardian.archive import ArchiveWriter
+from wardian.domain.graph import ImportGraph
 from wardian.domain.manifest import (
     FORMAT_VERSION,
     Entry,
@@ -28,6 +29,7 @@ from wardian.domain.manifest import (
     Platform,
 )
 from wardian.domain.names import RecordName
+from wardian.domain.plan import Plan
 
 SOURCE = Path(__file__).parents[1] / "src"
 NOTHING = b"\x80\x04N."
@@ -54,6 +56,27 @@ MANIFEST = Manifest(
     proof="skipped",
 )
 """The manifest of a case without code; change it with `dataclasses.replace`."""
+
+PLAN = Plan(
+    entry="model",
+    decisions=(),
+    files=(),
+    distributions=(),
+    externs=(),
+    indirect=(),
+    absent=(),
+    mocks=(),
+    deferrable=(),
+    materialised=(),
+    libraries=(),
+    operators=(),
+    loaded=frozenset(),
+    bytecode_only=(),
+    left_out=(),
+    metadata={},
+    graph=ImportGraph([]),
+)
+"""The plan of a case without code."""
 
 
 def files_of(text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Observer", "Reporter", "nothing_written", "reporting"]
+__all__ = ["Observer", "Reporter", "Stages", "nothing_written", "reporting"]
 
 Reporter = Callable[[str], None]
 """A user's function: called with the name of each stage when it begins."""
@@ -45,6 +45,26 @@ class Observer(Protocol):
 
     def done(self) -> None:
         """Nothing follows that is worth a picture; calling it again does nothing."""
+
+
+class Stages:
+    """Tell an observer which stage begins, and keep the time of each."""
+
+    def __init__(self, tell: Observer) -> None:
+        self.seconds: dict[str, float] = {}
+        self.tell = tell
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Return a context that lasts as long as the stage."""
+        self.tell.stage(stage)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            taken = time.perf_counter() - start
+            # Proofs are told one by one, as attempts.
+            self.seconds[stage] = taken + (0.0 if stage == "prove" else self.seconds.get(stage, 0.0))
 
 
 @contextmanager

@@ -11,13 +11,15 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from wardian.domain.plan import Plan
 from wardian.domain.provenance import Provenance, Repository
 
-__all__ = ["find_provenance"]
+__all__ = ["find_provenance", "own_modules"]
 
 
 _HIDDEN = "…"
@@ -54,6 +56,22 @@ def find_provenance(files: Mapping[str, str], command: Sequence[str]) -> Provena
         command=_shown(command, known),
         repositories=tuple(sorted(filter(None, repositories), key=lambda one: one.modules)),
     )
+
+
+def own_modules(plan: Plan) -> dict[str, str]:
+    """Return the paths of the user's own files, the running script included → the top-level name."""
+    own = {
+        file.path: (file.module or file.record.partition("/")[0]).partition(".")[0]
+        for file in plan.files
+        if file.distribution is None and file.content is None
+    }
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    spec = getattr(main, "__spec__", None)
+    # A script is a user's own if it is started by its path, and not a command of an environment.
+    if isinstance(script, str) and spec is None and not Path(script).is_relative_to(sys.prefix):
+        own.setdefault(os.path.abspath(script), "__main__")
+    return own
 
 
 def _root_above(folder: str) -> str | None:

@@ -6,12 +6,17 @@ import getpass
 import os
 import socket
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.support import PLAN
+from wardian.domain.decisions import PackedFile
+from wardian.domain.names import ModuleName, record_name
 from wardian.domain.provenance import Provenance, Repository
-from wardian.packing.provenance import find_provenance
+from wardian.packing.provenance import find_provenance, own_modules
 
 
 def git(folder: Path, *words: str) -> str:
@@ -121,3 +126,19 @@ def test_text_and_back() -> None:
         repositories=(Repository(commit="ab" * 20, changed=True, modules=("elm", "oak")),),
     )
     assert Provenance.of({"provenance": origin.to_text()}) == origin
+
+
+def test_the_users_own_modules_are_those_of_no_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "/home/alice/train.py", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    files = (
+        PackedFile(record_name("oak/net.py"), "/home/alice/oak/net.py", 0, ModuleName("oak.net"), None),
+        PackedFile(record_name("oak/rings.json"), "/home/alice/oak/rings.json", 0, None, None),
+        PackedFile(record_name("timberlib/net.py"), "/site/net.py", 0, None, "timberlib"),
+        PackedFile(record_name("script.py"), "", 0, ModuleName("script"), None, b""),
+    )
+    assert own_modules(replace(PLAN, files=files)) == {
+        "/home/alice/oak/net.py": "oak",
+        "/home/alice/oak/rings.json": "oak",
+        "/home/alice/train.py": "__main__",
+    }

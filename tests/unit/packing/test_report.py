@@ -8,31 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import MANIFEST
-from wardian.domain.graph import ImportGraph
+from tests.support import MANIFEST, PLAN
 from wardian.domain.manifest import Manifest
-from wardian.domain.plan import Plan
 from wardian.packing.report import Attempt, PackReport
-
-PLAN = Plan(
-    entry="model",
-    decisions=(),
-    files=(),
-    distributions=(),
-    externs=(),
-    indirect=(),
-    absent=(),
-    mocks=(),
-    deferrable=(),
-    materialised=(),
-    libraries=(),
-    operators=(),
-    loaded=frozenset(),
-    bytecode_only=(),
-    left_out=(),
-    metadata={},
-    graph=ImportGraph([]),
-)
 
 
 def _report(manifest: Manifest = MANIFEST, **facts: Any) -> PackReport:
