@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from wardian.domain.names import top_level
 from wardian.domain.plan import Plan
 from wardian.domain.provenance import Provenance, Repository
 
@@ -60,8 +61,8 @@ def find_provenance(files: Mapping[str, str], command: Sequence[str]) -> Provena
 
 def own_modules(plan: Plan) -> dict[str, str]:
     """Return the paths of the user's own files, the running script included → the top-level name."""
-    own = {
-        file.path: (file.module or file.record.partition("/")[0]).partition(".")[0]
+    own: dict[str, str] = {
+        file.path: top_level(file.module or file.record.partition("/")[0])
         for file in plan.files
         if file.distribution is None and file.content is None
     }
