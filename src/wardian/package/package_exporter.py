@@ -19,8 +19,8 @@ from torch.utils.hooks import RemovableHandle
 
 from wardian.archive import ArchiveWriter
 from wardian.domain.globs import GlobGroup
-from wardian.domain.live_names import is_live, original_name
-from wardian.domain.names import ModuleName, RecordName, record_name, top_level
+from wardian.domain.live_names import original_name
+from wardian.domain.names import RecordName, top_level
 from wardian.domain.policy import Action, Rule
 from wardian.errors import PackError, Problem, UnpicklableError, WardianError
 from wardian.package._closure import (
@@ -34,13 +34,13 @@ from wardian.package._closure import (
 )
 from wardian.package._closure import PackagingErrorReason as _Reason
 from wardian.package._digraph import DiGraph
+from wardian.package._globals import ImportedGlobals
 from wardian.package._mangling import PackageMangler
+from wardian.package._naming import module_to_save, record_to_save
 from wardian.package._writing import PickledEntry, record_of, write
 from wardian.package.glob_group import GlobPattern
 from wardian.package.importer import (
     Importer,
-    ObjMismatchError,
-    ObjNotFoundError,
     OrderedImporter,
     leaves,
     sys_importer,
@@ -158,6 +158,7 @@ class _Declared(NamedTuple):
     text: str
 
 
+# Above 300 lines, most of them docstrings: it has the methods of torch.package's class, which programs call.
 class PackageExporter:
     """Write code, pickled objects and files into one package.
 
@@ -266,7 +267,7 @@ class PackageExporter:
         self._save_source(module_name, src.encode(), is_package, dependencies)
 
     def _save_source(self, module_name: str, source: bytes, is_package: bool, dependencies: bool) -> None:
-        name = self._checked_module(module_name)
+        name = module_to_save(module_name)
         self._record(SourceSaved(name, source, bool(is_package), dependencies))
 
     def save_module(self, module_name: str, dependencies: bool = True) -> None:
@@ -284,7 +285,7 @@ class PackageExporter:
             raise TypeError(
                 f"save_module() expects a string input, such as torch.__name__, not {module_name!r}"
             )
-        name = self._checked_module(module_name)
+        name = module_to_save(module_name)
         if module_name != name:
             for leaf in leaves(self.importer):
                 mangler = getattr(leaf, "_mangler", None)
@@ -344,7 +345,7 @@ class PackageExporter:
                 persistent_id=self._storages.persistent_id,
                 rename=original_name,
                 reduce_package=reduce_package,
-                reduce_global=self._reduce_global,
+                reduce_global=ImportedGlobals(self.importer, self._scans).reduce,
             )
         except UnpicklableError as error:
             raised = error.__cause__
@@ -394,7 +395,7 @@ class PackageExporter:
             module_name: Dotted name.
             dependencies: Whether the modules it imports are needed, too.
         """
-        self._record(ModuleSaved(self._checked_module(module_name), dependencies, intern=False))
+        self._record(ModuleSaved(module_to_save(module_name), dependencies, intern=False))
 
     # Rules
 
@@ -595,28 +596,9 @@ class PackageExporter:
         if not self._open:
             raise PackageUseError("the exporter is closed")
 
-    def _checked_module(self, module_name: str) -> ModuleName:
-        if not isinstance(module_name, str):
-            raise TypeError(f"the name of a module is a str, not {type(module_name).__name__}")
-        name = original_name(module_name)
-        if not name or "/" in name:
-            raise ValueError(f"not the dotted name of a module: {module_name!r}")
-        record_name(name.replace(".", "/") + ".py")
-        return name
-
     def _new_record(self, package: str, resource: str) -> RecordName:
         self._require_open()
-        if isinstance(resource, os.PathLike):
-            resource = os.fspath(resource)
-        if not isinstance(package, str) or not isinstance(resource, str):
-            raise TypeError(
-                f"package and resource are names, not {type(package).__name__} and {type(resource).__name__}"
-            )
-        if "/" in resource or os.path.basename(resource) != resource or not resource:
-            raise ValueError(f"{resource!r} must be only a file name, without folders")
-        record = record_name(f"{original_name(package).replace('.', '/')}/{resource}")
-        if record.startswith("."):
-            raise ValueError(f"package {package!r}: names that begin with a dot are reserved")
+        record = record_to_save(package, resource)
         if record in self._resources or any(entry.record == record for entry in self._entries):
             raise PackageUseError(f"{str(record)!r} already exists in this archive")
         return record
@@ -628,43 +610,6 @@ class PackageExporter:
                 raise PackageUseError(
                     f"{str(record)!r} already exists in this archive: it is the source of a module, too"
                 )
-
-    def _reduce_global(self, obj: Any) -> Any:
-        """Check that the importers lead to a class or function, and remember which one does."""
-        found = self._name_in_importers(obj)
-        if found is None:
-            return NotImplemented
-        module, name = found
-        if is_live(module):
-            raise ObjMismatchError(f"{obj!r} is from a package that is none of this exporter's importers")
-        parent, _, last = name.rpartition(".")
-        if not parent or "<locals>" in name:
-            return NotImplemented
-        # torch.package finds no nested names; getattr does.
-        owner: Any = self.importer.import_module(module)
-        for part in parent.split("."):
-            owner = getattr(owner, part)
-        return getattr, (owner, last)
-
-    def _name_in_importers(self, obj: Any) -> tuple[str, str] | None:
-        missing: ObjNotFoundError | None = None
-        for leaf in leaves(self.importer):
-            # Under its name every importer before the one that has the object has nothing, or else the
-            # object would come back with another class: ObjMismatchError.
-            try:
-                module, name = leaf.get_name(obj)
-            except ObjNotFoundError as error:
-                missing = missing or error
-                continue
-            key = ModuleName(module)
-            owner = self._scans.claim(key, leaf)
-            if owner is not leaf:
-                raise ObjMismatchError(
-                    f"{obj!r} is from {leaf!r}, but objects of {module} from {owner!r} were saved before, "
-                    "and a package holds one copy of a module"
-                )
-            return module, name
-        raise missing or ObjNotFoundError(f"{obj!r} was not found: the exporter has no importers")
 
     def _tensors(self, record: RecordName, obj: Any) -> tuple[Any, ...]:
         from wardian.tensors.description import tensor_index
