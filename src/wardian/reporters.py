@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+from wardian.forks import new_reentrant_lock
+
 __all__ = ["Observer", "Reporter", "Stages", "nothing_written", "reporting"]
 
 Reporter = Callable[[str], None]
@@ -26,7 +28,7 @@ _DELAY = 2.0
 _TICK = 0.25
 """Seconds from one picture to the next."""
 
-_writing = threading.RLock()
+_writing = new_reentrant_lock()
 
 
 def nothing_written() -> AbstractContextManager[bool]:

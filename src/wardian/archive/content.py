@@ -13,11 +13,11 @@ import itertools
 import mmap
 import os
 import stat
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from wardian.errors import NotACaseError
+from wardian.forks import new_lock
 
 if TYPE_CHECKING:
     from mmap import mmap as Mapped  # noqa: N812
@@ -301,7 +301,7 @@ def _is_device(file: BinaryIO) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
-_seeking = threading.Lock()
+_seeking = new_lock()
 
 
 def read_at(descriptor: int, offset: int, target: Buffer) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from wardian.domain.digests import RecordDigest
+from wardian.forks import after_fork
 
 if TYPE_CHECKING:
     from blake3 import blake3
@@ -46,6 +46,7 @@ def new_blake3(*, all_cores: bool) -> blake3:
 
 _pool_made = False
 _pool_lost = False
+"""Whether it was made in a process that this one was forked from."""
 
 
 def _threads() -> int:
@@ -57,16 +58,14 @@ def _threads() -> int:
     global _pool_made  # noqa: PLW0603  the pool is one of the process
     if _pool_lost:
         return 1
-    if not _pool_made:
-        _pool_made = True
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_lose_pool)
+    _pool_made = True
     return _blake3().AUTO
 
 
+@after_fork
 def _lose_pool() -> None:
     global _pool_lost  # noqa: PLW0603
-    _pool_lost = True
+    _pool_lost = _pool_made
 
 
 @cache

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from wardian.domain.manifest import Entry
 from wardian.errors import CorruptCaseError
+from wardian.forks import new_lock
 
 __all__ = ["Groups"]
 
@@ -21,7 +21,7 @@ class Groups:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._left: dict[str, tuple[Any, dict[str, Any]]] = {}
         """What was made together with an object that was given, by the group: where to, and what is left."""
 

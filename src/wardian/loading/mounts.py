@@ -9,7 +9,6 @@ import importlib
 import linecache
 import os
 import sys
-import threading
 import types
 import weakref
 from collections.abc import Mapping
@@ -21,13 +20,13 @@ from wardian.domain.live_names import LIVE_PREFIX, MountName, full_name, mount_o
 from wardian.domain.manifest import Manifest
 from wardian.environment.modules import variables_of
 from wardian.errors import CaseError
+from wardian.forks import new_reentrant_lock
 from wardian.loading import loggers
 from wardian.loading.announcements import Announced, announce, announced, withdraw
 from wardian.loading.closing.closed import mark_closed
 from wardian.loading.closing.leftovers import plant, take_out_leftovers
 from wardian.loading.importing.finders import FolderFinder
 from wardian.loading.importing.mount import Mount
-from wardian.loading.registering.second_copies import go_on_after_fork
 from wardian.loading.unused import find_holder
 
 __all__ = [
@@ -44,7 +43,7 @@ __all__ = [
 ]
 
 _mounts: dict[str, Mount] = {}
-_mounts_lock = threading.RLock()
+_mounts_lock = new_reentrant_lock()
 _used: dict[str, tuple[str, str]] = {}
 """File and identity of the roots of this process, closed ones too: objects outlive a mount, and must not be
 taken for another's."""
@@ -286,18 +285,8 @@ def _private_name(stem: str, fingerprint: str, number: int) -> str:
     return str(MountName.of_file(stem, hashlib.sha256(f"{fingerprint}:{number}".encode()).hexdigest()[:8]))
 
 
-def _go_on_after_fork() -> None:
-    # The threads that hold a lock are not there (CPython's Lib/logging/__init__.py does the same).
-    _mounts_lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
-    for mount in list(_mounts.values()):
-        mount.go_on_after_fork()
-    go_on_after_fork()
-
-
 def _register(mount: Mount, *, is_told: bool = True) -> Mount:
     short = mount_of(mount.name)
-    if not _used and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_go_on_after_fork)
     # The first import of a packed module would do it. But another thread that imports one then would find
     # the package half-made, without its finder: CPython does not wait for a parent that is in `sys.modules`.
     importlib.import_module(LIVE_PREFIX.rstrip("."))

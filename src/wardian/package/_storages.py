@@ -6,12 +6,13 @@ there; but to load an object a second time gives another copy of it, which share
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.storage import UntypedStorage
+
+from wardian.forks import new_lock
 
 __all__ = ["Copy", "SharedStorages"]
 
@@ -47,7 +48,7 @@ class SharedStorages:
     """The copies that one importer has loaded."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._copies: list[Copy] = []
 
     def copy_for(self, record: str, map_location: Any) -> Copy:

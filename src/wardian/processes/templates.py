@@ -19,7 +19,6 @@ import select
 import socket
 import subprocess
 import sys
-import threading
 import time
 import weakref
 from collections import deque
@@ -29,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from wardian.forks import after_fork, new_lock
 from wardian.processes.serving import LARGEST
 from wardian.processes.starting import command, environment, inherited
 
@@ -180,7 +180,7 @@ _MOST = 4
 """Templates of one process: each holds what importing PyTorch takes. There may be one more that was forked
 from one of them, which shares that memory."""
 
-_lock = threading.Lock()
+_lock = new_lock()
 _templates: list[_Template] = []
 """The last used is the last."""
 
@@ -313,7 +313,7 @@ class _Template:
         # Before it looks: what changes meanwhile has another time.
         self._entries = {entry: (_time_of(entry), _listing(entry)) for entry in path}
         self._hello: dict[str, Any] | None = None
-        self._waiting = threading.Lock()
+        self._waiting = new_lock()
         self.connection, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             forked = run(other)
@@ -478,13 +478,8 @@ def _is_changed(before: frozenset[str] | None, now: frozenset[str] | None, names
     )
 
 
-def _after_fork() -> None:
+@after_fork
+def _leave_templates() -> None:
     """Leave the templates of the process that this one is a copy of alone."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
     for template in _templates[:]:
         _forget(template)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,6 +17,7 @@ from wardian.domain.names import RecordName
 from wardian.domain.record_names import is_storage
 from wardian.environment.cache import alone, cache_folder, make_private
 from wardian.errors import CorruptCaseError
+from wardian.forks import new_lock
 
 __all__ = ["StorageChecks"]
 
@@ -59,11 +59,7 @@ class StorageChecks:
         self._since = 0
         """When the first of what is checked was checked, in seconds."""
         # One thread checks, with all cores; the others wait and find it done.
-        self._lock = threading.Lock()
-
-    def go_on_after_fork(self) -> None:
-        """Release the lock that a thread of the parent process holds."""
-        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
+        self._lock = new_lock()
 
     def check_all(self) -> None:
         """Check every storage.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any, NoReturn, Self
 
+from wardian.forks import new_reentrant_lock
 from wardian.reading.opening import ArchiveSource, open_archive
 from wardian.sandbox.cage import Cage
 from wardian.sandbox.launching import Limits, Way
@@ -31,7 +31,7 @@ class SandboxedObject:
 
     def __init__(self, cage: Cage) -> None:
         self._cage = cage
-        self._one_at_a_time = threading.RLock()
+        self._one_at_a_time = new_reentrant_lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the object.

@@ -9,12 +9,12 @@ disk, so that nobody can put bytecode there that was not made of the source that
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from wardian.domain.names import ModuleName
 from wardian.domain.source_facts import SourceFacts
+from wardian.forks import new_lock
 from wardian.source.parsing import parse
 from wardian.source.rewriting import compile_module, dump_code, mentioned
 from wardian.source.scanning import scan
@@ -41,7 +41,7 @@ class Memory(Generic[_V]):
         self._limit = limit
         self._size = 0
         self._values: dict[Hashable, tuple[_V, int]] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def get(self, key: Hashable, make: Callable[[], tuple[_V, int]]) -> _V:
         """Return the value of *key*; *make* gives it, with its size in bytes, if it is not known."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import torch
 
+from wardian.forks import new_lock
+
 __all__ = ["declare", "withdraw"]
 
-_lock = threading.Lock()
+_lock = new_lock()
 _declared: dict[str, tuple[torch.library.Library, int]] = {}
 """Schema → the library object that holds it, and how many cases want it."""
 

@@ -15,7 +15,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from pathlib import Path
 from wardian.archive import layout
 from wardian.archive.content import write_at
 from wardian.archive.remote.ranges import Span, join, parts_within
+from wardian.forks import new_reentrant_lock
 
 if sys.platform == "win32":
     _fcntl = None
@@ -58,8 +58,7 @@ class LocalCopy:
 
     def __init__(self, path: Path, *, has_map: bool = True) -> None:
         self.path = path
-        self._lock = threading.RLock()
-        self._process = os.getpid()
+        self._lock = new_reentrant_lock()
         self._map: bytes | None = None  # None: all is there
         self._map_file: int | None = None
         self.count: int | None = None
@@ -136,7 +135,7 @@ class LocalCopy:
         Args:
             number: The storage.
         """
-        with self._alone(), _locked(self.path.parent):
+        with self._lock, _locked(self.path.parent):
             self._mark(number, b"\0")
 
     def fill(
@@ -167,7 +166,7 @@ class LocalCopy:
         check: Callable[[int], None],
         told: Told,
     ) -> None:
-        with self._alone():
+        with self._lock:
             total = sum(span.size for number, span in spans.items() if not self.has(number))
             done = 0
             if total:
@@ -255,15 +254,6 @@ class LocalCopy:
         assert self._map_file is not None
         found = os.pread(self._map_file, os.fstat(self._map_file).st_size, 0)
         self._map = found if b"\0" in found else None
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let one thread in."""
-        if self._process != os.getpid():
-            # The thread that had the lock is not here (CPython's Lib/logging/__init__.py does the same).
-            self._lock, self._process = threading.RLock(), os.getpid()
-        with self._lock:
-            yield
 
     def close(self) -> None:
         """Let the files go."""

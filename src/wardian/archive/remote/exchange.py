@@ -6,7 +6,6 @@ import errno
 import ipaddress
 import os
 import re
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +25,7 @@ from wardian.archive.remote.pace import TooSlowError, pace
 from wardian.archive.remote.redirects import NowhereError
 from wardian.archive.remote.urls import redact, shown
 from wardian.errors import RemoteError
+from wardian.forks import new_lock
 
 __all__ = ["Body", "Exchange", "Login", "is_loopback"]
 
@@ -92,7 +92,7 @@ class Exchange:
         self._headers = {"Accept-Encoding": "identity", **headers}
         self._secrets: dict[str, Any] = {"headers": dict(headers), "others": secrets or {}}
         self._login = login
-        self._logging_in = threading.Lock()
+        self._logging_in = new_lock()
         self._pools: tuple[int, urllib3.PoolManager] | None = None
         self._redirects = urllib3.Retry(
             total=None,
@@ -196,7 +196,6 @@ class Exchange:
         # After a fork two processes would read from one connection.
         if self._pools is None or self._pools[0] != os.getpid():
             self._pools = os.getpid(), self._new_pool()
-            self._logging_in = threading.Lock()
         return self._pools[1]
 
     def _new_pool(self) -> urllib3.PoolManager:

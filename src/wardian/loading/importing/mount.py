@@ -99,11 +99,6 @@ class Mount:
                 digest.update(f"{name}\0{content}\n".encode())
         return digest.hexdigest()
 
-    def go_on_after_fork(self) -> None:
-        """Release the locks that threads of the parent process hold."""
-        self.operators.go_on_after_fork()
-        self.storages.go_on_after_fork()
-
     def show_sources(self) -> None:
         """Let `linecache` find the lines of the modules that were imported, as it does of those in files."""
         for name, module in sys.modules.copy().items():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 from wardian.domain.manifest import Manifest
 from wardian.errors import MissingExternError
+from wardian.forks import new_lock
 from wardian.loading.importing.libraries import is_missing
 
 __all__ = ["DeclaredOperators"]
@@ -20,12 +19,8 @@ class DeclaredOperators:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._declared: tuple[str, ...] | None = None
-
-    def go_on_after_fork(self) -> None:
-        """Release the lock that a thread of the parent process may hold."""
-        self._lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
 
     def declare(self) -> None:
         """Declare the operators of libraries that cannot be loaded here, once."""

@@ -27,11 +27,12 @@ from typing import Any
 
 from wardian.environment.modules import variables_of
 from wardian.errors import WardianWarning
+from wardian.forks import after_fork, new_reentrant_lock
 from wardian.loading.registering.lifetimes import ExitFunction, callback_of, hold_definers, kernel_of
 
-__all__ = ["calls_back", "go_on_after_fork", "mentions", "registers", "sharing", "tolerate_second_copies"]
+__all__ = ["calls_back", "mentions", "registers", "sharing", "tolerate_second_copies"]
 
-_lock = threading.RLock()
+_lock = new_reentrant_lock()
 _thread = threading.local()
 _depth = 0
 _wrapped: list[tuple[Any, str, Any, Any]] = []
@@ -389,10 +390,9 @@ def tolerate_second_copies(*, wanted: bool) -> Iterator[None]:
                 _unwrap()
 
 
-def go_on_after_fork() -> None:
-    """Forget, in a forked process, what the other threads of its parent were at."""
+@after_fork
+def _forget_other_threads() -> None:
     global _depth  # noqa: PLW0603
-    _lock._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001  as `logging` and `threading` do
     _depth = getattr(_thread, "depth", 0)
     if _depth == 0 and _wrapped:
         _unwrap()
