@@ -31,6 +31,7 @@ _OF_NO_MODULE = {
     "processes/limits": "time and memory of clean processes",
     "reference_reader": "the reader of the format page",
     "surface": "the public names of every module",
+    "torch_names": "the names of PyTorch that several modules rely on",
 }
 _MOST_WITHOUT_TEST = 174
 """Modules that are tested by way of those that use them; there may be fewer."""
