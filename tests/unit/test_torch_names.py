@@ -41,8 +41,9 @@ def _texts(nodes: list[ast.expr]) -> Iterator[str]:
     """Yield module and name, one after the other in arguments or a tuple, as one dotted name."""
     values = [node.value if isinstance(node, ast.Constant) else None for node in nodes]
     for module, name in itertools.pairwise(values):
-        is_named = isinstance(module, str) and isinstance(name, str) and _DOTTED.fullmatch(module)
-        if is_named and _NAME.fullmatch(str(name)):
+        if not (isinstance(module, str) and isinstance(name, str)):
+            continue
+        if _DOTTED.fullmatch(module) and _NAME.fullmatch(name):
             yield f"{module}.{name}"
 
 

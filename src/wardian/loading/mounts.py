@@ -1,4 +1,4 @@
-"""The roots that are open in this process, by name: how one comes to be, is found, and goes."""
+"""The mounts of this process, by name: how one comes to be, is found, and goes."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ __all__ = [
 _mounts: dict[str, Mount] = {}
 _mounts_lock = new_reentrant_lock()
 _used: dict[str, tuple[str, str]] = {}
-"""File and identity of the roots of this process, closed ones too: objects outlive a mount, and must not be
+"""File and identity of the mounts of this process, closed ones too: objects outlive a mount, and must not be
 taken for another's."""
 _private: set[str] = set()
-"""Names of roots that somebody has for himself."""
+"""Names of mounts that somebody has for himself."""
 _told: set[str] = set()
-"""Names of roots that child processes can find."""
+"""Names of mounts that child processes can find."""
 _alone: dict[str, tuple[weakref.ref[Any], int] | None] = {}
-"""Names of roots that are closed once nothing needs them, each with what was last found to need it, and how
+"""Names of mounts that are closed once nothing needs them, each with what was last found to need it, and how
 many references that had."""
 _LENGTHS = (16, 32, 64)
 """Digits of a digest in names if another archive has the name with eight in this process."""

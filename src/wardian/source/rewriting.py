@@ -1,9 +1,9 @@
 """Absolute imports of packed modules, turned into relative ones.
 
-Packed module `mylib.nn` is loaded as `<root>.mylib.nn`, and `import mylib` in it must mean
-`<root>.mylib`. A hook on `__import__` is not enough: torch.compile ignores it and traces the
-environment's `mylib` instead, silently. Relative imports that climb to the root are followed by everything,
-and the bytecode does not depend on the root's name (docs/reference/format.md, 5.2 and 5.3).
+Packed module `mylib.nn` is loaded as `<mount>.mylib.nn`, and `import mylib` in it must mean
+`<mount>.mylib`. A hook on `__import__` is not enough: torch.compile ignores it and traces the
+environment's `mylib` instead, silently. Relative imports that climb to the mount are followed by everything,
+and the bytecode does not depend on the mount's name (docs/reference/format.md, 5.2 and 5.3).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wardian.source.parsing import TokenLines, parse, probe, with_whole_stack
 __all__ = ["SHIMMED", "compile_module", "dump_code", "mentioned"]
 
 SHIMMED = frozenset({"importlib", "importlib_metadata", "importlib_resources", "pkgutil"})
-"""Modules that are never packed and for which a root serves its own: they find modules and files by name.
+"""Modules that are never packed and for which a mount serves its own: they find modules and files by name.
 
 The caller of `compile_module` includes them in *roots*. `sys` is one more, in modules that look into
 `sys.modules`.
@@ -42,15 +42,15 @@ def compile_module(
     roots: frozenset[str],
     tree: ast.Module | None = None,
 ) -> CodeType:
-    """Compile a module so that it imports packed modules from its own root.
+    """Compile a module so that it imports packed modules from its own mount.
 
     A relative import that climbs out of its top-level package fails, as it does anywhere; it must not find
-    the root, or what is above it. Everything else stays: names that imports bind, their order, what circular
-    imports tolerate, lines and columns. `__import__(...)` and strings are left to the root's hooks.
+    the mount, or what is above it. Everything else stays: names that imports bind, their order, what circular
+    imports tolerate, lines and columns. `__import__(...)` and strings are left to the mount's hooks.
 
     Args:
         source: Bytes as they are in the file.
-        module: Original name of the module; it is loaded as `<root>.<module>`.
+        module: Original name of the module; it is loaded as `<mount>.<module>`.
         is_package: Whether it is the `__init__` of a package.
         filename: Becomes `co_filename`.
         roots: Top-level names of packed modules, and `SHIMMED`.
@@ -70,12 +70,12 @@ def compile_module(
     ...     filename="app/model.py",
     ...     roots=frozenset({"app", "mylib"}),
     ... )
-    >>> code.co_consts[0]  # climbs from <root>.app.model over <root>.app to <root>
+    >>> code.co_consts[0]  # climbs from <mount>.app.model over <mount>.app to <mount>
     2
     """
     text = probe(source)
     if b"modules" in text and b"sys" in text:
-        # `sys.modules["mylib"]` is an import by another name: such a module gets the root's view of sys.
+        # `sys.modules["mylib"]` is an import by another name: such a module gets the mount's view of sys.
         roots |= {"sys"}
     place = _Place(module if is_package else module.rpartition(".")[0], is_package=is_package)
     if _may_import(roots, text) or _may_climb_out(text, place):
@@ -138,7 +138,7 @@ class _Place:
 
     @property
     def depth(self) -> int:
-        """The level of a relative import that climbs to the root."""
+        """The level of a relative import that climbs to the mount."""
         return len(self.package.split(".")) + 1 if self.package else 1
 
 
@@ -180,10 +180,10 @@ def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], place: _Place
 def _rewrite_import(node: ast.Import, roots: frozenset[str], place: _Place) -> Iterator[ast.stmt]:
     """Yield statements that bind the same names to the packed modules.
 
-    `import a.b.c as d` becomes `from <root>.a.b.c import __class__ as d` and `from <root>.a.b import c as d`.
-    The first imports the submodule, whether or not it is an attribute of its parent. It binds no extra name,
-    because the second binds the same one. `__class__` is the one attribute that whatever stands in
-    `sys.modules` has; not even modules are sure to have `__name__`.
+    `import a.b.c as d` becomes `from <mount>.a.b.c import __class__ as d` and
+    `from <mount>.a.b import c as d`. The first imports the submodule, whether or not it is an attribute of
+    its parent. It binds no extra name, because the second binds the same one. `__class__` is the one
+    attribute that whatever stands in `sys.modules` has; not even modules are sure to have `__name__`.
     """
     for alias in node.names:
         parent, _, last = alias.name.rpartition(".")

@@ -59,7 +59,7 @@ _REGISTERS = frozenset(
         "triton_op",
     }
 )
-"""Functions that write into a registry of the process: a second root that calls them meets the first."""
+"""Functions that write into a registry of the process: a second mount that calls them meets the first."""
 
 _TORCH_NAMESPACES = frozenset(
     {

@@ -1,6 +1,6 @@
 """The gate before the code of an open archive: nothing of it runs before every policy in force was asked.
 
-It is asked for each load, and for the first import below a root, so what it does without a policy is next to
+It is asked for each load, and for the first import below a mount, so what it does without a policy is next to
 nothing: it looks for one environment variable.
 """
 

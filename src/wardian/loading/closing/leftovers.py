@@ -27,11 +27,11 @@ __all__ = ["Life", "plant", "take_out_leftovers"]
 _MARK = "__wardian_leftovers__"
 _LIFE = "__wardian_life__"
 _left: dict[str, Callable[[], bool]] = {}
-"""Roots that were closed and may have entries, each with a function that tells whether it is in use."""
+"""Mounts that were closed and may have entries, each with a function that tells whether it is in use."""
 _lives: dict[str, list[weakref.ref[Life]]] = {}
-"""Of each of them, whether anything of its modules is there, for each time it was open."""
+"""For each closed mount, one weak marker per opening; alive while any of its modules is."""
 _AT_ONCE = 8
-"""Closings with an object in use after which one looks nevertheless: to collect takes a tenth of a second."""
+"""While loaded objects are alive, every eighth closing sweeps; a sweep costs a garbage collection (0.1 s)."""
 _put_off = 0
 _DEPTH = 3
 """Values within values that are looked through."""
@@ -65,7 +65,7 @@ class _Entry:
         self.table, self.handle, self.value = table, handle, value
 
 
-def take_out_leftovers(mount: str, open_roots: Collection[str], in_use: Callable[[], bool]) -> None:
+def take_out_leftovers(mount: str, open_mounts: Collection[str], in_use: Callable[[], bool]) -> None:
     """Take out of the tables what nothing that lives on can need.
 
     Another thread could find the tables without what it needs for a moment. So while there are other threads,
@@ -73,12 +73,12 @@ def take_out_leftovers(mount: str, open_roots: Collection[str], in_use: Callable
 
     Args:
         mount: Full name of a mount that was closed, whose modules are gone from `sys.modules`.
-        open_roots: Full names of the open roots.
+        open_mounts: Full names of the open mounts.
         in_use: Whether an object that was loaded is still there. It must not hold the mount.
     """
     global _put_off  # noqa: PLW0603  the tables are global, too
     _left[mount] = in_use
-    for name in open_roots:
+    for name in open_mounts:
         _left.pop(name, None)
     for forget in getattr(typing, "_cleanups", ()):  # `Union[...]` of packed classes, 128 of each kind
         forget()
@@ -87,7 +87,7 @@ def take_out_leftovers(mount: str, open_roots: Collection[str], in_use: Callable
     looked_at = [name for name, is_used in _left.items() if alone or not is_used()]
     prefixes = tuple(f"{name}." for name in looked_at)
     if not any(True for _ in _find(prefixes)):
-        _forget(looked_at, open_roots)
+        _forget(looked_at, open_mounts)
         return
     if alone and in_use():
         _put_off += 1
@@ -106,14 +106,14 @@ def take_out_leftovers(mount: str, open_roots: Collection[str], in_use: Callable
             elif _MARK in type.__getattribute__(place, "__dict__"):
                 type.__delattr__(place, _MARK)
     if not kept:
-        _forget(looked_at, open_roots)
+        _forget(looked_at, open_mounts)
 
 
-def _forget(names: Iterable[str], open_roots: Collection[str]) -> None:
+def _forget(names: Iterable[str], open_mounts: Collection[str]) -> None:
     for name in names:
         del _left[name]
         _lives.pop(name, None)
-    forget_hooks({*open_roots, *_left})
+    forget_hooks({*open_mounts, *_left})
 
 
 def _take_out(prefixes: tuple[str, ...]) -> list[weakref.ref[_Entry]]:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
-from wardian.domain.live_names import is_live
+from wardian.domain.live_names import full_name, is_live, mount_of
 from wardian.domain.names import top_level
 from wardian.environment.modules import variables_of
 from wardian.loading.registering.lifetimes import libraries, modules_of
@@ -256,10 +256,10 @@ class _Operators:
         if name not in noted["_dir"]:
             noted["_dir"].append(name)
 
-    def hold_libraries(self, roots: tuple[str, ...]) -> None:
+    def hold_libraries(self, prefixes: tuple[str, ...]) -> None:
         """Let operators hold the libraries of packed code that define them; without, a call is a crash."""
         for (_, _, packet), library in self.entries():
-            if any(scope["__name__"].startswith(roots) for scope in modules_of(library)):
+            if any(scope["__name__"].startswith(prefixes) for scope in modules_of(library)):
                 held = vars(packet).setdefault("__wardian_libraries__", [])
                 if not any(other is library for other in held):
                     held.append(library)
@@ -277,7 +277,7 @@ class Hook:
         self.module = module
         self.name = name
         self.former: dict[str, Any] = {}
-        """By the full name of a root: what was there before its code ran."""
+        """By the full name of a mount: what was there before its code ran."""
 
     def current(self) -> Any:
         """Return the function that is there now, or None."""
@@ -292,9 +292,9 @@ class Hook:
         """See `Table`."""
         current = self.current()
         for function in _packed_parts(current):
-            root = ".".join(str(function.__module__).split(".")[:3])
-            if self.former.get(root) is not None:  # None: C code handles that signal
-                yield root, current
+            mount = full_name(mount_of(str(function.__module__)))
+            if self.former.get(mount) is not None:  # None: C code handles that signal
+                yield mount, current
 
     def take_out(self, handle: Any, value: Any) -> None:
         """See `Table`."""
@@ -346,19 +346,19 @@ HOOKING = frozenset(
 """Names without which no code gets at one."""
 
 
-def note_hooks(root: str) -> None:
-    """Note what is in the places for one function before code of *root* runs, given by its full name."""
+def note_hooks(mount: str) -> None:
+    """Note what is in the places for one function before code of *mount* runs, given by its full name."""
     for hook in HOOKS:
         current = hook.current()
-        if not any(str(function.__module__).startswith(f"{root}.") for function in _packed_parts(current)):
-            hook.former[root] = current
+        if not any(str(function.__module__).startswith(f"{mount}.") for function in _packed_parts(current)):
+            hook.former[mount] = current
 
 
-def forget_hooks(roots: Collection[str]) -> None:
-    """Forget what was noted for all roots but these."""
+def forget_hooks(mounts: Collection[str]) -> None:
+    """Forget what was noted for all mounts but these."""
     for hook in HOOKS:
-        for root in hook.former.keys() - roots:
-            del hook.former[root]
+        for mount in hook.former.keys() - mounts:
+            del hook.former[mount]
 
 
 class _WarningFilters(_List):

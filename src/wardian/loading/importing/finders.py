@@ -110,7 +110,7 @@ class FolderFinder:
         """Find a module of the folder by its full name below `wardian.live`."""
         if not is_live(fullname):
             return None
-        # Two roots may share a folder: the same file, opened with and without sharing.
+        # Two mounts may share a folder: the same file, opened with and without sharing.
         mount_name, module = split_live(fullname)
         mount = self._find_mount(mount_name)
         return None if mount is None else find_spec(mount, module)

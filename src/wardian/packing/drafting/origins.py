@@ -114,7 +114,7 @@ class Origins:
         )
 
     def roots(self) -> tuple[Mount, ...]:
-        """Return the roots of the open cases that were met.
+        """Return the mounts that were met.
 
         Raises:
             PlanError: as for `resolve`.

@@ -52,7 +52,7 @@ class Draft:
     find_live: Callable[[str, str], Any] | None = None
     """Returns the live object of a name in one of them."""
     cases: tuple[Mount, ...] = ()
-    """Roots of the open cases that parts of the object were loaded from."""
+    """Mounts of the open cases that parts of the object were loaded from."""
     find_global: Callable[[str, str], Any] = field(default_factory=lambda: find_global)
     """Finds the classes of the outputs in this process."""
     resources: Mapping[RecordName, bytes] = field(default_factory=dict)
