@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from wardian.forks import new_reentrant_lock
+
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-from wardian.forks import new_reentrant_lock
 
 __all__ = ["Observer", "Reporter", "Stages", "nothing_written", "reporting"]
 
