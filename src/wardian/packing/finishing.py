@@ -11,7 +11,7 @@ from wardian.domain.names import ModuleName
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Action, Policy
 from wardian.errors import PlanError, ProofError
-from wardian.packing.planning.externs import find_homeless, with_hard, with_missing
+from wardian.packing.planning.externs import find_unowned, with_hard, with_missing
 from wardian.packing.proving.fence import find_installed
 from wardian.packing.proving.prove import PROOF_FAILED, prove
 from wardian.packing.report import Attempt
@@ -92,7 +92,7 @@ def finish(
             break
         with stages("write"):
             digest = amend(archive, manifest)
-    problems = find_homeless(plan, manifest.externs)
+    problems = find_unowned(plan, manifest.externs)
     if problems:
         raise PlanError(f"{plan.entry} cannot be packed", problems=problems)
     return Finished(manifest, digest, plan, tuple(attempts))

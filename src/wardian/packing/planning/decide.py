@@ -21,9 +21,9 @@ from wardian.domain.policy import Action, Policy, Rule
 from wardian.domain.trace import Trace
 from wardian.errors import PlanError, Problem
 from wardian.packing.planning.externs import (
-    HOMELESS,
+    OF_NO_DISTRIBUTION,
     extern_distributions,
-    find_homeless,
+    find_unowned,
 )
 from wardian.packing.planning.files import SMALL_DISTRIBUTION, assemble_plan
 from wardian.packing.planning.logging_libraries import without_logging
@@ -82,7 +82,7 @@ def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
         *_problems_of_denied(trace, denied),
         *_problems_of_globals(trace, decisions),
         *_problems_of_rules(unmatched),
-        *find_homeless(plan, plan.externs),
+        *find_unowned(plan, plan.externs),
     ]
     if problems:
         raise PlanError(f"{trace.entry} cannot be packed", problems=problems)
@@ -197,7 +197,7 @@ def _default(facts: ModuleFacts, externs: Mapping[str, str], policy: Policy) -> 
     if facts.distribution is not None and facts.distribution in externs:
         return Action.EXTERN, externs[facts.distribution]
     if facts.kind is ModuleKind.EXTENSION:
-        return Action.EXTERN, HOMELESS
+        return Action.EXTERN, OF_NO_DISTRIBUTION
     if facts.distribution is None:
         own = "first-party code" if facts.file is not None or facts.kind is not ModuleKind.SOURCE else ""
         return (

@@ -20,18 +20,18 @@ from wardian.errors import Problem
 from wardian.packing.planning.logging_libraries import is_interned
 
 __all__ = [
-    "HOMELESS",
+    "OF_NO_DISTRIBUTION",
     "asked_metadata",
     "extern_distributions",
     "find_externs",
-    "find_homeless",
+    "find_unowned",
     "version_of",
     "with_hard",
     "with_missing",
 ]
 
 
-def find_homeless(plan: Plan, externs: Iterable[Extern]) -> list[Problem]:
+def find_unowned(plan: Plan, externs: Iterable[Extern]) -> list[Problem]:
     """Return compiled modules that a case needs, and that nobody could install where it is loaded.
 
     Args:
@@ -49,7 +49,7 @@ def find_homeless(plan: Plan, externs: Iterable[Extern]) -> list[Problem]:
         for extern in externs
         for module in extern.modules
         if extern.distribution is None and not extern.soft
-        if (decision := plan.decision(module)) is not None and decision.reason == HOMELESS
+        if (decision := plan.decision(module)) is not None and decision.reason == OF_NO_DISTRIBUTION
     ]
 
 
@@ -97,7 +97,7 @@ def extern_distributions(trace: Trace, policy: Policy) -> dict[str, str]:
     return reasons
 
 
-HOMELESS = "compiled, and of no installed distribution"
+OF_NO_DISTRIBUTION = "compiled, and of no installed distribution"
 
 
 def find_externs(
