@@ -56,9 +56,7 @@ class ImportCalls:
             self._computed(_argument(node, 0, "name"), _argument(node, 1, "package"), node.lineno, context)
             return
         level = len(name) - len(name.lstrip("."))
-        package = self._texts.text(_argument(node, 1, "package")) if level else ""
-        if package is None:
-            return
+        package = self._texts.text(_argument(node, 1, "package")) or ""
         base = absolute_name(name[level:], level, package)
         if base is not None:
             self._edges.add_import(base, node.lineno, context)
@@ -72,7 +70,7 @@ class ImportCalls:
             return
         stem = known.lstrip(".")
         level = len(known) - len(stem) + (not stem)
-        above = absolute_name(stem, level, (self._texts.text(package) or "") if level else "")
+        above = absolute_name(stem, level, self._texts.text(package) or "")
         if above is not None:
             self._edges.add_walk(above, line, context)
 

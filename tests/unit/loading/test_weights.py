@@ -10,6 +10,7 @@ import torch
 from torch.package.package_exporter import PackageExporter
 
 import wardian
+from tests.support import write_case
 from wardian.errors import CodeNeededError
 from wardian.loading.weights import Weights
 
@@ -42,6 +43,14 @@ def test_a_glob_without_tensors_is_a_key_error(case: wardian.Case) -> None:
     assert weights.prefetch(case.mount, ("oak:*", "*:weight")) == 3
     with pytest.raises(KeyError, match=r"tree\.case has no tensor 'ash:\*'"):
         weights.prefetch(case.mount, ("oak:*", "ash:*"))
+
+
+def test_without_tensors_none_match(tmp_path: Path) -> None:
+    weights = Weights("tree.case", verify=True, mmap=True)
+    with wardian.open(write_case(tmp_path / "tree.case")) as case:
+        assert weights.prefetch(case.mount, ()) == 0
+        with pytest.raises(KeyError):
+            weights.prefetch(case.mount, ("*",))
 
 
 def test_an_archive_of_torch_package_has_no_index(tmp_path: Path) -> None:
