@@ -5,7 +5,7 @@
 - `edges`: what it imports, `calls` by a call
 - `conditions`, `texts`: values that are known before it runs
 - `guards`: imports whose error the code around them catches
-- `bytecode`: what only compiled code shows
+- `bytecode`, `mentions`: what compiled code shows
 - `rewriting`: a module as it runs inside of a case
 - `remembered`: facts and bytecode by content, so that each source is read once
 """

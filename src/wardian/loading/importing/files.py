@@ -28,6 +28,7 @@ from wardian.environment.cache import (
     make_private,
 )
 from wardian.environment.native import mapped_libraries
+from wardian.source.mentions import mentions, parts_of
 
 __all__ = ["CaseFiles", "FolderFiles"]
 
@@ -37,15 +38,9 @@ _LOOKS_AT_FILES = frozenset(
 
 
 def _mentions_files(code: types.CodeType) -> bool:
-    if not _LOOKS_AT_FILES.isdisjoint(code.co_names):
-        return True
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            if _mentions_files(constant):
-                return True
-        elif constant in ("__file__", "__path__"):
-            return True
-    return False
+    return mentions(code, _LOOKS_AT_FILES) or any(
+        constant in ("__file__", "__path__") for part in parts_of(code) for constant in part.co_consts
+    )
 
 
 _NOWHERE = Path(os.devnull, "wardian")

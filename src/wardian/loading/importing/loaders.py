@@ -24,10 +24,10 @@ from wardian.loading.importing.shims.imports import builtins_for, needs_hooked_b
 from wardian.loading.registering.installed_modules import note_registering
 from wardian.loading.registering.second_copies import (
     calls_back,
-    mentions,
     registers,
     tolerate_second_copies,
 )
+from wardian.source.mentions import mentions
 from wardian.source.rewriting import compile_module
 
 __all__ = ["AliasLoader", "CaseLoader", "FolderLoader", "MountLoader"]

@@ -29,8 +29,9 @@ from wardian.environment.modules import variables_of
 from wardian.errors import WardianWarning
 from wardian.forks import after_fork, new_reentrant_lock
 from wardian.loading.registering.lifetimes import ExitFunction, callback_of, hold_definers, kernel_of
+from wardian.source.mentions import mentions
 
-__all__ = ["calls_back", "mentions", "registers", "sharing", "tolerate_second_copies"]
+__all__ = ["calls_back", "registers", "sharing", "tolerate_second_copies"]
 
 _lock = new_reentrant_lock()
 _thread = threading.local()
@@ -283,13 +284,6 @@ def registers(code: CodeType) -> bool:
 def calls_back(code: CodeType) -> bool:
     """Tell whether *code*, of a module, mentions what could register something in those of Python."""
     return mentions(code, _CALLING_BACK)
-
-
-def mentions(code: CodeType, names: frozenset[str]) -> bool:
-    """Tell whether *code*, or code within it, mentions one of these names."""
-    return not names.isdisjoint(code.co_names) or any(
-        mentions(constant, names) for constant in code.co_consts if isinstance(constant, CodeType)
-    )
 
 
 def _targets() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from wardian.domain.names import top_level
+from wardian.source.mentions import mentions, parts_of
 
 if TYPE_CHECKING:
     from wardian.loading.importing.mount import Mount
@@ -31,14 +32,8 @@ def needs_hooked_builtins(code: types.CodeType, hidden: frozenset[str]) -> bool:
         code: Of a module.
         hidden: Top-level names that it does not get from the environment.
     """
-    return (
-        not _DYNAMIC.isdisjoint(code.co_names)
-        or any(top_level(name) in hidden for name in code.co_names)
-        or any(
-            needs_hooked_builtins(constant, hidden)
-            for constant in code.co_consts
-            if isinstance(constant, types.CodeType)
-        )
+    return mentions(code, _DYNAMIC) or any(
+        top_level(name) in hidden for part in parts_of(code) for name in part.co_names
     )
 
 
