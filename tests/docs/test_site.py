@@ -124,7 +124,11 @@ def test_every_public_module_is_among_them() -> None:
         for path in (_ROOT / "src" / "wardian").glob("*.py")
     }
     inner = {"wardian.__init__", "wardian.__main__", "wardian.collector", "wardian.errors", "wardian.pushing"}
-    inner |= {"wardian.reporters", "wardian.wording"}  # what they have for users is in `wardian` itself
+    inner |= {
+        "wardian.forks",
+        "wardian.reporters",
+        "wardian.wording",
+    }  # what they have for users is in `wardian` itself
     assert modules - inner == {name for name in _PUBLIC if name.count(".") == 1} - {"wardian.package"}
 
 
