@@ -216,7 +216,7 @@ class Follower:
             if facts is None:
                 continue
             for edge in facts.imports + facts.candidates:
-                if edge.context is ImportContext.TYPE_CHECKING or edge.imported in reached:
+                if edge.context is ImportContext.TYPE_CHECKING:
                     continue
                 if edge.imported in (self.modules if loaded is None else loaded):
                     target = self.add(edge.imported)
