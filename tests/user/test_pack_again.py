@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.support import run_python
+import wardian
+from tests.support import importable, run_python, write_tree
 
 _PACK = """
 import pathlib, subprocess, sys
@@ -60,3 +62,35 @@ def test_three_rounds_onto_its_own_path(tmp_path: Path) -> None:
     run_python(_PACK, folder=tmp_path)
     for _ in range(3):
         assert run_python(_AGAIN, folder=tmp_path).strip() == "True"
+
+
+SHARING = """
+--- grove/alder/__init__.py
+class Leaf:
+    pass
+--- grove/birch/__init__.py
+class Leaf:
+    pass
+--- grove_alder-1.0.dist-info/METADATA
+Metadata-Version: 2.1
+Name: grove-alder
+Version: 1.0
+--- grove_alder-1.0.dist-info/RECORD
+grove/alder/__init__.py,,
+grove_alder-1.0.dist-info/METADATA,,
+--- grove_birch-1.0.dist-info/METADATA
+Metadata-Version: 2.1
+Name: grove-birch
+Version: 1.0
+--- grove_birch-1.0.dist-info/RECORD
+grove/birch/__init__.py,,
+grove_birch-1.0.dist-info/METADATA,,
+"""
+
+
+def test_two_distributions_that_share_a_name_can_be_packed_again(tmp_path: Path) -> None:
+    with importable(write_tree(tmp_path / "site", SHARING)) as load:
+        trees = [load("grove.alder").Leaf(), load("grove.birch").Leaf(), torch.ones(1)]
+        first = wardian.pack(trees, tmp_path / "grove.case", prove=False)
+    again = wardian.pack(wardian.load(tmp_path / "grove.case"), tmp_path / "again.case")
+    assert again.manifest.distributions == first.manifest.distributions

@@ -176,6 +176,8 @@ class _Packed:
             if any(top in roots for roots in self.roots.values()):
                 for owner in owners:
                     (self.own_roots if owner is None else self.roots.setdefault(owner, set())).add(top)
+                    if owner is not None:
+                        self.unneeded.setdefault(owner, _listed(self._trace.distributions[owner]))
 
     def _add_own_data(self) -> None:
         """Add data files of the user's own, but for those of packages that stay outside."""
