@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["Asked", "FileServer", "serving"]
+__all__ = ["Answer", "Asked", "FileServer", "serving"]
 
 
 @dataclass(frozen=True)

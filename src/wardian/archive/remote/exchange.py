@@ -44,7 +44,10 @@ class _Retry(urllib3.Retry):
     """Waits no longer than half a minute, whatever a server asks for."""
 
     def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
-        wanted = super().get_retry_after(response)
+        try:
+            wanted = super().get_retry_after(response)
+        except (HTTPError, ValueError, OverflowError):
+            return None  # what is no time says nothing
         return None if wanted is None else min(wanted, _LONGEST_WAIT)
 
 

@@ -74,6 +74,22 @@ def test_threads_that_wait_for_one_token_ask_once() -> None:
         assert len(login.asked) == 1
 
 
+@pytest.mark.parametrize(
+    "wait", ["-5", "soon", "", "1.5", "nan", "Mon, 30 Nov 99999999 00:00:00 GMT", "9" * 5000, "0"]
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_server_that_says_no_time_is_asked_again(status: int, wait: str) -> None:
+    def busy(handler: Handler, asked: Asked) -> bool:
+        handler.answer(status, b"", {"Retry-After": wait})
+        return True
+
+    with serving(files={"m.case": b"m"}, faults=[busy]) as server:
+        assert Exchange(server.url("m.case"), {}).ask(status_of) == 200
+        server.faults = [busy] * 20
+        with pytest.raises(RemoteError, match=f"the server answers {status}"):
+            Exchange(server.url("m.case"), {}).ask(status_of)
+
+
 def test_what_waiting_does_not_mend_is_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -5,20 +5,25 @@ The protocol is docker's: https://distribution.github.io/distribution/spec/auth/
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from urllib.request import parse_http_list, parse_keqv_list
+from urllib.request import parse_http_list
 
 import urllib3
 
 from wardian.archive.remote.exchange import Exchange, is_loopback
 from wardian.archive.remote.oci.credentials import Credentials
+from wardian.archive.remote.oci.documents import read_json
 
 __all__ = ["RegistryLogin"]
 
 _CLIENT = "wardian"
+_LARGEST = 1 << 20
+"""Bytes of the answer of a service of tokens."""
+_TOKEN = re.compile(r"[!-~]+")
+"""What a header can carry: a line break would begin another header."""
 
 
 class RegistryLogin:
@@ -45,7 +50,7 @@ class RegistryLogin:
         for challenge in challenges:
             scheme, _, words = challenge.partition(" ")
             if scheme.lower() == "bearer":
-                token = self._token(parse_keqv_list(parse_http_list(words)))
+                token = self._token(_parameters(words))
                 return None if token is None else f"Bearer {token}"
             if scheme.lower() == "basic" and self._credentials.user is not None:
                 return self._basic()["authorization"]
@@ -59,7 +64,10 @@ class RegistryLogin:
     def _token(self, challenge: dict[str, str]) -> str | None:
         """Ask the service of tokens that the registry names."""
         assert self._credentials is not None
-        realm = urlsplit(challenge.get("realm", ""))
+        try:
+            realm = urlsplit(challenge.get("realm", ""))
+        except ValueError:  # a bracket in the host
+            return None
         if realm.scheme != "https" and not (
             realm.scheme == "http" and (self._plain or is_loopback(realm.hostname))
         ):
@@ -67,7 +75,7 @@ class RegistryLogin:
         question = {"service": challenge.get("service", ""), "scope": self._scope}
 
         def take(response: urllib3.BaseHTTPResponse) -> str | None:
-            return _token_of(response.data) if response.status == 200 else None
+            return _token_of(response.read(_LARGEST)) if response.status == 200 else None
 
         if self._credentials.identity is not None:
             form = {
@@ -93,10 +101,20 @@ class RegistryLogin:
         return Exchange(url, headers, failing="gives no token", secrets=self._secrets())
 
 
+def _parameters(words: str) -> dict[str, str]:
+    """Return what a challenge says, as `urllib.request.parse_keqv_list`, without what is no `name=value`.
+
+    >>> _parameters('realm="https://auth.example/token",,service=models,=')
+    {'realm': 'https://auth.example/token', 'service': 'models', '': ''}
+    """
+    pairs = (part.partition("=") for part in parse_http_list(words))
+    return {name: value.removeprefix('"').removesuffix('"') for name, mark, value in pairs if mark}
+
+
 def _token_of(body: bytes) -> str | None:
     try:
-        told: Any = json.loads(body)
+        told: Any = read_json(body)
     except ValueError:
         return None
     found = (told.get("token") or told.get("access_token")) if isinstance(told, dict) else None
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and _TOKEN.fullmatch(found) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ import urllib3
 
 from wardian.archive.remote.exchange import Body, Exchange
 from wardian.archive.remote.oci.credentials import find_credentials
+from wardian.archive.remote.oci.documents import read_json
 from wardian.archive.remote.oci.login import RegistryLogin
 from wardian.archive.remote.oci.modelpack import MANIFEST_TYPE
 from wardian.archive.remote.oci.references import Reference
@@ -75,7 +75,7 @@ class Registry:
         if self.reference.digest not in (None, digest):
             raise self.error(f"the registry sends a manifest with the digest {digest}")
         try:
-            return digest, json.loads(body)
+            return digest, read_json(body)
         except ValueError:
             raise self.error("the registry sends a manifest that is no JSON") from None
 
@@ -127,7 +127,7 @@ class Registry:
 def _words(response: urllib3.BaseHTTPResponse) -> str:
     """Return what the registry says of its refusal."""
     try:
-        first = json.loads(response.read(_LARGEST_MANIFEST))["errors"][0]
+        first = read_json(response.read(_LARGEST_MANIFEST))["errors"][0]
         return f"({first['code']}: {first['message']})"
     except (ValueError, LookupError, TypeError):
         return ""

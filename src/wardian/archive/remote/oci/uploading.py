@@ -23,7 +23,8 @@ _CHUNK = 64 << 20
 """Bytes that go in one request. What is larger goes in several, which many proxies ask for, and of which only
 the last is lost if the line breaks."""
 _PART = 1 << 20
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_LEAST = re.compile(r"\d{1,18}")
+_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 
 
 def upload(path: str, url: str, facts: PackFacts, options: Mapping[str, Any], told: Told) -> str:
@@ -99,7 +100,7 @@ def _begin(registry: Registry) -> tuple[str, int]:
     def take(response: urllib3.BaseHTTPResponse) -> tuple[str, int]:
         registry.refuse(response, 202)
         least = response.headers.get("OCI-Chunk-Min-Length", "")
-        return _location(registry, response), int(least) if least.isdecimal() else 0
+        return _location(registry, response), int(least) if _LEAST.fullmatch(least) else 0
 
     url = f"{registry.reference.base}/blobs/uploads/"
     return registry.ask(take, method="POST", url=url, headers={"Content-Length": "0"})

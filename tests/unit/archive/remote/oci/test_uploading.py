@@ -24,6 +24,10 @@ class _Server(ThreadingHTTPServer):
     takes_chunks = True
     loses_an_answer = False
     so_far = b""
+    end: str | None = None
+    """Which byte is the last one that it has, as it says."""
+    least = "0"
+    """Bytes of a chunk at least."""
     asked: list[str]
 
 
@@ -37,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, **headers: str) -> None:
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name, value)
+            self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -50,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.so_far = b""
-        self.answer(202, Location="/upload?state=1")
+        self.answer(202, Location="/upload?state=1", OCI_Chunk_Min_Length=self.server.least)
 
     def do_PATCH(self) -> None:
         server = self.server
@@ -67,7 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
             server.loses_an_answer = False
             self.close_connection = True
             return
-        self.answer(202, Location="/upload?state=2", Range=f"0-{len(server.so_far) - 1}")
+        end = server.end or f"{len(server.so_far) - 1}"
+        self.answer(202, Location="/upload?state=2", Range=f"0-{end}")
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -126,3 +131,15 @@ def test_a_registry_that_keeps_nothing_is_left(
     monkeypatch.setattr(uploading, "_end", lambda response, otherwise: 0)
     with pytest.raises(RemoteError, match="keeps no more than 0 bytes of 10,240"):
         push(server, tmp_path)
+
+
+def test_numbers_that_no_file_reaches_say_nothing(server: _Server, tmp_path: Path) -> None:
+    server.end = server.least = "9" * 5000
+    push(server, tmp_path)
+    assert server.asked == ["PATCH", "PATCH", "PATCH", "PUT", "all of it", "PUT"]
+
+
+def test_a_registry_that_wants_larger_chunks_gets_them(server: _Server, tmp_path: Path) -> None:
+    server.least = "8192"
+    push(server, tmp_path)
+    assert server.asked == ["PATCH", "PATCH", "PUT", "all of it", "PUT"]
