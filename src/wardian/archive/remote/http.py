@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 
 from wardian.archive.remote.exchange import Exchange, Login
 from wardian.archive.remote.netrc import login_of
+from wardian.archive.remote.ranges import Span
 from wardian.archive.remote.sources import ChangedError, Download, NoRangesError, Tail
 from wardian.archive.remote.urls import shown
 from wardian.errors import RemoteError
@@ -29,6 +30,8 @@ _Take = Callable[[urllib3.BaseHTTPResponse], _Result]
 
 _PART = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"})
+"""https://www.iana.org/assignments/http-parameters. What else is named there leaves the bytes as they are."""
 
 
 class HttpSource:
@@ -109,7 +112,8 @@ class HttpSource:
                 return total  # some servers know no range that counts from the end
             self._refuse(response, 200, 206)
             if response.status == 206:
-                total = self._content_range(response)[2]
+                part, total = self._content_range(response)
+                self._require_part(part, Span(max(0, total - size), total), f"the last {size} bytes")
             elif total is None:
                 raise NoRangesError
             return Tail(total, response.headers.get("ETag"), self._body(response, min(size, total)))
@@ -140,15 +144,10 @@ class HttpSource:
                 raise NoRangesError
             self._refuse(response, 206)
             self._require_version(response)
-            first, last, total = self._content_range(response)
+            part, total = self._content_range(response)
             if self._size is not None and total != self._size:
                 raise ChangedError
-            if (first, last + 1) != (start, stop):
-                raise RemoteError(
-                    f"{self._shown}: the server was asked for the bytes {start} to {stop - 1} and sends"
-                    f" {first} to {last}",
-                    path=self._shown,
-                )
+            self._require_part(part, Span(start, stop), f"the bytes {start} to {stop - 1}")
             self._size = total
             return self._body(response, stop - start)
 
@@ -183,7 +182,22 @@ class HttpSource:
         return found is not None and hashlib.sha256(found.data).digest() != digest
 
     def _get(self, headers: Mapping[str, str], take: _Take[_Result]) -> _Result:
-        return self._exchange.ask(take, headers=headers)
+        def take_plain(response: urllib3.BaseHTTPResponse) -> _Result:
+            self._require_plain(response)
+            return take(response)
+
+        return self._exchange.ask(take_plain, headers=headers)
+
+    def _require_plain(self, response: urllib3.BaseHTTPResponse) -> None:
+        """Refuse what is compressed on the way: its sizes and parts are not those of the file."""
+        named = response.headers.get("Content-Encoding", "")
+        found = [name for each in named.split(",") if (name := each.strip().lower()) in _COMPRESSIONS]
+        if found and response.status in (200, 206):
+            raise RemoteError(
+                f"{self._shown}: the server compresses what it sends ({found[0]}), though it was asked not"
+                " to, so that no part of the file can be read; let it send .case files as they are",
+                path=self._shown,
+            )
 
     def _refuse(self, response: urllib3.BaseHTTPResponse, *fine: int) -> None:
         status = response.status
@@ -206,15 +220,22 @@ class HttpSource:
         elif version is not None and version != self._version:
             raise ChangedError
 
-    def _content_range(self, response: urllib3.BaseHTTPResponse) -> tuple[int, int, int]:
-        """Return the first and the last byte of an answer, and the size of the file."""
+    def _content_range(self, response: urllib3.BaseHTTPResponse) -> tuple[Span, int]:
+        """Return which part an answer has, and the size of the file."""
         found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if found is None:
             raise RemoteError(
                 f"{self._shown}: the server sends a part and does not say which", path=self._shown
             )
         first, last, total = map(int, found.groups())
-        return first, last, total
+        return Span(first, last + 1), total
+
+    def _require_part(self, part: Span, wanted: Span, words: str) -> None:
+        if part != wanted:
+            raise RemoteError(
+                f"{self._shown}: the server was asked for {words} and sends {part.start} to {part.stop - 1}",
+                path=self._shown,
+            )
 
     def _body(self, response: urllib3.BaseHTTPResponse, size: int) -> bytes:
         """Read a body, whose size is known.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import gzip
 import hashlib
 import os
 import random
@@ -395,6 +396,70 @@ def test_a_wrong_part_is_refused(server: FileServer, tmp_path: Path, case: bytes
         server.faults = [wrong]
         with pytest.raises(RemoteError, match=r"was asked for the bytes .* and sends 0 to 99"):
             archive.verify(storage(0))
+
+
+def _part_as(place: str) -> Callable[[Handler, Asked], bool]:
+    def answer(handler: Handler, asked: Asked) -> bool:
+        content = handler.server.files.files["m.case"]
+        wanted = int((asked.range or "").removeprefix("bytes=-"))
+        headers = {"Content-Range": place.format(size=len(content), last=wanted - 1)}
+        handler.answer(206, content[:wanted], headers)
+        return True
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("bytes 0-{last}/{size}", r"was asked for the last \d+ bytes and sends 0 to \d+"),
+        ("bytes 5-4/100", r"was asked for the last \d+ bytes and sends 5 to 4"),
+        ("bytes 0-0/0", "sends 0 to 0"),
+        ("bytes 0-99/50", "sends 0 to 99"),
+    ],
+)
+def test_another_part_than_the_end_is_no_damaged_file(
+    place: str, told: str, server: FileServer, tmp_path: Path
+) -> None:
+    server.faults = [_part_as(place)]
+    with pytest.raises(RemoteError, match=told):
+        open_url(server.url("m.case"), tmp_path)
+    assert len(server.asked) == 1
+    assert not _copies(tmp_path)
+
+
+@pytest.mark.parametrize("ranges", [False, True])
+@pytest.mark.parametrize("encoding", ["gzip", "GZip", "br", "identity, gzip"])
+def test_a_server_that_compresses_is_told_at_once(
+    ranges: bool, encoding: str, case: bytes, tmp_path: Path
+) -> None:
+    def compress(handler: Handler, asked: Asked) -> bool:
+        headers = {"Content-Encoding": encoding}
+        if ranges:
+            headers["Content-Range"] = f"bytes 0-{len(case) - 1}/{len(case)}"
+        handler.answer(206 if ranges else 200, gzip.compress(case), headers)
+        return True
+
+    with serving(files={"m.case": case}, faults=[compress]) as server:
+        with pytest.raises(RemoteError, match=r"the server compresses what it sends \((gzip|br)\)"):
+            open_url(server.url("m.case"), tmp_path)
+        assert len(server.asked) == 1
+        assert server.asked[0].headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("encoding", ["identity", "aws-chunked", ""])
+def test_an_encoding_that_leaves_the_bytes_as_they_are_is_taken(
+    encoding: str, case: bytes, tmp_path: Path
+) -> None:
+    def name_it(handler: Handler, asked: Asked) -> bool:
+        handler.answer(200, case, {"Content-Encoding": encoding})
+        return True
+
+    with (
+        serving(files={"m.case": case}, faults=[name_it]) as server,
+        open_url(server.url("m.case"), tmp_path) as archive,
+    ):
+        archive.verify(storage(3))
 
 
 def test_redirects_are_followed_and_headers_stay_with_their_host(case: bytes, tmp_path: Path) -> None:
