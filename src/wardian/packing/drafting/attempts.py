@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any
 
 from wardian.archive import ArchiveWriter
+from wardian.capture.homes import is_captured
 from wardian.capture.session import Capture
 from wardian.domain.live_names import original_name
 from wardian.domain.names import LOGGING_LIBRARIES, top_level
 from wardian.domain.record_names import VERSION
-from wardian.environment.modules import is_importable
+from wardian.environment.modules import is_importable, variables_of
 from wardian.errors import PackError, PlanError, Problem, TimeLimitError
 from wardian.packing.drafting.live_object import LiveObject
 from wardian.packing.drafting.origins import Origins
@@ -24,6 +25,7 @@ from wardian.packing.tracing.ahead import reading_ahead
 from wardian.packing.tracing.finders import loaded_elsewhere
 from wardian.packing.tracing.observe import Draft, Observation, observe
 from wardian.packing.tracing.registered import find_registered, modules_beside, only_of, users_modules
+from wardian.packing.tracing.submodules import code_of, find_submodules, is_imported_above
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
@@ -95,6 +97,9 @@ class Attempts:
             self._again(f"{_first_line(first)}; now with {', '.join(loggers)} silent")
             again = self._attempt(pickled, (), arguments, silenced=loggers)
             first = again if isinstance(again, Attempted) else first
+        first = self._with_unimported(pickled, arguments, first)
+        if isinstance(first, Attempted):
+            pickled = first.pickled
         for beforehand in self._find_registered(pickled, first):
             try:
                 with_registered = self._pickle_with(beforehand)
@@ -108,6 +113,47 @@ class Attempts:
         if isinstance(first, Attempted):
             return first
         raise self._explain(pickled, first) from None
+
+    def find_submodules(self, pickled: PickledObject) -> dict[types.ModuleType, set[str]]:
+        """Return the submodules that the user's code mentions beside their packages, each with whose code."""
+        named = {module for module, _ in pickled.globals} | self._capture.modules_used()
+        found: dict[types.ModuleType, set[str]] = {}
+        for name, module in modules_beside(named, ()).items():
+            code = code_of(module)
+            for submodule in find_submodules(code, variables_of(module).values()) if code else ():
+                found.setdefault(submodule, set()).add(original_name(name))
+        for name, captured in self._capture.modules().items():
+            code = compile(captured.source, name, "exec", dont_inherit=True)
+            for submodule in find_submodules(code, ()):
+                found.setdefault(submodule, set()).add(name)
+        return {m: found[m] for m in sorted(found, key=_name_of) if not is_captured(m.__name__)}
+
+    def _with_unimported(
+        self, pickled: PickledObject, arguments: PickledObject | None, first: Attempted | PackError
+    ) -> Attempted | PackError:
+        """Attempt it with submodules that code may ask for where the run did not: `hasattr(scipy, "fft")`."""
+        found = self.find_submodules(pickled)
+        if isinstance(first, Attempted):
+            seen = frozenset(map(original_name, first.observation.evidence.modules))
+            there = {*self._capture.modules(), *seen}
+            unimported = first.observation.unimported
+            wanted = [m for m, users in found.items() if m.__name__ in unimported and users & there]
+        else:
+            wanted = [m for m in found if not is_imported_above(m) and m not in self._submodules]
+        if not wanted:
+            return first
+        before = self._submodules[:]
+        self._submodules += wanted
+        names = ", ".join(module.__name__ for module in wanted)
+        self._again(f"code takes {names} from a package and does not import it; now with it imported first")
+        try:
+            again = self._attempt(self._pickle_with(()), (), arguments)
+        except PackError as error:
+            again = error
+        if isinstance(again, PackError):
+            self._submodules = before
+            return first
+        return again
 
     def _find_registered(
         self, pickled: PickledObject, first: Attempted | PackError
@@ -163,7 +209,7 @@ class Attempts:
         while True:
             try:
                 observation = self._observe(pickled, arguments, silenced)
-                return Attempted(pickled, (*self._submodules, *beforehand), observation)
+                return Attempted(pickled, (*self._in_order(), *beforehand), observation)
             except TimeLimitError:  # the next attempt would take as long
                 raise
             except PackError as error:
@@ -179,7 +225,11 @@ class Attempts:
                     return error
 
     def _pickle_with(self, beforehand: tuple[Any, ...]) -> PickledObject:
-        return self._pickle((*self._submodules, *beforehand))
+        return self._pickle((*self._in_order(), *beforehand))
+
+    def _in_order(self) -> list[types.ModuleType]:
+        """Return the submodules in an order that does not hang on how each was found out."""
+        return sorted(self._submodules, key=_name_of)
 
     def _observe(
         self, pickled: PickledObject, arguments: PickledObject | None, silenced: tuple[str, ...]
@@ -206,6 +256,8 @@ class Attempts:
                     live.find_loss,
                     silenced,
                     live.classes,
+                    tuple(module.__name__ for module in self._in_order()),
+                    tuple(module.__name__ for module in self.find_submodules(pickled)),
                 ),
                 self._processes,
                 partial(reading_ahead, {module for module, _ in pickled.globals}),
@@ -244,6 +296,10 @@ class Attempts:
         if better is not error:
             better.__cause__ = error
         return better
+
+
+def _name_of(module: types.ModuleType) -> str:
+    return original_name(module.__name__)
 
 
 def _first_line(error: PackError) -> str:

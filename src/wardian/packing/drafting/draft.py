@@ -30,6 +30,7 @@ from wardian.packing.drafting.reductions import Reductions
 from wardian.packing.planning.decide import make_plan
 from wardian.packing.tracing.observe import Observation
 from wardian.packing.tracing.registered import users_modules
+from wardian.packing.tracing.submodules import is_imported_above
 from wardian.packing.tracing.tracer import make_trace
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject
@@ -149,8 +150,11 @@ class Drafting:
         else:
             changes = list(self._origins.changes())
             owners = {o.__module__ if isinstance(o, type) else o.__name__ for o, _ in changes}
-            if self.capture.side_effects.find_settings(users_modules(owners), changes):
-                self._pickled = self._pickle()
+            found = self.capture.side_effects.find_settings(users_modules(owners), changes)
+            submodules = self._attempts.find_submodules(self._pickled)
+            beforehand = tuple(module for module in submodules if not is_imported_above(module))
+            if found or beforehand:
+                self._pickled = self._pickle(beforehand)
         self.entries, self._records = pickle_entries(
             self._live, self._pickled, beforehand, self._observation, self._pickling
         )

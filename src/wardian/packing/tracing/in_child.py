@@ -64,12 +64,14 @@ class _Begun:
         sys.meta_path.insert(0, SourceFinder(request["sources"], import_for))
         self._stamps: dict[str, _Stamp] = {}
 
-    def import_globals(self, names: Iterable[tuple[str, str]]) -> None:
-        """Import what a pickle names, as unpickling does, and note of what it came."""
+    def import_globals(self, beforehand: Iterable[str], names: Iterable[tuple[str, str]]) -> None:
+        """Import what a pickle names, in the order in which unpickling does, and note of what it came."""
         from wardian.tensors.needs import noting_needs
         from wardian.tensors.storages import restoring
 
         with self.recorder.recording(), noting_needs(self.recorder.note_need), restoring():
+            for module in beforehand:
+                self.cases.import_module(module)
             for module, qualname in names:
                 self.cases.find_global(module, qualname)
         origins = (
@@ -104,7 +106,7 @@ _begun: list[_Begun] = []
 def import_beforehand(request: Mapping[str, Any]) -> None:
     """Import what the pickle of a request names, for it and for others with an equal pickle."""
     begun = _Begun(request)
-    begun.import_globals(request["globals"])
+    begun.import_globals(request["beforehand"], request["globals"])
     _begun.append(begun)
 
 
@@ -139,8 +141,14 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
         libraries=after[2],
         ran=bool(results),
     )
+    unimported = [name for name in request["submodules"] if name not in sys.modules]
     offsets = _write_results(results, Path(request["folder"])) if results else None
-    return {"evidence": evidence.to_plain(), "outputs": offsets is not None, "offsets": offsets}
+    return {
+        "evidence": evidence.to_plain(),
+        "outputs": offsets is not None,
+        "offsets": offsets,
+        "unimported": unimported,
+    }
 
 
 class _Pickles:

@@ -70,6 +70,10 @@ class Draft:
     """Logging libraries that do nothing in the run: they may want a run that this process has begun."""
     classes: Mapping[str, str] = field(default_factory=dict)
     """The entry points that are classes, with their names."""
+    beforehand: tuple[str, ...] = ()
+    """Modules that the pickle imports before anything else."""
+    submodules: tuple[str, ...] = ()
+    """Modules of which is asked whether anything has imported them by the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class Observation:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What each call has changed, by its place."""
+    unimported: tuple[str, ...] = ()
+    """The submodules of the draft that nothing had imported by the end."""
 
 
 def observe(
@@ -115,6 +121,7 @@ def observe(
             Evidence.from_plain(answer["evidence"]),
             {name: outputs for name, (outputs, _) in results.items()},
             {name: changes for name, (_, changes) in results.items()},
+            tuple(answer["unimported"]),
         )
 
 
@@ -137,6 +144,8 @@ def _write_request(draft: Draft, work: Path) -> dict[str, Any]:
         "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
         "places": loaded_elsewhere(),
         "silenced": draft.silenced,
+        "beforehand": draft.beforehand,
+        "submodules": draft.submodules,
         "globals": draft.globals,
     }
 
