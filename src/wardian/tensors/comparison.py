@@ -116,7 +116,9 @@ def _compare_objects(expected: Any, actual: Any, where: str, above: set[int]) ->
     elif isinstance(expected, float):
         yield from _compare_numbers(expected, actual, where)
     elif isinstance(expected, complex):
-        yield from _compare_tensors(torch.tensor(expected, dtype=torch.complex128), actual, where)
+        yield from _compare_tensors(
+            torch.tensor(expected, dtype=torch.complex128, device="cpu"), actual, where
+        )
     elif isinstance(expected, Enum):
         if expected.name != actual.name:
             yield _other(where, f"is {actual}, not {expected}")
@@ -228,7 +230,7 @@ def _compare_arrays(expected: Any, actual: Any, where: str, above: set[int]) -> 
 def _compare_numbers(expected: Any, actual: Any, where: str) -> Iterator[Difference]:
     # As tensors: the same rules for NaN, for zeros and for what is tolerated. Numbers that float32 can hold
     # are those of a tensor, most likely.
-    mine, other = (torch.tensor(value, dtype=torch.float64) for value in (expected, actual))
+    mine, other = (torch.tensor(value, dtype=torch.float64, device="cpu") for value in (expected, actual))
     narrow = mine.to(torch.float32).to(torch.float64)
     fits = bool(((narrow == mine) | mine.isnan()).all())
     yield from _compare_values(mine, other, where, tolerance(torch.float32 if fits else torch.float64))
@@ -236,7 +238,7 @@ def _compare_numbers(expected: Any, actual: Any, where: str) -> Iterator[Differe
 
 def _compare_tensors(expected: torch.Tensor, actual: Any, where: str) -> Iterator[Difference]:
     if isinstance(actual, float | complex):
-        actual = torch.tensor(actual, dtype=_WIDE[type(actual)])
+        actual = torch.tensor(actual, dtype=_WIDE[type(actual)], device="cpu")
     if not isinstance(actual, torch.Tensor):
         yield _other(where, f"is {with_article(type(actual).__qualname__)}, not a tensor")
     elif expected.is_nested and actual.is_nested:  # their shapes are symbols, or none
@@ -328,4 +330,6 @@ def _signs(values: torch.Tensor) -> torch.Tensor:
     """Tell 0.0 and -0.0 apart."""
     if not values.is_complex():
         return values.signbit()
-    return torch.view_as_real(values).signbit().to(torch.uint8).mul(torch.tensor([1, 2])).sum(-1)
+    return (
+        torch.view_as_real(values).signbit().to(torch.uint8).mul(torch.tensor([1, 2], device="cpu")).sum(-1)
+    )

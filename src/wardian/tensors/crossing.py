@@ -114,7 +114,7 @@ def _copy(
     source: mmap.mmap, dtype: torch.dtype, shape: tuple[int, ...], offset: int, count: int
 ) -> torch.Tensor:
     # Any byte can be there for a truth, and PyTorch knows two.
-    made = torch.empty(shape, dtype=torch.uint8 if dtype is torch.bool else dtype)
+    made = torch.empty(shape, dtype=torch.uint8 if dtype is torch.bool else dtype, device="cpu")
     if count:
         start = ctypes.c_char.from_buffer(source)
         ctypes.memmove(made.data_ptr(), ctypes.addressof(start) + offset, count * dtype.itemsize)

@@ -177,7 +177,7 @@ class _Filling:
     def _seen(self, old: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Return the same, in memory that it shares with others as in the case."""
         held, device = value.untyped_storage(), self._device(old)
-        whole = torch.empty(0, dtype=torch.uint8).set_(held)
+        whole = torch.empty(0, dtype=torch.uint8, device=held.device).set_(held)
         memory = self._shared.setdefault(
             (held._cdata, device), whole.to(device, copy=not self._assign)
         ).untyped_storage()

@@ -50,7 +50,7 @@ def staged(storage: UntypedStorage, size: int = _STAGING) -> Iterator[memoryview
     """
     total = storage.nbytes()
     content = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
-    buffer = torch.empty(min(size, total), dtype=torch.uint8)
+    buffer = torch.empty(min(size, total), dtype=torch.uint8, device="cpu")
     view = memoryview((ctypes.c_char * buffer.nbytes).from_address(buffer.data_ptr())).cast("B")
     for start in range(0, total, size):
         part = content[start : start + size]
@@ -94,7 +94,7 @@ def filled(size: int, fill: Callable[[memoryview], object]) -> UntypedStorage:
         size: In bytes.
         fill: Called with that memory, to be filled.
     """
-    storage: UntypedStorage = torch.empty(size, dtype=torch.uint8).untyped_storage()
+    storage: UntypedStorage = torch.empty(size, dtype=torch.uint8, device="cpu").untyped_storage()
     if size:
         fill(memoryview((ctypes.c_char * size).from_address(storage.data_ptr())).cast("B"))
     return storage

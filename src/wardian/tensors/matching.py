@@ -286,7 +286,7 @@ def _casts(there: torch.dtype, here: torch.dtype) -> bool:
     if there == here or there.is_complex:  # of complex ones PyTorch warns, and that once
         return True
     try:
-        torch.empty(1, dtype=here).copy_(torch.empty(1, dtype=there))
+        torch.empty(1, dtype=here, device="cpu").copy_(torch.empty(1, dtype=there, device="cpu"))
     except RuntimeError:
         return False
     return True

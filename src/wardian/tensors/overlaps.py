@@ -50,7 +50,7 @@ def _meet(one: TensorEntry, other: TensorEntry) -> bool:
         return True
     size = _size(one)
     start, stop = (f(_span(e)[side] for e in (one, other)) // size for f, side in ((min, 0), (max, 1)))
-    marks = torch.zeros(stop - start, dtype=torch.bool)
+    marks = torch.zeros(stop - start, dtype=torch.bool, device="cpu")
     _seen(one, marks, start).fill_(True)
     return bool(_seen(other, marks, start).any())
 

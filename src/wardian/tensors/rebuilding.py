@@ -63,7 +63,7 @@ def _own_part(entry: TensorEntry) -> TensorPart:
 def _rebuild(entry: TensorEntry, form: TensorForm, source: Bytes) -> torch.Tensor:
     if form.layout == "uninitialized":
         kind: Any = UninitializedParameter if entry.kind == "parameter" else UninitializedBuffer
-        tensor: torch.Tensor = kind(requires_grad=False, dtype=_dtype(entry.dtype))
+        tensor: torch.Tensor = kind(requires_grad=False, dtype=_dtype(entry.dtype), device="cpu")
         return tensor
     if form.layout == "strided" and form.qscheme is None:
         if entry.record is None:
@@ -85,7 +85,9 @@ def _rebuild(entry: TensorEntry, form: TensorForm, source: Bytes) -> torch.Tenso
 def _rebuild_layout(entry: TensorEntry, form: TensorForm, parts: dict[str, torch.Tensor]) -> torch.Tensor:
     values = parts["values"]
     if form.layout == "sparse_coo":
-        return torch.sparse_coo_tensor(parts["indices"], values, entry.shape, check_invariants=True)
+        return torch.sparse_coo_tensor(
+            parts["indices"], values, entry.shape, device=values.device, check_invariants=True
+        )
     if form.layout == "nested":
         _check_nested(parts)
         return torch._nested_view_from_buffer(values, parts["sizes"], parts["strides"], parts["offsets"])
@@ -97,7 +99,13 @@ def _rebuild_layout(entry: TensorEntry, form: TensorForm, parts: dict[str, torch
     layout = cast("torch.layout", getattr(torch, form.layout))
     compressed, plain = COMPRESSED[layout]
     return torch.sparse_compressed_tensor(
-        parts[compressed], parts[plain], values, entry.shape, layout=layout, check_invariants=True
+        parts[compressed],
+        parts[plain],
+        values,
+        entry.shape,
+        layout=layout,
+        device=values.device,
+        check_invariants=True,
     )
 
 

@@ -261,7 +261,7 @@ class SafetensorsFile(Mapping[str, torch.Tensor]):
                 part if (self._start + begin) % dtype.itemsize == 0 else part.clone()  # type: ignore[no-untyped-call]
             )
         strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-        return torch.empty(0, dtype=dtype).set_(storage, 0, shape, strides)
+        return torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, shape, strides)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.serialization import _get_restore_location, location_tag
 from torch.storage import TypedStorage, UntypedStorage
+from torch.utils._device import _device_constructors
 
 from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
 from wardian.domain.names import PlainTensor
@@ -57,7 +59,7 @@ _COPIED = 64
 @cache
 def _reduces_as_known() -> bool:
     """Tell whether this torch pickles a plain tensor as `StorageWriter.describe` says."""
-    sample = torch.ones(2, 3)[:, 1:]
+    sample = torch.ones(2, 3, device="cpu")[:, 1:]
     function, (storage, *rest) = sample.__reduce_ex__(4)  # type: ignore[no-untyped-call]
     known = [1, (2, 2), (3, 1), False, OrderedDict()]
     return function is torch._utils._rebuild_tensor_v2 and type(storage) is TypedStorage and rest == known
@@ -161,7 +163,7 @@ class StorageWriter:
 
 
 def _as_tensor(storage: UntypedStorage) -> torch.Tensor:
-    return torch.empty(0, dtype=torch.uint8).set_(storage)
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
 
 
 class StorageReader:
@@ -347,7 +349,7 @@ class StorageReader:
             return seen
         read = self._read_part
         own = filled(seen.nbytes, lambda memory: read(key, memory, start))
-        return torch.empty(0, dtype=seen.dtype).set_(own, 0, seen.shape, seen.stride())
+        return torch.empty(0, dtype=seen.dtype, device="cpu").set_(own, 0, seen.shape, seen.stride())
 
     def on_host(self, key: str) -> UntypedStorage:
         """Return the bytes of storage *key* on the CPU."""
@@ -440,6 +442,21 @@ def load_from_bytes(map_location: Any) -> Callable[[bytes], Any]:
     return load
 
 
+class _NoDefaultDevice(TorchFunctionMode):
+    """Lets functions that make tensors make them where they do without a default device.
+
+    Another default device would not do: PyTorch makes a sparse tensor of parts, and must leave it where they
+    are.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if func in _device_constructors() and named.get("device") is None:
+            with torch._C.DisableTorchFunction():
+                return func(*args, **named)
+        return func(*args, **named)
+
+
 _EXPECTED = ("map_location", "sparse_tensors_to_validate")
 
 
@@ -447,7 +464,8 @@ _EXPECTED = ("map_location", "sparse_tensors_to_validate")
 def restoring(map_location: Any = None) -> Iterator[None]:
     """Set for this thread what functions that pickles name expect of `torch.load`, their usual caller.
 
-    Afterwards the sparse tensors that were loaded are checked, which PyTorch builds unchecked.
+    Afterwards the sparse tensors that were loaded are checked, which PyTorch builds unchecked. The caller's
+    default device is none here: tensors are where they were, or where *map_location* says.
 
     Args:
         map_location: As for `torch.load`.
@@ -463,9 +481,11 @@ def restoring(map_location: Any = None) -> Iterator[None]:
     state.map_location = None if map_location is None else _Devices(map_location)
     if "sparse_tensors_to_validate" in before:
         state.sparse_tensors_to_validate = []
+    has_modes = torch._C._len_torch_function_stack() > 0
     try:
-        yield
-        torch._utils._validate_loaded_sparse_tensors()  # type: ignore[no-untyped-call]
+        with _NoDefaultDevice() if has_modes else nullcontext():
+            yield
+            torch._utils._validate_loaded_sparse_tensors()  # type: ignore[no-untyped-call]
     finally:
         for name, value in before.items():
             setattr(state, name, value)
