@@ -186,8 +186,16 @@ def test_a_slip_of_the_pen_in_the_variable_lets_nothing_through(
         f"[trust]\nmax_size = 0x{'f' * 5000}",
         f"[trust]\nwhen = {'[' * 5000}{']' * 5000}",
         f"[trust]\nwhen = {'[' * 200}{']' * 200}",
+        "[trust]",
+        "trust = {}",
+        '[trust]\nwhen = ["import"]',
+        "[trust]\n[audit]\ndigests = []",
+        "[trust]\n[trust.capabilities]",
+        "[trust]\nnative = {}",
+        "[trust]\ndistributions = {}",
+        "[trust]\n[trust.licences]",
     ],
-    ids=range(19),
+    ids=range(27),
 )
 def test_a_slip_of_the_pen_in_the_policy_lets_nothing_through(
     text: str, case: Path, ran: Path, tmp_path: Path
@@ -198,8 +206,36 @@ def test_a_slip_of_the_pen_in_the_policy_lets_nothing_through(
     assert not ran.exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[audit]\nbogus = 1",
+        "[audit]\nmax_size = -1",
+        "[audit.trust]\nmax_size = 1",
+        "[audit.capabilities]",
+        "[audit]",
+        "[[audit]]\nmax_size = 1",
+        "[trust.capabilities]",
+        "[trust.native]",
+    ],
+    ids=range(8),
+)
+def test_a_slip_of_the_pen_beside_a_rule_that_is_kept_lets_nothing_through(
+    text: str, case: Path, ran: Path, tmp_path: Path
+) -> None:
+    with wardian.open(case) as closed:
+        rule = f'[trust]\ndigests = ["{closed.digest}"]\n'
+    for policy in (f"{rule}{text}\n", f"audit = 3\n{rule}"):
+        _policy(tmp_path).write_text(policy)
+        with pytest.raises(wardian.PolicyFileError):
+            wardian.load(case)
+        with pytest.raises(wardian.PolicyFileError):
+            wardian.load(case, trust=wardian.Trust.from_file(_policy(tmp_path)))
+    assert not ran.exists()
+
+
 def test_a_policy_that_others_can_write_is_none(case: Path, ran: Path, tmp_path: Path) -> None:
-    _policy(tmp_path).write_text("[trust]\n")
+    _policy(tmp_path).write_text("[trust]\ntorch_package = true\n")
     for place in (_policy(tmp_path), _policy(tmp_path).parent):
         mode = place.stat().st_mode
         place.chmod(mode | 0o002)

@@ -397,7 +397,7 @@ def test_a_broken_policy_answers_no_and_names_each_rule(
             }
         ],
     }
-    policy.write_text("[audit]\n")
+    policy.write_text("[audit]\ntorch_package = true\n")
     assert "policy: kept" in wardian_command("audit", case, "--policy", policy)[1]
     policy.write_text("[audit]\nnetwork = false\n")
     code, _, err = wardian_command("audit", case, "--policy", policy)

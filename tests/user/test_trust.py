@@ -93,7 +93,7 @@ def test_every_way_in_asks_the_policy_that_is_given(
         'capabilities.deny = "environment": yew.py:8: os.getenv (environment)',
     ]
     assert caught.value.policies == (str(tmp_path / "trust.toml"),)
-    way(case, policy(tmp_path, ""))
+    way(case, policy(tmp_path, "torch_package = true"))
     assert ran.exists()
 
 
@@ -132,7 +132,7 @@ def test_a_self_test_is_code_too(tmp_path: Path) -> None:
         pytest.raises(wardian.UntrustedCaseError, match="max_size = 1 byte"),
     ):
         opened.check()
-    with wardian.open(path, trust=policy(tmp_path, "")) as opened:
+    with wardian.open(path, trust=policy(tmp_path, "torch_package = true")) as opened:
         assert opened.check().exact
 
 
@@ -153,7 +153,7 @@ def test_a_warning_says_what_would_be_refused(
         wardian.load(case)
     assert told[0].filename == __file__
     assert ran.exists()
-    user_policy(tmp_path, "")
+    user_policy(tmp_path, "torch_package = true")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         wardian.load(case)
@@ -219,15 +219,15 @@ def test_a_child_process_finds_only_what_its_parent_was_allowed_to_run(
     out = run_python(WORKER, *words, "look", folder=tmp_path, RAN=str(ran))
     assert "which is not open in this process" in out
     assert not ran.exists()
-    policy(tmp_path, "")
+    policy(tmp_path, "torch_package = true")
     out = run_python(WORKER, *words, "load", folder=tmp_path, RAN=str(ran))
     assert out.startswith("wardian.live.yew_")
     assert ran.exists()
 
 
 def test_a_child_process_asks_the_policy_of_the_user(case: Path, ran: Path, tmp_path: Path) -> None:
-    policy(tmp_path, "")
-    user_policy(tmp_path, "")
+    policy(tmp_path, "torch_package = true")
+    user_policy(tmp_path, "torch_package = true")
     script = WORKER.replace(
         "capture_output",
         "env=os.environ | {'WARDIAN_TRUST': 'require', 'XDG_CONFIG_HOME': '/nowhere'}, capture_output",
@@ -269,7 +269,7 @@ def test_archives_of_torch_package_can_be_refused(old: Path, ran: Path, tmp_path
     with pytest.raises(wardian.UntrustedCaseError, match="torch_package = false"):
         wardian.load(old, trust=policy(tmp_path, "torch_package = false"))
     assert not ran.exists()
-    wardian.load(old, trust=policy(tmp_path, ""))
+    wardian.load(old, trust=policy(tmp_path, "torch_package = true"))
     assert ran.exists()
 
 
@@ -277,7 +277,7 @@ def test_a_folder_can_change_after_it_was_judged(
     old: Path, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.unpack_archive(old, tmp_path / "folder", "zip")
-    user_policy(tmp_path, "")
+    user_policy(tmp_path, "torch_package = true")
     monkeypatch.setenv("WARDIAN_TRUST", "require")
     with pytest.raises(wardian.UntrustedCaseError, match="it is a folder"):
         PackageImporter(tmp_path / "folder" / "old").load_pickle("model", "model.pkl")
@@ -323,6 +323,15 @@ def test_a_case_that_is_signed_is_let_through(case: Path, ran: Path, tmp_path: P
         ("[Trust]\ndigests = []", r"it has no table \[trust\]; \[Trust\] .* near to it: \[trust\]"),
         ("[trust]\nwhen = []", "trust.when must be a list of .* one of them at least"),
         ('[trust]\nmax_size = "1e9 GB"', "trust.max_size must be a number of bytes"),
+        ("[trust]", r"\[trust\] has no rule, so that it would let everything through\. If you mean that"),
+        (
+            "[trust]\n[audit]\ndigests = []",
+            r"\[trust\] has no rule, .* through; the rules below \[audit\] are not asked for it",
+        ),
+        ("[trust]\nmax_size = 1\n[audit]", r"\[audit\] has no rule"),
+        ("audit = 3\n[trust]\nmax_size = 1", r"audit must be a table: \[audit\]"),
+        ("[trust]\nmax_size = 1\n[audit.trust]\nmax_size = 1", "audit.trust is no rule"),
+        ("[trust]\nnative = {}", "trust.native must be true or false, .* it must have lists allow or deny"),
     ],
 )
 def test_a_policy_that_says_nothing_clear_is_refused(text: str, problem: str, tmp_path: Path) -> None:

@@ -144,7 +144,8 @@ class Rules:
             table: Name of the table.
 
         Raises:
-            ValueError: naming everything that is wrong with it, with its path in the document.
+            ValueError: naming everything that is wrong with the policy, with its path in the document: in
+                other tables, too, where a rule may have come that was meant for this one.
 
         >>> policy = '[audit]\nmax_size = "2 GB"\n[audit.capabilities]\ndeny = ["network"]'
         >>> rules = Rules.read(policy, "audit")
@@ -158,17 +159,31 @@ class Rules:
         except RecursionError:
             raise ValueError("it is no policy: it has too many brackets in brackets") from None
         problems = [_misplaced(name, found, table) for name, found in document.items() if name not in _TABLES]
-        found = document.get(table)
-        if not isinstance(found, dict):
+        if not isinstance(document.get(table), dict):
             problems.insert(0, f"it has no table [{table}]")
-            found = {}
-        values = dict(_values(found, table, problems))
+        there = {name: document[name] for name in _TABLES if name in document}
+        values = {name: dict(_values(found, name, problems)) for name, found in there.items()}
         if problems:
             raise ValueError("; ".join(problems))
-        return cls(**values)
+        problems += [_empty(name, there) for name, found in there.items() if not found.keys() - {"when"}]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return cls(**values[table])
 
 
-def _values(table: Mapping[str, Any], path: str, problems: list[str]) -> Iterator[tuple[str, Any]]:
+def _empty(name: str, tables: Iterable[str]) -> str:
+    """Return what is wrong with a table that asks for nothing."""
+    others = "".join(f"; the rules below [{other}] are not asked for it" for other in tables if other != name)
+    return (
+        f"[{name}] has no rule, so that it would let everything through{others}. If you mean that, write"
+        " torch_package = true below it"
+    )
+
+
+def _values(table: Any, path: str, problems: list[str]) -> Iterator[tuple[str, Any]]:
+    if not isinstance(table, dict):
+        problems.append(f"{path} must be a table: [{path}]")
+        return
     for key, value in table.items():
         place = f"{path}.{key}"
         if key not in _KEYS:
@@ -210,7 +225,7 @@ def _near(name: str, known: Iterable[str]) -> str:
 def _choice(value: Any) -> Choice:
     if isinstance(value, list):  # a list alone says what is allowed
         return Choice(allow=_patterns(value))
-    if not isinstance(value, dict) or not value.keys() <= {"allow", "deny"}:
+    if not isinstance(value, dict) or not value or not value.keys() <= {"allow", "deny"}:
         raise ValueError("must have lists allow or deny")
     allow = value.get("allow")
     return Choice(None if allow is None else _patterns(allow), _patterns(value.get("deny", [])))

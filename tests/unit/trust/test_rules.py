@@ -46,7 +46,7 @@ def _broken(folder: Path, policy: str) -> list[str]:
 @pytest.mark.parametrize(
     ("policy", "broken"),
     [
-        ("[audit]", []),
+        ("[audit]\ntorch_package = true", []),
         (
             '[audit.capabilities]\ndeny = ["network", "native code"]',
             ['capabilities.deny = "network": yew.py:6: socket.socket (network)'],
@@ -111,6 +111,10 @@ def test_what_cannot_be_read_breaks_rules_about_capabilities(tmp_path: Path) -> 
     [
         ("[audit", "it is no TOML"),
         ("[trust]", r"it has no table \[audit\]"),
+        ("[audit]", r"\[audit\] has no rule"),
+        ("[audit]\nmax_size = 1\n[trust]\nlicenses = []", "trust.licenses is no rule"),
+        ("[audit]\nmax_size = 1\n[trust]", r"\[trust\] has no rule"),
+        ("[audit]\nmax_size = 1\n[audit.capabilities]", "audit.capabilities must have lists allow or deny"),
         ("audit = 1", r"it has no table \[audit\]"),
         ("[audit]\nlicenses = []", "audit.licenses is no rule; near to it: licences"),
         ('[audit.capabilities]\ndeny = ["netwrk"]', "netwrk.*near to it: network"),
