@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import wardian
+from tests.support import importable, write_tree
 
 
 class Small(nn.Module):
@@ -110,6 +111,21 @@ def test_a_note(what: str, tmp_path: Path) -> None:
     assert [words in note for note in report.notes] == [True]
     assert report.warnings == ()
     assert "note: " in str(report)
+
+
+def test_libraries_that_only_functions_import_are_noted(tmp_path: Path) -> None:
+    source = """
+--- sketch.py
+def draw(x):
+    import json, vit_pytorch
+    from orchard import plums
+    return vit_pytorch, plums, json
+--- orchard/plums.py
+"""
+    with importable(write_tree(tmp_path / "project", source)) as load:
+        report = wardian.pack(load("sketch").draw, tmp_path / "a.case", prove=False)
+    (note,) = report.notes
+    assert note.startswith("vit_pytorch (sketch, line 2): functions import it that did not run")
 
 
 @pytest.mark.parametrize(

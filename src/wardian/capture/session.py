@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,8 @@ from wardian.capture.synthesis import CapturedModule, Home
 from wardian.capture.trials import Trials
 from wardian.domain.live_names import original_name
 from wardian.domain.names import ModuleName
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import known_attribute, variables_of
+from wardian.environment.unpacking import on_disk
 
 __all__ = ["Capture"]
 
@@ -275,7 +277,14 @@ class Capture:
             packed: Modules that are in the case.
         """
         inside = frozenset(packed)
-        return [
+        removed = [
+            f"{file} was removed after {name} was imported; the case holds what an import finds now: pack in"
+            " a new process, which imports it"
+            for name in sorted(inside)
+            if isinstance(file := known_attribute(sys.modules.get(name), "__file__"), str)
+            and not os.path.exists(on_disk(file))
+        ]
+        return removed + [
             f"{module.file} was changed after {module.name} was imported; the case holds the file as it"
             " is now: pack in a new process, which imports it"
             for module in self._changed

@@ -78,7 +78,9 @@ def find_module(name: ModuleName, distributions: Distributions) -> ModuleFacts:
         return ModuleFacts(name, ModuleKind.STDLIB)
     loaded = sys.modules.get(name)
     spec = known_attribute(loaded, "__spec__")
-    if spec is None:
+    origin = getattr(spec, "origin", None) if getattr(spec, "has_location", False) else None
+    # A file that was removed since, as where a package replaces a module, is what no new process finds.
+    if spec is None or (origin is not None and not os.path.exists(on_disk(os.path.abspath(origin)))):
         try:
             spec = _find_spec_without_import(name)
         except (ImportError, AttributeError, ValueError):

@@ -10,8 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from wardian.domain.graph import ImportContext
+from wardian.domain.modules import is_stdlib
+from wardian.domain.names import top_level
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Action
+from wardian.environment.distributions import Distributions
 from wardian.pickling.reducers.training import is_nothing
 from wardian.wording import with_article
 
@@ -135,6 +139,28 @@ def _in_training(made: Made) -> Iterator[str]:
             )
 
 
+def _imported_later(made: Made) -> Iterator[str]:
+    """Tell of libraries that the user's functions import, and that are neither inside nor asked for."""
+    plan = made.plan
+    own = {d.module for d in plan.decisions if d.action is Action.INTERN and d.distribution is None}
+    there = {top_level(d.module) for d in plan.decisions} | {"torch", "wardian"}
+    distributions = Distributions.current()
+    found: dict[str, str] = {}
+    for edge in plan.graph:
+        top = top_level(edge.imported)
+        if edge.importer not in own or edge.context is not ImportContext.FUNCTION or top in there:
+            continue
+        if not is_stdlib(top) and distributions.providing(top):
+            found.setdefault(top, f"{top} ({edge.importer}, line {edge.line})")
+    if found:
+        it = "it" if len(found) == 1 else "them"
+        yield (
+            f"{_few([*found.values()])}: functions import {it} that did not run, and the case neither holds"
+            f" {it} nor asks for {it}. Pass inputs that lead there, or have {it} installed where the case is"
+            " loaded"
+        )
+
+
 def _denied(made: Made) -> Iterator[str]:
     yield from made.plan.denied
 
@@ -154,6 +180,7 @@ REMARKS: tuple[tuple[Literal["warning", "note"], Callable[[Made], Iterator[str]]
     ("note", _compiles_itself),
     ("note", _not_compiled),
     ("note", _in_training),
+    ("note", _imported_later),
     ("note", _denied),
 )
 """How grave it is, and what finds it."""

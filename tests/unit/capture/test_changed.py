@@ -109,3 +109,9 @@ def test_a_module_is_what_its_loader_gave(tmp_path: Path) -> None:
     assert "RATE = 7" in capture.modules()[ModuleName("rates")].source
     assert capture.warnings([ModuleName("rates")]) == []
     del sys.modules["rates"]
+
+
+def test_a_file_that_was_removed_is_told(rates: types.ModuleType) -> None:
+    Path(str(rates.__file__)).unlink()
+    (told,) = Capture().stale([ModuleName("rates")])
+    assert "rates.py was removed after rates was imported; the case holds what an import finds now" in told

@@ -155,8 +155,9 @@ def first_party_files(tracer: Follower, read: frozenset[str]) -> tuple[tuple[str
     for record, path in places.items():
         size = os.stat(path).st_size
         is_data = not path.endswith((".py", *_COMPILED, *_FOR_COMPILERS)) and size <= _MAX_DATA_FILE
-        # A shared library that ctypes loads is data; one that Python imports is a module.
-        is_used = path in used and path not in modules and not path.endswith((".py", ".pyc"))
+        # A shared library that ctypes loads is data; one that Python imports is a module. Source that code
+        # reads, as it does configurations, is data, too.
+        is_used = path in used and path not in modules and not path.endswith(".pyc")
         if is_data or is_used:
             found[record] = (record, path, size)
     return tuple(found[record] for record in sorted(found))

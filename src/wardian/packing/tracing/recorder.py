@@ -58,6 +58,8 @@ def _is_compiled(module: ModuleType) -> bool:
     return isinstance(origin, str) and origin.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 
+_READING_CODE = frozenset({"linecache", "tokenize"})
+
 _CHECKING = frozenset({"wardian.environment.cache", "wardian.loading.importing.files"})
 """Modules that check and lay down files of open cases."""
 _SHIMS = "wardian.loading.importing.shims."
@@ -198,7 +200,9 @@ class Recorder:
             writes = event == "open" and isinstance(arguments[1], str) and not arguments[1].startswith("r")
             if isinstance(path, str | os.PathLike) and not writes:
                 text = os.path.abspath(os.fspath(path))
-                if not text.endswith(".pyc"):
+                # Whoever wants the lines of code, for a message or a compiler, gets them of a case otherwise.
+                is_code = text.endswith(".py") and caller.f_globals.get("__name__") in _READING_CODE
+                if not text.endswith(".pyc") and not is_code:
                     self._files.add(text)
         elif event == "ctypes.dlopen" and isinstance(arguments[0], str) and os.path.isfile(arguments[0]):
             self._files.add(os.path.abspath(arguments[0]))
