@@ -14,6 +14,7 @@ from wardian.domain.manifest import TensorEntry
 from wardian.errors import WeightsMismatchError
 from wardian.tensors.comparison import find_differences
 from wardian.tensors.overlaps import overlapping
+from wardian.tensors.shared_memory import Written, clashes
 from wardian.tensors.slots import Slot, plain_paths, slots, without_wrappers
 from wardian.tensors.targets import UNINITIALIZED, is_replaced, is_shard, kind_of
 
@@ -171,6 +172,7 @@ def compare(module: nn.Module, tensors: TensorMapping, assign: bool) -> Compared
     held = _names_in(tensors, places)
     found = Compared()
     filled = {id(slot.tensor) for slot in places if slot.name in held}
+    fitting: list[tuple[Slot, str]] = []
     for slot in places:
         if slot.name not in held:
             if id(slot.tensor) in filled:
@@ -179,8 +181,11 @@ def compare(module: nn.Module, tensors: TensorMapping, assign: bool) -> Compared
             (found.missing if lost else found.kept).append(slot.name)
             continue
         name = held[slot.name]
-        found.wrong += _what_is_wrong(slot, name, tensors, assign)
+        wrong = list(_what_is_wrong(slot, name, tensors, assign))
+        found.wrong += wrong
         found.pairs.append((slot, name))
+        if not wrong:
+            fitting.append((slot, name))
     paths = plain_paths(module)
     known = {name for slot in places for name in (slot.name, slot.full_name)}
     others = [name for name in (_plain(name, paths) for name in state) if name not in known]
@@ -194,6 +199,7 @@ def compare(module: nn.Module, tensors: TensorMapping, assign: bool) -> Compared
         and tensors.describe(name).kind != "transient"
     ]
     found.wrong += _tied_only_here(found.pairs, tensors)
+    found.wrong += _overwritten(fitting, tensors, assign)
     found.untied += _tied_only_there(found.pairs, tensors)
     return found
 
@@ -322,6 +328,18 @@ def _tied_only_here(pairs: list[tuple[Slot, str]], tensors: TensorMapping) -> It
             yield f"{other.name} and {slot.name} are one tensor in the model, and differ in the case."
 
 
+def _overwritten(pairs: list[tuple[Slot, str]], tensors: TensorMapping, assign: bool) -> Iterator[str]:
+    """Yield what is wrong with tensors that share memory in the module, and cannot in the case."""
+    written: dict[int, Written] = {}
+    for slot, name in pairs:
+        entry = tensors.describe(name)
+        if not is_replaced(slot.tensor, assign) and _kind_in_case(entry) and _has_memory(slot.tensor):
+            written.setdefault(id(slot.tensor), Written(slot.name, slot.tensor.detach(), entry, name))
+    for names in clashes(written.values(), tensors):
+        what = f"{_listed(names)} share memory" if len(names) > 1 else f"elements of {names[0]} share memory"
+        yield f"{what} in the model, and differ in the case{_ASSIGN}."
+
+
 def _place(entry: TensorEntry) -> tuple[Any, ...]:
     # A form has no hash, for its parts are a mapping.
     form = None if entry.form is None else repr(entry.form)
@@ -337,6 +355,11 @@ def _shares(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def _has_storage(tensor: torch.Tensor) -> bool:
     return not isinstance(tensor, UNINITIALIZED) and kind_of(tensor) == "strided" and not is_shard(tensor)
+
+
+def _has_memory(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has an address; those that are faked have a storage without one."""
+    return _has_storage(tensor) and tensor.untyped_storage().device.type != "meta"
 
 
 def _lies_as(tensor: torch.Tensor, entry: TensorEntry) -> bool:
