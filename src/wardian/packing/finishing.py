@@ -84,6 +84,8 @@ def finish(
             if relaxed is None or changed is None:
                 raise
             failure = str(error).partition("\n")[0].removeprefix(PROOF_FAILED)
+            if error.used:  # what was hidden is not missing here
+                failure = f"it does not work without {', '.join(sorted(error.used))}"
             attempts.append(Attempt(stages.seconds["prove"], failure, changed))
             stages.tell.again(f"{failure}; now with {changed}")
             manifest = relaxed

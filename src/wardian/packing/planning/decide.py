@@ -133,7 +133,7 @@ def _problems_of_denied(trace: Trace, denied: Iterable[Decision]) -> Iterator[Pr
         module = decision.module
         if module in trace.needed:
             what = f"{module} is denied by {decision.reason} and the object needs it"
-            yield _problem(trace, module, what, f'Policy(mock=["{module}"])')
+            yield _problem(trace, module, what, f'in place of that rule: Policy(mock=["{module}"])')
 
 
 def _failing_imports(trace: Trace, denied: Iterable[Decision]) -> Iterator[str]:

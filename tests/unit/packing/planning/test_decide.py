@@ -281,8 +281,8 @@ def test_all_that_is_denied_is_told_with_chains_and_fixes(forest: Forest) -> Non
     with pytest.raises(PlanError) as caught:
         make_plan(forest.trace("mill.Saw"), Policy(deny=["timberlib.oak", "numlib"]))
     assert [(p.module, p.fix) for p in caught.value.problems] == [
-        ("numlib", 'Policy(mock=["numlib"])'),
-        ("timberlib.oak", 'Policy(mock=["timberlib.oak"])'),
+        ("numlib", 'in place of that rule: Policy(mock=["numlib"])'),
+        ("timberlib.oak", 'in place of that rule: Policy(mock=["timberlib.oak"])'),
     ]
     assert caught.value.problems[0].chain[1:] == (
         "mill.py:1: mill imports timberlib.oak (unconditional)",
