@@ -77,6 +77,7 @@ class Attempts:
         self._submodules: list[types.ModuleType] = []
         """Those that code takes from their package and does not import: `import scipy`, then `scipy.fft`.
         Whatever else had imported them in this process is not in a clean one."""
+        self._found: tuple[PickledObject, dict[types.ModuleType, set[str]]] | None = None
 
     def run(self, pickled: PickledObject, arguments: PickledObject | None) -> Attempted:
         """Run the object where what was registered in this process is registered first.
@@ -116,6 +117,8 @@ class Attempts:
 
     def find_submodules(self, pickled: PickledObject) -> dict[types.ModuleType, set[str]]:
         """Return the submodules that the user's code mentions beside their packages, each with whose code."""
+        if self._found is not None and self._found[0] is pickled:
+            return self._found[1]
         named = {module for module, _ in pickled.globals} | self._capture.modules_used()
         found: dict[types.ModuleType, set[str]] = {}
         for name, module in modules_beside(named, ()).items():
@@ -126,7 +129,9 @@ class Attempts:
             code = compile(captured.source, name, "exec", dont_inherit=True)
             for submodule in find_submodules(code, ()):
                 found.setdefault(submodule, set()).add(name)
-        return {m: found[m] for m in sorted(found, key=_name_of) if not is_captured(m.__name__)}
+        ordered = {m: found[m] for m in sorted(found, key=_name_of) if not is_captured(m.__name__)}
+        self._found = pickled, ordered
+        return ordered
 
     def _with_unimported(
         self, pickled: PickledObject, arguments: PickledObject | None, first: Attempted | PackError

@@ -83,7 +83,8 @@ def _home_of(name: str, distributions: Distributions) -> str | None:
     original = original_name(name)
     if not isinstance(file, str) or top_level(original) == "wardian" or is_stdlib(original):
         return None
-    if not os.path.isfile(file) or distributions.owner(original, file) is not None:
+    # Most are of a distribution, and to look at the file takes longer.
+    if distributions.owner(original, file) is not None or not os.path.isfile(file):
         return None
     folder = os.path.dirname(os.path.abspath(file))
     depth = name.count(".") + (known_attribute(module, "__path__") is not None)
