@@ -12,7 +12,7 @@ from tests.support import importable, write_tree
 from wardian.archive import ArchiveReader
 from wardian.cli.app import run
 from wardian.domain.names import RecordName
-from wardian.errors import CheckError, ProofError
+from wardian.errors import CheckError, CorruptCaseError, ProofError
 
 PROJECT = """
 --- weather/__init__.py
@@ -98,3 +98,8 @@ def test_a_damaged_source_is_found_though_its_bytecode_runs(
     for name, codes in (("vane", (0,)), ("damaged", (1, 2))):
         assert run([command, str(tmp_path / f"{name}.case"), *more]) in codes
     assert "weather/model.py" in capsys.readouterr().err
+    with wardian.open(tmp_path / "vane.case") as whole:
+        assert whole.check().exact
+        with wardian.open(tmp_path / "damaged.case") as damaged, pytest.raises(CorruptCaseError) as caught:
+            damaged.check()
+    assert caught.value.record == "weather/model.py"

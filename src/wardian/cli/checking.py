@@ -16,7 +16,6 @@ from wardian.archive import ArchiveReader
 from wardian.cli.opening import name_of
 from wardian.cli.output import command, echo_note
 from wardian.domain.manifest import Entry, Manifest
-from wardian.domain.record_names import is_storage
 from wardian.errors import SandboxError, SandboxUnavailableError
 
 __all__ = ["admit", "check_in_cage", "check_in_child", "find_entry"]
@@ -69,14 +68,12 @@ def admit(archive: ArchiveReader, manifest: Manifest, file: str) -> None:
         EnvironmentMismatchError: if the environment lacks what it needs.
     """
     from wardian.reading.fit import check_environment
+    from wardian.reading.integrity import check_code
     from wardian.trust.gate import Gate
 
     Gate(archive, manifest).admit(source=file)
     check_environment(manifest, archive)
-    for name in archive.names:
-        # Modules run from their bytecode, so nothing else would read a source that is damaged.
-        if not is_storage(name):
-            archive.read(name)
+    check_code(archive)
     echo_note(f"running the code in {name_of(file)} ...")
 
 

@@ -25,7 +25,7 @@ from wardian.loading.self_tests import require_passed, run_self_test
 from wardian.loading.weights import Weights
 from wardian.reading.fit import find_problems, with_importers
 from wardian.reading.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
-from wardian.reading.integrity import StorageChecks
+from wardian.reading.integrity import StorageChecks, check_code
 from wardian.reading.licences import Licence, find_licences
 from wardian.reading.opening import ArchiveSource, open_archive
 from wardian.wording import MissingNameError
@@ -519,6 +519,8 @@ class Case:
         Raises:
             EntryNotFoundError: if there is no such entry point.
             UntrustedCaseError: if a policy refuses the code of the case.
+            EnvironmentMismatchError: if the environment lacks what the case needs.
+            CorruptCaseError: if a record is damaged, be it only a source whose bytecode is whole.
             CheckError: if an output differs; `difference` has the largest difference of two numbers, `report`
                 what was compared.
 
@@ -530,6 +532,8 @@ class Case:
         model: the same, bit for bit
         """
         entries = self.entries if name is None else (find_entry(self.entries, name, self._path),)
+        self._admission.require(self.mount)
+        check_code(self._file)
         report = CheckReport(
             tuple(
                 run_self_test(entry, lambda record: self._unpickle(record, map_location)) for entry in entries
