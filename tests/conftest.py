@@ -1,12 +1,21 @@
-"""What every test has: a cache folder of the session's own."""
+"""What every test has: a cache folder of the session's own, and the usual umask."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from wardian.environment.cache import CACHE_VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _usual_umask() -> Iterator[None]:
+    # Policies that a group can write are refused, and tests write many.
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

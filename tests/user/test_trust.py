@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import wardian
+from tests.signers import make_key
 from tests.support import importable, run_python, write_case, write_tree
 from wardian.cli.app import run
 from wardian.package import PackageExporter, PackageImporter
@@ -345,6 +346,49 @@ def test_a_policy_may_have_the_rules_of_an_audit_beside_it(tmp_path: Path) -> No
     (tmp_path / "trust.toml").write_text("[audit]\nnative = false\n[trust]\nmax_size = 9\n")
     rules = wardian.Trust.from_file(tmp_path / "trust.toml").rules
     assert (rules.max_size, rules.native.refuses("oak")) == (9, None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes")
+@pytest.mark.parametrize("mode", [0o020, 0o002])
+@pytest.mark.parametrize("place", ["policies", "policies/trust.toml", "keys", "keys/allowed_signers"])
+def test_a_policy_that_others_can_write_is_none_wherever_it_is(
+    place: str, mode: int, case: Path, ran: Path, tmp_path: Path
+) -> None:
+    for name in ("policies", "keys"):
+        (tmp_path / name).mkdir(0o700)
+    trust = policy(tmp_path / "policies", 'signers = "../keys/allowed_signers"')
+    (tmp_path / "keys" / "allowed_signers").touch(0o644)
+    with pytest.raises(wardian.UntrustedCaseError):
+        wardian.load(case, trust=trust)
+    (tmp_path / place).chmod((tmp_path / place).stat().st_mode | mode)
+    with pytest.raises(wardian.PolicyFileError, match=f"can write .*{Path(place).name}, of the policy"):
+        wardian.Trust.from_file(tmp_path / "policies" / "trust.toml")
+    if place.startswith("keys"):  # a policy in memory reads this file now
+        with pytest.raises(wardian.PolicyFileError, match="can write"):
+            wardian.load(case, trust=trust)
+    assert not ran.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes")
+def test_what_the_command_writes_is_the_users_alone_whatever_the_umask(
+    command: Callable[..., tuple[int, str]], case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WARDIAN_TRUST", "require")
+    key = make_key(tmp_path / "id")
+    before = os.umask(0o002)
+    try:
+        assert command("trust", "init")[0] == 0
+        signers = tmp_path / "config" / "wardian" / "allowed_signers"
+        signers.unlink()
+        assert command("trust", "add", "alice@example.com", f"{key}.pub")[0] == 0
+        assert command("trust", "add", case)[0] == 0
+        assert command("run", case, "--inputs", "()")[0] == 0
+        (tmp_path / "shared").mkdir()
+        code, said = command("trust", "init", "--policy", tmp_path / "shared" / "trust.toml")
+        assert (code, f"fix: chmod g-w {tmp_path / 'shared'}" in said) == (2, True)
+        assert not list((tmp_path / "shared").iterdir())
+    finally:
+        os.umask(before)
 
 
 def test_a_policy_of_the_user_that_anybody_can_write_is_none(

@@ -42,6 +42,9 @@ torch_package = false         # no archives of torch.package, which have no dige
 # allow = ["first-party", "torchvision>=0.20"]
 """
 
+_FOLDER_MODE, _FILE_MODE = 0o700, 0o644
+"""What others can write is no policy, and with some umasks a group can."""
+
 _policy = click.option(
     "--policy",
     type=click.Path(dir_okay=False),
@@ -66,16 +69,18 @@ def trust() -> None:
 @_policy
 def init(policy: str | None) -> None:
     """Write a policy that trusts nobody yet, with every key explained. An existing one stays."""
+    from wardian.trust.ownership import require_own
     from wardian.trust.policies import SIGNERS
 
     path = _path(policy)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
+    require_own(path)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_NEW)
+        path.touch(_FILE_MODE, exist_ok=False)
     except FileExistsError:
         raise click.UsageError(f"{path} is there already; show it: wardian trust show") from None
-    (path.parent / SIGNERS).touch()
+    path.write_text(_NEW, "utf-8")
+    (path.parent / SIGNERS).touch(_FILE_MODE)
     echo(f"{path}: it trusts nobody yet")
     echo("  a signer:  wardian trust add NAME KEY.pub")
     echo("  a file:    wardian trust add FILE")
@@ -117,7 +122,9 @@ def add(context: click.Context, what: str, key: str | None, policy: str | None) 
         raise click.UsageError(f'{path} asks for no signatures; put into it: signers = "allowed_signers"')
     signers = Path(trusted.rules.signers)
     line = _signer(what, key)
-    text = signers.read_text("utf-8") if signers.exists() else ""
+    if not signers.exists():
+        signers.touch(_FILE_MODE)
+    text = signers.read_text("utf-8")
     if line not in text.splitlines():
         write_output(str(signers), f"{text.rstrip()}\n{line}\n".lstrip().encode())
     echo(f"{signers} trusts {what}")

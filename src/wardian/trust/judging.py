@@ -7,17 +7,26 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest, PackedDistribution
 from wardian.domain.names import RecordName
 from wardian.domain.record_names import BYTECODE, is_storage
-from wardian.errors import Problem, SignatureError, SigningError, UntrustedCaseError, WardianWarning
+from wardian.errors import (
+    PolicyFileError,
+    Problem,
+    SignatureError,
+    SigningError,
+    UntrustedCaseError,
+    WardianWarning,
+)
 from wardian.inspection.audit import Audit, audit
 from wardian.reading.licences import licences_of
 from wardian.reading.opening import ArchiveSource
 from wardian.trust.modes import TRUST_VARIABLE, mode_here
+from wardian.trust.ownership import require_own
 from wardian.trust.policies import Trust, user_policy
 from wardian.trust.rules import find_breaches
 
@@ -114,16 +123,23 @@ class Facts:
         )
 
     def unsigned(self, signers: str) -> tuple[Problem, ...]:
-        """Return why no signature by *signers*, a file of allowed signers, counts; nothing if one does."""
+        """Return why no signature by *signers*, a file of allowed signers, counts; nothing if one does.
+
+        Raises:
+            PolicyFileError: if others than the user can write that file.
+        """
         from wardian.trust.signatures import check_signatures
 
         source = self._archive.label if self._source is None else self._source
         try:
+            require_own(Path(signers).absolute())  # again: it is read only now
             checked = check_signatures(self._archive, source, signers, storage_options=self._options)
         except SignatureError as error:
             return (Problem(error.message, ""),)
         except SigningError as error:
             return (Problem(str(error), "pip install 'wardian[sign]'"),)
+        except PolicyFileError:
+            raise
         except (OSError, ValueError) as error:
             return (Problem(f"the signatures cannot be checked: {error}", "wardian trust add NAME KEY.pub"),)
         return () if checked.valid else checked.problems
@@ -147,8 +163,8 @@ def judge(label: str, facts: Facts | None, policies: Iterable[Trust] = ()) -> No
     Raises:
         UntrustedCaseError: if it breaks a policy, naming everything that does; or the environment wants a
             policy and there is none.
-        PolicyFileError: if the user's policy cannot be used, or the environment variable says nothing that
-            is known.
+        PolicyFileError: if the user's policy cannot be used, others can write a file of signers, or the
+            environment variable says nothing that is known.
 
     Warns:
         WardianWarning: in its place, if the environment variable asks for no more.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -12,6 +10,7 @@ from typing import Self
 import platformdirs
 
 from wardian.errors import PolicyFileError
+from wardian.trust.ownership import require_own
 from wardian.trust.rules import Rules
 
 __all__ = ["SIGNERS", "TABLE", "Trust", "user_policy", "user_policy_path"]
@@ -51,10 +50,12 @@ class Trust:
             path: The file. A relative path in its key `signers` is relative to its folder.
 
         Raises:
-            PolicyFileError: naming everything that is wrong with it.
+            PolicyFileError: naming everything that is wrong with it; or others than the user can write it,
+                its file of signers, or the folder of one of these.
             OSError: if it cannot be read.
         """
         place = Path(path).absolute()
+        require_own(place)
         with place.open("rb") as file:
             content = file.read(_LARGEST + 1)
         try:
@@ -65,6 +66,7 @@ class Trust:
             raise PolicyFileError(f"the policy {place} cannot be used: {error}", path=str(place)) from None
         if rules.signers is not None:
             signers = place.parent / Path(rules.signers).expanduser()
+            require_own(signers)
             rules = replace(rules, signers=str(signers))
         return cls(rules, str(place))
 
@@ -81,23 +83,4 @@ def user_policy() -> Trust:
         FileNotFoundError: if there is none.
         PolicyFileError: if it cannot be used, or is not the user's alone to write.
     """
-    path = user_policy_path()
-    for place in (path, path.parent):
-        _check_owner(place)
-    policy = Trust.from_file(path)
-    if policy.rules.signers is not None and os.path.exists(policy.rules.signers):
-        _check_owner(Path(policy.rules.signers))
-    return policy
-
-
-def _check_owner(path: Path) -> None:
-    """Refuse a file or folder of a policy that others than the user, or root, can write."""
-    status = path.stat()
-    if hasattr(os, "getuid"):
-        if status.st_uid not in (0, os.getuid()):
-            raise PolicyFileError(f"{path}, of the policy, belongs to another user", path=str(path))
-        if status.st_mode & stat.S_IWOTH:
-            raise PolicyFileError(
-                f"anybody can write {path}, of the policy\n    fix: chmod o-w {shlex.quote(str(path))}",
-                path=str(path),
-            )
+    return Trust.from_file(user_policy_path())
