@@ -331,7 +331,7 @@ def requirements(
         differ may fit, too: docs/reference/environments.md.
 
     Raises:
-        CaseError, OSError: as for `open`.
+        CaseError, OSError: as for `open`; also for an archive of torch.package, which names modules only.
 
     >>> import tempfile, torch, wardian
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -339,13 +339,13 @@ def requirements(
     ...     [line.partition("==")[0] for line in wardian.requirements(f"{folder}/linear.case")]
     ['torch']
     """
-    from wardian.reading.fit import requirements as find_requirements
+    from wardian.reading.fit import requirements_of
     from wardian.reading.foreign import read_manifest
     from wardian.reading.opening import open_archive
 
     archive = open_archive(path, digest=digest, storage_options=storage_options)
     try:
-        return find_requirements(read_manifest(archive), soft=soft)
+        return requirements_of(archive, read_manifest(archive), soft=soft)
     finally:
         archive.close()
 

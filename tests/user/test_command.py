@@ -803,3 +803,63 @@ def test_an_entry_point_is_asked_for_by_the_name_of_the_option(gauge: Path, ward
     assert "--entry gauge" in wardian_command("run", gauge, "--inputs", "(1,)", "--entry", "gage")[2]
     with pytest.raises(EntryNotFoundError, match="say which, with name='gauge' or name='unit'"):
         wardian.load(gauge)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """An archive of torch.package that takes a module of a package from the environment."""
+    with PackageExporter(tmp_path / "old.pt") as exporter:
+        exporter.extern(["torch", "numpy.**"])
+        exporter.save_source_string("olive", "import torch\nfrom numpy.linalg import norm\n")
+    return tmp_path / "old.pt"
+
+
+@pytest.mark.parametrize("words", [(), ("--exact",), ("--soft", "--json")])
+def test_what_names_modules_only_has_no_requirements(
+    archive: Path, wardian_command: Any, words: tuple[str, ...]
+) -> None:
+    code, out, err = wardian_command("requirements", archive, *words)
+    assert (code, out) == (2, "")
+    assert "names modules, and neither distributions nor releases: numpy.linalg, torch;" in err
+    with pytest.raises(wardian.NotACaseError, match="neither distributions nor releases"):
+        wardian.requirements(archive)
+
+
+def test_what_is_outside_is_called_by_what_the_modules_lie_in(archive: Path, wardian_command: Any) -> None:
+    externs = json.loads(wardian_command("info", archive, "--json")[1])["externs"]
+    assert [(extern["name"], extern["modules"]) for extern in externs] == [
+        ("numpy", ["numpy.linalg"]),
+        ("torch", ["torch"]),
+    ]
+    names = [found["name"] for found in json.loads(wardian_command("sbom", archive)[1])["components"]]
+    assert sorted(names) == ["first-party", "numpy", "torch"]
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_shown_once_and_plainly(
+    tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The pickle of os.getcwd: it runs without the code in the case.
+    path = write_case(tmp_path / "elder.case", SOURCES, pickle=b"\x80\x04\x8c\x02os\x8c\x06getcwd\x93.")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("WARDIAN_TRUST", "warn")
+    code, _, err = wardian_command("run", path, "--inputs", "()")
+    assert code == 0
+    assert [line for line in err.splitlines() if "is not trusted" in line] == [err.splitlines()[0]]
+    assert err.startswith(f"warning: {path} is not trusted: ")
+    assert "fix: wardian trust init" in err
+    assert "WardianWarning" not in err
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_of_packing_is_shown_once(
+    tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wardian.packing.pack, "find_doubts", lambda *_, **__: ["the moon is full"])
+    write_tree(tmp_path, "--- plum.py\nimport torch\ndef build():\n    return torch.nn.Linear(2, 1)\n")
+    monkeypatch.chdir(tmp_path)
+    with importable():
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        code, out, err = wardian_command("pack", "plum:build", "-o", "plum.case", "--no-proof")
+    assert (code, "the moon" in out) == (0, False)
+    assert err == "warning: the moon is full\n"

@@ -499,6 +499,7 @@ def test_what_other_rules_refuse_is_not_added(
     code, said = command("trust", "add", old, "--policy", file)
     assert (code, "its digest was not added, and would not help; 1 rule:" in said) == (1, True)
     assert "torch_package = false" in said
+    assert "fix: wardian trust add" not in said  # which would answer the same again
     assert file.read_text() == before
     file.write_text("[trust]\ndigests = []\nmax_size = 1\n")
     assert command("trust", "add", case, "--policy", file)[0] == 1

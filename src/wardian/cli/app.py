@@ -11,7 +11,7 @@ import click
 
 from wardian.cli import looking, signatures, trusting, working
 from wardian.cli.exits import UNANSWERED, AnswerIsNo, code_of
-from wardian.cli.output import echo_error, keep_whole
+from wardian.cli.output import echo_error, keep_whole, plain_warnings
 from wardian.errors import WardianError
 
 __all__ = ["COMPLETION", "commands", "run"]
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
         if COMPLETION in os.environ:
             commands.main(words, "wardian", complete_var=COMPLETION)
         # Not `main`, for which a pipe whose reader has enough is a failure.
-        with commands.make_context("wardian", words, color=color) as context:
+        with plain_warnings(), commands.make_context("wardian", words, color=color) as context:
             code = commands.invoke(context)
         sys.stdout.flush()  # what goes wrong now can still be told
     except click.exceptions.Exit as error:

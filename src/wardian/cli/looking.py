@@ -372,7 +372,7 @@ def requirements(
 
     Exit code 1 if --wheels has no release that fits.
     """
-    from wardian.reading.fit import requirements as find_requirements
+    from wardian.reading.fit import requirements_of
 
     if pylock != (wheels is not None):
         asking = command("wardian", "requirements", file)
@@ -383,9 +383,7 @@ def requirements(
             f"    {asking} --pylock --wheels downloads > pylock.toml"
         )
     with opened(file) as (archive, manifest):
-        lines = find_requirements(manifest, soft=soft, exact=exact)
-        if archive.kind == "torch.package":  # which says nothing about releases
-            lines = ("torch", *lines)
+        lines = requirements_of(archive, manifest, soft=soft, exact=exact)
     if wheels is not None:
         locked, missing = _lock(lines, Path(wheels))
         if missing:

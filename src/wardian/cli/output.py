@@ -10,13 +10,16 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
 
 from wardian.archive.remote.urls import is_url, shown
+from wardian.errors import WardianWarning
 from wardian.wording import near_to, printable
 
 __all__ = [
@@ -30,11 +33,13 @@ __all__ = [
     "echo_lines",
     "echo_note",
     "echo_text",
+    "echo_warning",
     "examples",
     "folded",
     "is_terminal",
     "keep_whole",
     "near_to",
+    "plain_warnings",
     "prepare_streams",
     "printable",
     "write_output",
@@ -124,9 +129,41 @@ def echo_json(data: Any) -> None:
 
 def echo_error(text: str) -> None:
     """Print an error as one block on standard error."""
+    _echo_block("error:", "red", text)
+
+
+def echo_warning(text: str) -> None:
+    """Print a warning as one block on standard error."""
+    _echo_block("warning:", "yellow", text)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print warnings of Wardian as sentences, each once: a line of Wardian's own code tells a user nothing.
+
+    One is given more than once where a command asks before it says that code runs, and loading asks again.
+    """
+    told: set[str] = set()
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if not issubclass(category, WardianWarning):
+            others(message, category, *place)
+        elif str(message) not in told:
+            told.add(str(message))
+            echo_warning(str(message))
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = others
+
+
+def _echo_block(label: str, color: str, text: str) -> None:
     head, *rest = printable(text).rstrip().split("\n")
-    first = _lines_for(sys.stderr, Line(head, "error: ", below="  "))
-    click.echo(f"{click.style('error:', fg='red', bold=True)}{first[0].removeprefix('error:')}", err=True)
+    first = _lines_for(sys.stderr, Line(head, f"{label} ", below="  "))
+    click.echo(f"{click.style(label, fg=color, bold=True)}{first[0].removeprefix(label)}", err=True)
     for part in (*first[1:], *(part for line in rest for part in _lines_for(sys.stderr, line))):
         click.echo(part, err=True)
 

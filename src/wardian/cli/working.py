@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,8 @@ def pack(
         prove=not no_proof,
         provenance=provenance,
     )
-    echo_text(f"{report.plan}\n\n{report}")
+    # Its warnings were shown as they came, whole and all of them.
+    echo_text(f"{report.plan}\n\n{replace(report, warnings=())}")
 
 
 @click.command(

@@ -115,6 +115,11 @@ class Extern:
     soft: bool
     """Nothing at import or in the self-test uses it."""
 
+    @property
+    def name(self) -> str:
+        """What to call it: the distribution, or what its modules lie in if no distribution has them."""
+        return self.distribution or top_level(self.modules[0])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:

@@ -99,7 +99,7 @@ def _components(summary: Summary) -> Iterator[dict[str, Any]]:
     manifest = summary.manifest
     for packed in manifest.distributions:
         yield _packed(packed, licences)
-    for extern in sorted(manifest.externs, key=lambda e: (e.soft, e.distribution or e.modules[0])):
+    for extern in sorted(manifest.externs, key=lambda e: (e.soft, e.name)):
         yield _extern(extern)
     for mock in manifest.mocks:
         yield _library(mock, None, None, "mocked", "excluded")
@@ -112,9 +112,8 @@ def _packed(packed: PackedDistribution, licences: Mapping[str, str | None]) -> d
 
 
 def _extern(extern: Extern) -> dict[str, Any]:
-    name = extern.distribution or extern.modules[0]
     scope = "optional" if extern.soft else "required"
-    return _library(name, extern.version, extern.distribution, "outside", scope)
+    return _library(extern.name, extern.version, extern.distribution, "outside", scope)
 
 
 def _library(

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from wardian.archive import ArchiveReader, FolderReader, ParsingBudget
 from wardian.domain.manifest import Entry, Extern, Manifest, TensorEntry
-from wardian.domain.names import RecordName, top_level
+from wardian.domain.names import RecordName
 from wardian.domain.record_names import is_storage
 from wardian.errors import CorruptCaseError, Problem
 from wardian.inspection.native import find_libraries
@@ -33,7 +33,7 @@ class ExternFacts:
     """What the environment must provide, and how it is here."""
 
     name: str
-    """Of the distribution; of the module if no distribution has it."""
+    """Of the distribution; of what the modules lie in if no distribution has them."""
     version: str | None
     """The release that the case was packed with."""
     modules: tuple[str, ...]
@@ -227,9 +227,9 @@ def _weights(tensors: Iterable[TensorEntry]) -> Iterator[WeightFacts]:
 def _extern(extern: Extern, problem: Problem | None, here: Installed) -> ExternFacts:
     installed = _installed(extern.distribution, here)
     # Archives of torch.package name modules: most distributions are called like theirs.
-    native = here.has_libraries(extern.distribution or top_level(extern.modules[0]))
+    native = here.has_libraries(extern.name)
     return ExternFacts(
-        name=extern.distribution or extern.modules[0],
+        name=extern.name,
         version=extern.version,
         modules=extern.modules,
         needed=not extern.soft,

@@ -37,7 +37,7 @@ from wardian.domain.manifest import Extern, Manifest
 from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import find_module, find_spec, variables_of
-from wardian.errors import EnvironmentMismatchError, Problem
+from wardian.errors import EnvironmentMismatchError, NotACaseError, Problem
 from wardian.reading.installed import Installed
 from wardian.source.scanning import scan
 
@@ -47,6 +47,7 @@ __all__ = [
     "find_problems",
     "packed_elsewhere",
     "requirements",
+    "requirements_of",
     "with_importers",
 ]
 
@@ -185,6 +186,26 @@ def requirements(manifest: Manifest, *, soft: bool = False, exact: bool = True) 
         for extern in manifest.externs
         if extern.distribution is not None and extern.version is not None and (soft or not extern.soft)
     )
+
+
+def requirements_of(
+    archive: ArchiveReader | FolderReader, manifest: Manifest, *, soft: bool = False, exact: bool = True
+) -> tuple[str, ...]:
+    """Return what the environment must have for an open case, as `requirements`.
+
+    Raises:
+        NotACaseError: for an archive of torch.package. A line for each name in it could install what
+            somebody else has published under the name of a module.
+    """
+    if archive.kind == "torch.package":
+        modules = sorted(module for extern in manifest.externs for module in extern.modules)
+        raise NotACaseError(
+            f"{archive.label} is an archive of torch.package, which names modules, and neither distributions"
+            f" nor releases: {', '.join(modules) or 'none'}; load it where they are, and pack the object with"
+            " wardian.pack",
+            path=archive.label,
+        )
+    return requirements(manifest, soft=soft, exact=exact)
 
 
 def find_problem(extern: Extern, here: Installed, *, may_import: bool = False) -> Problem | None:

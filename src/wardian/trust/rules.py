@@ -357,14 +357,16 @@ def _who(rules: Rules, evidence: Evidence) -> Iterator[Breach]:
     if rules.signers is not None and not unsigned:
         return
     signers = f'signers = "{rules.signers}"'
+    # Where no file of the kind may be used, nobody's word for this one changes that.
+    may_help = rules.torch_package or evidence.kind != "torch.package"
     # Two keys and one rule: what breaks it is told together.
     both = rules.signers is not None and rules.digests is not None
     rule = f"{signers} or digests, one of these is enough" if both else ""
     if rules.digests is not None:
         what = f"{evidence.digest}, the digest of the file, is not {'in digests' if both else 'there'}"
-        yield Breach(rule or "digests", what, f"wardian trust add {_file(evidence)}")
+        yield Breach(rule or "digests", what, f"wardian trust add {_file(evidence)}" if may_help else "")
     for problem in unsigned:
-        yield Breach(rule or signers, problem.what, problem.fix)
+        yield Breach(rule or signers, problem.what, problem.fix if may_help else "")
 
 
 def _file(evidence: Evidence) -> str:
@@ -505,4 +507,5 @@ def _as_a_whole(rules: Rules, evidence: Evidence) -> Iterator[Breach]:
         )
 
 
-_CHECKS: tuple[Callable[[Rules, Evidence], Iterator[Breach]], ...] = (_who, _may, _inside, _as_a_whole)
+# A digest is added only where nothing else is broken, so what is mended last is told last.
+_CHECKS: tuple[Callable[[Rules, Evidence], Iterator[Breach]], ...] = (_may, _inside, _as_a_whole, _who)
