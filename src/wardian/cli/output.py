@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -146,9 +146,16 @@ def plain_warnings() -> Iterator[None]:
     told: set[str] = set()
     others = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if not issubclass(category, WardianWarning):
-            others(message, category, *place)
+            others(message, category, filename, lineno, file, line)
         elif str(message) not in told:
             told.add(str(message))
             echo_warning(str(message))
