@@ -56,7 +56,7 @@ class DamageError(Exception):
 
 
 class Entry(NamedTuple):
-    """What the central directory says of one record; nothing is checked."""
+    """One record as the central directory describes it; nothing is checked."""
 
     name: bytes
     method: int

@@ -1,4 +1,4 @@
-"""What Linux tells of an open file beyond its status; other systems do not know it."""
+"""Questions about an open file that only Linux answers, beyond its status."""
 
 from __future__ import annotations
 

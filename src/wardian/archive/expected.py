@@ -1,4 +1,4 @@
-"""What the content of records must be."""
+"""The digests that records must have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is when it is no case, with the call that would load it."""
+"""Names for files that are no case, each with the call that would load it."""
 
 from __future__ import annotations
 

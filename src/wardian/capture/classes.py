@@ -1,4 +1,4 @@
-"""What a class is made of: the call that makes it again, and the members it is given.
+"""Recipes for classes: the call that makes a class again, and the members it is given.
 
 Most of what makes classes forgets what it was told. Each recipe reads that from the class, and leaves out
 what its maker generates; `tests/property/test_class_laws.py` holds what comes back to what went in.
@@ -428,7 +428,7 @@ class Described:
 
     wrapped: Any
     decorator: Any
-    """What pydantic keeps of it."""
+    """The note about it that pydantic keeps."""
 
 
 def _named_tuple(cls: type) -> Recipe:
@@ -467,7 +467,7 @@ _EXACT: dict[type, Callable[[Any], Any]] = {
     bytes: lambda member: bytes.__getitem__(member, slice(None)),
     tuple: lambda member: tuple.__getitem__(member, slice(None)),
 }
-"""What members of an enumeration are beside, and what takes that out, whatever methods they have."""
+"""Types that a member may also be of, each with a function that takes the plain value out of it."""
 
 _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
 

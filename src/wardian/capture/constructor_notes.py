@@ -1,4 +1,4 @@
-"""What constructors have written about their class into tables of its library.
+"""Entries about their class that constructors have written into tables of its library.
 
 An object that is unpickled never ran its constructor. transformers notes for each class of models, when the
 first of them is made, which of its outputs can be recorded; without the note a loaded model returns no hidden
@@ -20,7 +20,7 @@ __all__ = ["TableEntry", "find_entries"]
 
 
 class TableEntry(NamedTuple):
-    """What a table at the top level of a module says of a class."""
+    """An entry about a class in a table at the top level of a module."""
 
     module: str
     name: str

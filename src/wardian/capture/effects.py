@@ -76,12 +76,12 @@ class Effect:
 
     @property
     def key(self) -> Key:
-        """What tells it from other effects."""
+        """The key by which this effect differs from all others."""
         return self.origin, self.path
 
     @property
     def place(self) -> str:
-        """What it sets, as users call it."""
+        """The name that users have for the place that is set."""
         path = ".".join(self.path)
         return original_name(path) if self.origin is None else f"{self.origin.script.users_name}.{path}"
 
@@ -98,7 +98,7 @@ class Effects:
         self._names, self._trials = names, trials
         self._effects: dict[Key, Effect] = {}
         self._given_up: dict[Key, str] = {}
-        """What could not be taken, as sentences. No values: what is held here would count as shared."""
+        """Effects that were given up, as sentences. No values: those held here would count as shared."""
         self._tried: set[tuple[ModuleName | None, tuple[str, ...]]] = set()
         self._done: set[Key] = set()
         """Those that a pickle which is loaded earlier has."""

@@ -1,4 +1,4 @@
-"""What a script changed in modules that are imported: it is set again when the object is loaded."""
+"""Changes that a script made in modules that are imported: they are made again when the object is loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
 
 
 class Change(NamedTuple):
-    """What a script set in a module, or in a class of one."""
+    """A name that a script set in a module, or in a class of one."""
 
     owner: Any
     name: str

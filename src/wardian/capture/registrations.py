@@ -34,7 +34,7 @@ _OPERATOR = re.compile(r"(\w+)::")
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a statement that registers something is about.
+    """The subject of a statement that registers something.
 
     Attributes:
         names: Global names; it matters where one of them is needed.

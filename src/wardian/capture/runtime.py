@@ -219,7 +219,7 @@ def enum_of(namespace: dict[str, Any]) -> Any:
 
 
 class _Parts:
-    """What a member of an enumeration is made of: its value and, if it is a number or text beside, that."""
+    """The parts of a member of an enumeration: its value and, if it is a number or text beside, that."""
 
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
@@ -716,7 +716,7 @@ def _as_enum(made: Any, attributes: dict[str, Any], own_new: Any, takes_parts: b
 
 
 changed: list[tuple[Any, str]] = []
-"""What `change` has set: the module or class, and the name. Whoever packs again has to know."""
+"""The module or class, and the name, of each attribute that `change` has set, for whoever packs again."""
 
 
 def change(owner: Any, state: dict[str, Any]) -> None:

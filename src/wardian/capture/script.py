@@ -54,7 +54,7 @@ class Script:
 
     @property
     def users_name(self) -> str:
-        """What the user calls it, the same when what was loaded is packed again."""
+        """The user's name for it, the same when a loaded object is packed again."""
         known = self.variables.get("__doc__") if is_live(self.name) else None
         if isinstance(known, str) and known.startswith(_TITLE):
             return known.removeprefix(_TITLE).removesuffix(".")
@@ -67,7 +67,7 @@ class Script:
 
     @property
     def package(self) -> str:
-        """What relative imports in it are relative to."""
+        """The package that relative imports in it are relative to."""
         package = self.variables.get("__package__")
         return package if isinstance(package, str) else ""
 

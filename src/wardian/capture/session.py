@@ -1,4 +1,4 @@
-"""What the pickler asks about code that has no importable home."""
+"""Answers to the pickler's questions about code that has no importable home."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class Capture:
         self._made: list[type] = []
         """Classes that are made again by a recipe."""
         self._losing: dict[int, tuple[Any, str]] = {}
-        """What loses something in the case, held, by id, and what it loses."""
+        """Objects that lose something in the case, held, by id, and the thing that each loses."""
         self.runs_here = False
         """Whether the object needs what runs in this process, of which a fork has no copy."""
         self._lost: dict[str, None] = {}
-        """What is not in the case and should be, as sentences."""
+        """Things that should be in the case and are not, as sentences."""
         self._ended: dict[str, None] = {}
-        """What does not go on in the case, as sentences."""
+        """Activities of this process that do not go on in the case, as sentences."""
         self._changed = tuple(find_changed_modules())
         # Whatever stands there now: a shell or a test runner has its own.
         names = ("__stdin__", "__stdout__", "__stderr__", "stdin", "stdout", "stderr")
@@ -248,7 +248,7 @@ class Capture:
 
     @property
     def losses(self) -> list[str]:
-        """What is not in the case and should be, as sentences."""
+        """Things that should be in the case and are not, as sentences."""
         return list(self._lost)
 
     @property

@@ -24,7 +24,7 @@ class CapturedModule:
     origins: tuple[tuple[str, int], ...] = ()
     """For each line the user's file and line it comes from; ("", 0) where there is none."""
     file: str | None = None
-    """Of a module that has a file, which was changed after it was imported."""
+    """The file of a module that has one and was changed after it was imported."""
 
 
 class Home:

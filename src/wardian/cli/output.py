@@ -188,9 +188,9 @@ class Line:
 
     text: str
     head: str = ""
-    """What the line begins with."""
+    """The beginning of the first line."""
     below: str | None = None
-    """What the lines below it begin with; as many spaces as the head has, if that is left out."""
+    """The beginning of the other lines; if left out, as many spaces as the head has."""
     is_whole: bool = False
     """Whether it is code or a command: only the terminal itself may break it, since people copy it."""
     style: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a user names on the command line as Python objects: the target of `pack`, the arguments of a call."""
+"""Python objects that a user names on the command line: the target of `pack`, the arguments of a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was decided about one module, and a file that is packed."""
+"""A decision about one module, and a file that is packed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Decision", "FIRST_PARTY", "PackedFile"]
 
 
 FIRST_PARTY = "first-party"
-"""What stands for code that no distribution owns."""
+"""The place of a distribution's name for code that no distribution owns."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Decision:
-    """What happens to one module."""
+    """The fate of one module, and the reason."""
 
     module: ModuleName
     action: Action
@@ -41,4 +41,4 @@ class PackedFile:
     """The module it is the source of, None for data."""
     distribution: str | None
     content: bytes | None = field(default=None, repr=False)
-    """What it holds if it is in no file."""
+    """Its content if no file holds it."""

@@ -10,7 +10,7 @@ __all__ = ["RecordDigest"]
 
 @dataclass(frozen=True, slots=True)
 class RecordDigest:
-    """What the manifest says of the content of one record."""
+    """The size and digest of one record's content, as the manifest states them."""
 
     size: int
     """Bytes before deflating."""

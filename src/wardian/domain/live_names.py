@@ -19,10 +19,10 @@ __all__ = [
 ]
 
 LIVE_PREFIX = "wardian.live."
-"""What the full names of modules of open cases begin with."""
+"""Prefix of the full names of modules of open cases."""
 
 SHARED_SUFFIX = "_shared"
-"""What the stem of a shared case ends with; unshared, the same case has other modules."""
+"""Suffix of the stem of a shared case; unshared, the same case has other modules."""
 _DIGEST = re.compile(r"[0-9a-f]{8}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64}")
 
 

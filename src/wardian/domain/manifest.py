@@ -104,7 +104,7 @@ class PackedDistribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extern:
-    """What the environment must provide."""
+    """A distribution, or modules without one, that the environment must provide."""
 
     distribution: str | None
     """None if no distribution owns the modules."""
@@ -147,7 +147,7 @@ class TensorPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorForm:
-    """What is special about a tensor (docs/reference/format.md, 3.6)."""
+    """The properties of a tensor that is not plain (docs/reference/format.md, 3.6)."""
 
     layout: Literal[
         "strided",
@@ -170,11 +170,11 @@ class TensorForm:
         None
     )
     scale: str | None = None
-    """Of `per_tensor_affine`, as `float.hex` writes it."""
+    """The scale of `per_tensor_affine`, as `float.hex` writes it."""
     zero_point: str | None = None
     """The same, decimal."""
     axis: int | None = None
-    """Of the channels, or the one that is jagged."""
+    """Number of the axis: that of the channels, or the one that is jagged."""
     parts: Mapping[str, TensorPart] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -245,7 +245,7 @@ class Manifest:
 
     @property
     def proven(self) -> str:
-        """What was proven when the case was made, in words."""
+        """The outcome of the proof when the case was made, in words."""
         if self.proof == "skipped":
             return "not proven"
         outcomes = {entry.name: _outcome(entry) for entry in self.entry_points}

@@ -1,4 +1,4 @@
-"""What is known of a module: where it comes from, and which distribution owns it."""
+"""Facts about a module: where it comes from, and which distribution owns it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ModuleFacts", "ModuleKind", "PackedOrigin", "TORCH", "is_always_ther
 
 
 class ModuleKind(StrEnum):
-    """What stands behind a module name."""
+    """The kinds of things that a module name can stand for."""
 
     STDLIB = "stdlib"
     SOURCE = "source"
@@ -49,7 +49,7 @@ class PackedOrigin:
     path: str
     """The case."""
     module_prefix: str
-    """What the full names of its modules begin with: `wardian.live.resnet18_3f9a2c1b.`."""
+    """Prefix of the full names of its modules: `wardian.live.resnet18_3f9a2c1b.`."""
     roots: frozenset[str]
     """Top-level names it serves."""
     modules: Mapping[ModuleName, ModuleFacts]
@@ -65,7 +65,7 @@ class PackedOrigin:
     materialised: tuple[str, ...]
     """Top-level names whose files code looked at when it was made."""
     lacking: tuple[tuple[str | None, str | None, tuple[str, ...], tuple[str, ...]], ...] = ()
-    """What is missing here and may be: distribution, version, modules and names of each."""
+    """Soft externs that are not installed: distribution, version, modules and names of each."""
     mixed: frozenset[str] = frozenset()
     """Top-level names of which the object has parts from the environment, too."""
     sharing: tuple[tuple[str, tuple[str | None, ...]], ...] = ()

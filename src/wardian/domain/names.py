@@ -67,14 +67,14 @@ class GlobalRef:
 
 
 class PlainTensor(NamedTuple):
-    """What the pickle of a tensor says that `torch._utils._rebuild_tensor_v2` makes from one storage."""
+    """A tensor of one storage, in the terms in which pickles call `torch._utils._rebuild_tensor_v2`."""
 
     storage: str
     """Number of the storage (docs/reference/format.md, 4.2)."""
     kind: str
     """Name of its class in `torch`."""
     elements: int
-    """Of the storage."""
+    """Number of elements of the storage."""
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]

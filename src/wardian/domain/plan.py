@@ -1,4 +1,4 @@
-"""What was decided about every module and file before anything is written: to print, compare and ask."""
+"""The decisions about all modules and files before anything is written: to print, compare and ask."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Plan:
     distributions: tuple[PackedDistribution, ...]
     externs: tuple[Extern, ...]
     indirect: tuple[Extern, ...]
-    """What only externs import. They require it, or else the proof tells that it is needed."""
+    """Externs that only externs import. They require them, or else the proof tells that they are needed."""
     absent: tuple[str, ...]
     mocks: tuple[ModuleName, ...]
     deferrable: tuple[ModuleName, ...]
@@ -75,7 +75,7 @@ class Plan:
     """Data files that first-party code names and that stay out because nothing has read them in the run, as
     sentences."""
     set_at_load: tuple[str, ...] = ()
-    """What of scripts is set when the object is loaded, because no source gives it, in that order."""
+    """Names of scripts that are set when the object is loaded, as no source sets them, in that order."""
 
     def decision(self, module: str) -> Decision | None:
         """Return the decision for *module*, or None if the object does not reach it.

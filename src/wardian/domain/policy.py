@@ -1,4 +1,4 @@
-"""What the user wants done with which modules."""
+"""The rules by which a user decides about modules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wardian.domain.globs import GlobGroup
 __all__ = ["Action", "Base", "Patterns", "Policy", "Rule"]
 
 Base = Literal["hermetic", "whole", "thin"]
-"""What happens to modules without a rule: see `Policy`."""
+"""The treatment of modules without a rule: see `Policy`."""
 
 
 Patterns = str | GlobGroup | Iterable[str | GlobGroup]
@@ -21,7 +21,7 @@ Patterns = str | GlobGroup | Iterable[str | GlobGroup]
 
 
 class Action(StrEnum):
-    """What happens to a module."""
+    """The things that can happen to a module."""
 
     DENY = "deny"
     """Packing fails if the object needs it."""
@@ -159,7 +159,7 @@ _WORDS = {
     "forbid": "deny",
     "default": "base",
 }
-"""What others call it → what it is called here."""
+"""Words that other tools use → the words that are used here."""
 
 
 def _unknown(name: str) -> str:

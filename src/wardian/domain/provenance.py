@@ -11,7 +11,7 @@ __all__ = ["KEY", "Provenance", "Repository"]
 
 
 KEY = "provenance"
-"""Of the metadata of a case."""
+"""The key of the provenance in the metadata of a case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 OF_WARDIAN = ".wardian/"
-"""What the names of records begin with that torch.package does not know."""
+"""Prefix of the names of records that torch.package does not know."""
 BYTECODE = f"{OF_WARDIAN}bytecode/"
 METADATA = f"{OF_WARDIAN}metadata/"
 TESTS = f"{OF_WARDIAN}tests/"
@@ -40,7 +40,7 @@ MANIFEST = RecordName(f"{OF_WARDIAN}manifest.json")
 SEAL = RecordName(f"{OF_WARDIAN}seal")
 
 OF_PYTORCH = ".data/"
-"""What the names of records begin with that torch.package or PyTorch's own writer makes."""
+"""Prefix of the names of records that torch.package or PyTorch's own writer makes."""
 EXTERN_MODULES = RecordName(f"{OF_PYTORCH}extern_modules")
 PYTHON_VERSION = RecordName(f"{OF_PYTORCH}python_version")
 SERIALIZATION_ID = RecordName(f"{OF_PYTORCH}serialization_id")

@@ -1,4 +1,4 @@
-"""What a scan of one module's source finds: imports, globals, names."""
+"""Facts that a scan of one module's source finds: imports, globals, names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["SourceFacts"]
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What one module's source shows.
+    """The facts that one module's source shows.
 
     Attributes:
         imports: Modules that the code imports, by line.

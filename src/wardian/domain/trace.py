@@ -1,4 +1,4 @@
-"""What tracing finds out about an object: facts, no decisions. They travel from tracing to planning."""
+"""Facts that tracing finds out about an object, without decisions. They travel from tracing to planning."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class UnreadFile:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What an object needs: facts only, no decision."""
+    """The needs of an object: facts only, no decision."""
 
     entry: str
     type: GlobalRef
@@ -113,7 +113,7 @@ class Trace:
     """Those that were imported in the run or are named by the pickle."""
     graph: ImportGraph
     facts: Mapping[ModuleName, SourceFacts]
-    """What the sources of modules that may be packed show."""
+    """The facts that the sources of modules that may be packed show."""
     distributions: Mapping[str, DistributionFacts]
     first_party_files: tuple[tuple[str, str, int], ...]
     """(record name, path, size in bytes) of data files beside first-party packages."""
@@ -125,7 +125,7 @@ class Trace:
     captured: Mapping[ModuleName, str]
     """Sources of modules that have no file, or are not what it holds."""
     lacking: tuple[tuple[str | None, str | None, tuple[str, ...], tuple[str, ...]], ...] = ()
-    """What open cases that parts of the object were loaded from may do without, and what is not here:
+    """Soft externs of open cases that parts of the object were loaded from, if they are not installed:
     distribution, version, modules and names of each."""
     sharing: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
     """Top-level names in these cases that several distributions share, and whose they are; None stands for
@@ -136,7 +136,7 @@ class Trace:
     """Modules of distributions that were not imported in the run and that code can reach all the same; None
     if that was not looked for, because the object was not called."""
     set_at_load: tuple[str, ...] = ()
-    """What of scripts is set when the object is loaded, and why, in that order."""
+    """Names of scripts that are set when the object is loaded, and why, in that order."""
     unread: tuple[UnreadFile, ...] = ()
     """Data files that first-party code names, that nothing has read in the run, and that stay out."""
     data: frozenset[RecordName] = frozenset()

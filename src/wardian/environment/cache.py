@@ -53,7 +53,7 @@ SIZE_VARIABLE = "WARDIAN_CACHE_MAX_SIZE"
 """Environment variable: what the folder may take, as a number of bytes or with a unit (`500MB`, `2GiB`)."""
 
 MAKING = ".making-"
-"""What names begin with of what is not complete yet."""
+"""Prefix of the names of entries that are not complete yet."""
 
 _GONE = ".gone-"
 _LOCKED = ("cases", "libraries", "remote")
@@ -66,7 +66,7 @@ _told: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the cache folder keeps within by itself.
+    """The limits that the cache folder keeps within by itself.
 
     >>> print(Bounds())
     at most 16 GiB, nothing that was not used for 90 days

@@ -33,7 +33,7 @@ LEFT_OUT = "left_out"
 
 
 LICENCES = "licenses/"
-"""What the names of licences begin with, as in a `.dist-info` folder (PEP 639)."""
+"""Prefix of the names of licences, as in a `.dist-info` folder (PEP 639)."""
 
 
 LICENCE_FILES = "licence_files"
@@ -57,7 +57,7 @@ class Distribution:
 
     @cached_property
     def places(self) -> tuple[str, ...]:
-        """What `root` is called with and without symbolic links, and where the files of `.dist-info` lie.
+        """The paths of `root` with and without symbolic links, and the folders in which `.dist-info` lies.
 
         Each ends as a folder does.
 

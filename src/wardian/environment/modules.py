@@ -1,4 +1,4 @@
-"""What the running interpreter knows: modules, where they come from, and the distributions that own them.
+"""Questions to the running interpreter: modules, where they come from, and the distributions that own them.
 
 This is the only module that asks `importlib.metadata` and `importlib.util` about the environment.
 """

@@ -62,7 +62,7 @@ class LocalCopy:
         self._map: bytes | None = None  # None: all is there
         self._map_file: int | None = None
         self.count: int | None = None
-        """Of how many storages the map tells; None without a map."""
+        """The number of storages that the map lists; None without a map."""
         self._descriptor: int | None = None
         flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         try:

@@ -235,7 +235,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 _CANNOT_PASS = (NowhereError, LocationValueError, ResponseError)
-"""What is raised for what is no URL, and for redirects that lead nowhere, or round and round."""
+"""Errors about text that is no URL, and about redirects that lead nowhere, or round and round."""
 
 
 def _is_lasting(error: Exception, url: str) -> bool:

@@ -34,7 +34,7 @@ _VERSIONS = (
     *("ETag", "etag", "VersionId", "version_id", "generation", "md5Hash", "content_md5"),
     *("mtime", "LastModified", "last_modified", "updated", "created"),
 )
-"""What the file systems call that which tells a content from a later one."""
+"""Keys by which file systems tell one content of a file from a later one."""
 _PART = 8 << 20
 _ATTEMPTS = 3
 """The file systems repeat by themselves what fails; here only an answer that is too short is asked again."""

@@ -258,7 +258,7 @@ def _download(url: str, source: Source, note: Path, opening: Opening) -> RemoteR
 
 
 class _NoArchiveError(Exception):
-    """What comes is no ZIP archive, so that the rest of it is not needed."""
+    """The data that come are no ZIP archive, so that the rest of them is not needed."""
 
 
 def _put(

@@ -64,7 +64,7 @@ def time_for(size: int) -> float | None:
 
 
 class _Paced(io.RawIOBase):
-    """What comes from a socket."""
+    """The bytes that come from a socket, with a limit on how slowly they may come."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         self._raw = raw

@@ -1,4 +1,4 @@
-"""What gives ranges of bytes of one file that lies elsewhere."""
+"""Sources of ranges of bytes of one file that lies elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Tail(NamedTuple):
     """The end of a file."""
 
     size: int
-    """Of the file, in bytes."""
+    """Size of the file in bytes."""
     version: str | None
     """Tells the content from an earlier or later one of the same URL; None where the server gives nothing."""
     data: bytes

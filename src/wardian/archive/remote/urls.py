@@ -18,7 +18,7 @@ __all__ = ["is_url", "redact", "scheme_of", "shown", "stem_of", "url_key"]
 # At least two letters, so that a drive of Windows is none.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)")
 _CHAIN = re.compile(r"::(?=[A-Za-z][A-Za-z0-9+.-]+(?:://|::|$))")
-"""What joins the URLs of a chain; a password may have two colons as well."""
+"""The joint between the URLs of a chain; a password may have two colons as well."""
 _SHORTEST_SECRET = 6
 _LONGEST_TOLD = 500
 """Characters of what a server says."""

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 __all__ = ["Credentials", "find_credentials"]
 
 _DOCKER_HUB = "https://index.docker.io/v1/"
-"""What docker's configuration calls its own registry."""
+"""The key of docker's own registry in docker's configuration."""
 _IDENTITY = "<token>"
 """The user that a helper gives if the secret is an identity token."""
 _HELPER_SECONDS = 30
 
 
 class Credentials(NamedTuple):
-    """What tells a registry who asks."""
+    """A name and secret by which a registry knows who asks."""
 
     user: str | None = None
     password: str | None = None

@@ -1,4 +1,4 @@
-"""What a registry wants to know before it answers: a password, or a token that another service gives.
+"""Logging in to a registry: with a password, or a token that another service gives.
 
 The protocol is docker's: https://distribution.github.io/distribution/spec/auth/token/
 """
@@ -23,7 +23,7 @@ _CLIENT = "wardian"
 _LARGEST = 1 << 20
 """Bytes of the answer of a service of tokens."""
 _TOKEN = re.compile(r"[!-~]+")
-"""What a header can carry: a line break would begin another header."""
+"""A token that a header can carry: a line break would begin another header."""
 
 
 class RegistryLogin:

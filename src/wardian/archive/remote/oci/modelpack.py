@@ -25,7 +25,7 @@ _SCALES = (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3))
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """What a registry keeps by its digest."""
+    """A piece of content that a registry keeps by its digest."""
 
     digest: str
     """`sha256:` and 64 digits."""
@@ -34,13 +34,13 @@ class Blob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackFacts:
-    """What the documents say about a case."""
+    """The facts about a case that the documents state."""
 
     name: str
-    """Of the file, without its ending."""
+    """The name of the file, without its ending."""
     parameters: int
     dtypes: Sequence[str]
-    """Of the weights, the largest part first."""
+    """Types of the weights, the largest part first."""
     licences: Sequence[str]
     """SPDX expressions of what is inside."""
 

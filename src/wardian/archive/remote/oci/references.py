@@ -1,4 +1,4 @@
-"""What an `oci://` URL names."""
+"""References to a case in a registry: the parts of an `oci://` URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _API_HOSTS = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-
 """Registries whose requests go to another host than their name says."""
 
 OPTIONS = frozenset({"username", "password", "token", "plain_http"})
-"""What `storage_options` may have."""
+"""Keys that `storage_options` may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,10 @@ class Reference:
     host: str
     """With its port, as the URL has it."""
     name: str
-    """Of the repository: `user/resnet18`."""
+    """Name of the repository: `user/resnet18`."""
     tag: str | None
     digest: str | None
-    """Of the manifest: `sha256:` and 64 digits."""
+    """Digest of the manifest: `sha256:` and 64 digits."""
     base: str
     """Where the repository is, as an HTTP URL."""
 

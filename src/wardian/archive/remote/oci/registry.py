@@ -1,4 +1,4 @@
-"""What a registry is asked: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md."""
+"""Requests to a registry: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md."""
 
 from __future__ import annotations
 
