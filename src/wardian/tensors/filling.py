@@ -62,7 +62,13 @@ def fill(
     if is_meta(map_location):
         raise ValueError("nothing can be filled on the meta device: map_location must be another")
     _require_names(module)
-    found = compare(module, tensors, assign)
+    try:
+        found = compare(module, tensors, assign)
+    except RecursionError as error:
+        raise TypeError(
+            f"this {type(module).__name__} is part of itself, so that PyTorch has no end of names for its"
+            " tensors: let it have itself as no part, as by self.__dict__['parent'] = parent"
+        ) from error
     found.require(label, type(module).__name__, strict=strict)
     shards = {name for slot, name in found.pairs if is_shard(slot.tensor)}
     tensors.fetch({name for _, name in found.pairs} - shards)

@@ -69,15 +69,39 @@ def _of_items(
 
 
 def _of_module(module: nn.Module, prefix: str) -> Iterator[NamedTensor]:
-    state = module.state_dict(keep_vars=True)
+    try:
+        state = module.state_dict(keep_vars=True)
+        parameters = list(module.named_parameters(remove_duplicate=False))
+        buffers = list(module.named_buffers(remove_duplicate=False))
+    except RecursionError:
+        # A module that is part of itself, as by `weakref.proxy(self)`: PyTorch goes round for ever.
+        parts = list(_parts(module, "", ()))
+        state = {}
+        for path, part in parts:
+            part._save_to_state_dict(state, path, True)
+        parameters = [
+            (at + key, p) for at, part in parts for key, p in part._parameters.items() if p is not None
+        ]
+        buffers = [(at + key, b) for at, part in parts for key, b in part._buffers.items() if b is not None]
     listed = set[str]()
-    for name, parameter in module.named_parameters(remove_duplicate=False):
+    for name, parameter in parameters:
         listed.add(name)
         yield NamedTensor(prefix + name, parameter, "parameter")
-    for name, buffer in module.named_buffers(remove_duplicate=False):
+    for name, buffer in buffers:
         listed.add(name)
         yield NamedTensor(prefix + name, buffer, "buffer" if name in state else "transient")
     # What a module adds to its state_dict by itself, such as packed weights of quantised layers.
     for name, value in state.items():
         if name not in listed and isinstance(value, torch.Tensor):
             yield NamedTensor(prefix + name, value, "buffer")
+
+
+def _parts(module: nn.Module, path: str, around: tuple[int, ...]) -> Iterator[tuple[str, nn.Module]]:
+    """Yield a module and those inside, with what their names begin with; of a round, one."""
+    own = next(module.modules())  # itself, of a proxy what that stands for
+    if id(own) in around:
+        return
+    yield path, own
+    for key, part in own._modules.items():
+        if part is not None:
+            yield from _parts(part, f"{path}{key}.", (*around, id(own)))

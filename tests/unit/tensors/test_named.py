@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict, UserDict
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import wardian
 from wardian.tensors.named import named_tensors
 
 
@@ -69,3 +73,35 @@ def test_a_container_that_is_part_of_itself_is_gone_through_once() -> None:
     table = {"items": items, "weight": tensor}
     items += [items, table, (items, tensor)]
     assert [named.name for named in named_tensors(table)] == ["items.0", "items.3.1", "weight"]
+
+
+class Inside(nn.Module):
+    """Knows the module that it is a part of."""
+
+    def __init__(self, *, weakly: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.norm = nn.BatchNorm1d(2).eval()
+        self.tied = self.layer
+        above: Any = weakref.proxy(self) if weakly else self
+        self.layer.above = above
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.norm(self.layer(x))
+        return found
+
+
+@pytest.mark.parametrize("weakly", [True, False])
+def test_a_module_that_is_part_of_itself(weakly: bool, tmp_path: Path) -> None:
+    module = Inside(weakly=weakly)
+    names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    assert {(found.name, found.kind) for found in named_tensors([module])} == {
+        *((f"0.{part}.{name}", "parameter") for part in ("layer", "norm", "tied") for name in names[:2]),
+        *((f"0.norm.{name}", "buffer") for name in names[2:]),
+    }
+    wardian.pack(module, tmp_path / "inside.case", inputs=(torch.ones(1, 2),))
+    with wardian.open(tmp_path / "inside.case") as case:
+        assert case.check().exact
+        assert torch.equal(case.state_dict()["layer.weight"], module.layer.weight)
+        with pytest.raises(TypeError, match="this Inside is part of itself"):
+            case.load_into(module)
