@@ -20,7 +20,8 @@ def require_own(path: Path) -> None:
     """Refuse a file of a policy that others than the user, or root, can write or replace.
 
     Looked at are the file and its folder, and each link that leads to it with the folder of that. A folder in
-    which only owners replace files, such as /tmp, is fine. What is not there is told by whoever opens it.
+    which only owners replace files, such as /tmp, is fine, and so is what is mounted read-only, such as a volume
+    of Kubernetes, whose folders have the mode 0777. What is not there is told by whoever opens it.
 
     Args:
         path: The file, as an absolute path.
@@ -50,6 +51,8 @@ def _check(path: Path, status: os.stat_result) -> None:
         )
     # The mode of a link says nothing.
     if stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+        return
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
         return
     group, others = status.st_mode & stat.S_IWGRP, status.st_mode & stat.S_IWOTH
     if group or others:

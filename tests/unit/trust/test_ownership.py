@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import SOURCE
 from wardian.errors import PolicyFileError
 from wardian.trust.ownership import require_own
 
@@ -89,3 +91,24 @@ def test_what_is_not_there_is_left_to_whoever_opens_it(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(PolicyFileError, match="anybody can write"):  # and so can make the file
         require_own(tmp_path / "trust.toml")
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="nothing here mounts folders read-only")
+def test_what_is_mounted_read_only_is_fine_whatever_its_modes(policy: Path, tmp_path: Path) -> None:
+    for place in ("here", "between", "there"):
+        (tmp_path / place).chmod(0o777)
+    with pytest.raises(PolicyFileError):
+        require_own(policy)
+    code = (
+        "import sys, pathlib; from wardian.trust.ownership import require_own;"
+        " require_own(pathlib.Path(sys.argv[1]))"
+    )
+    mounts = ["--bind", "/", "/", "--dev", "/dev", "--ro-bind", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(
+        ["bwrap", *mounts, sys.executable, "-c", code, str(policy)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
