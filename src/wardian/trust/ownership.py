@@ -20,8 +20,8 @@ def require_own(path: Path) -> None:
     """Refuse a file of a policy that others than the user, or root, can write or replace.
 
     Looked at are the file and its folder, and each link that leads to it with the folder of that. A folder in
-    which only owners replace files, such as /tmp, is fine, and so is what is mounted read-only, such as a volume
-    of Kubernetes, whose folders have the mode 0777. What is not there is told by whoever opens it.
+    which only owners replace files, such as /tmp, is fine, and so is what is mounted read-only: a volume of
+    Kubernetes, whose folders have the mode 0777. What is not there is told by whoever opens it.
 
     Args:
         path: The file, as an absolute path.
