@@ -86,7 +86,7 @@ class Problem:
     """One thing that is wrong, with its place and the way out."""
 
     what: str
-    """What is wrong, as a sentence without a full stop."""
+    """The problem, as a sentence without a full stop."""
     fix: str
     """The line of code or the command that settles it; empty if there is none."""
     module: str | None = None
@@ -250,7 +250,7 @@ class CorruptCaseError(CaseError, ValueError):
 
 
 class RemoteError(CaseError, OSError):
-    """What is behind a URL cannot be read, or written: no answer, a wrong one, or another file meanwhile.
+    """A URL cannot be read, or written: no answer, a wrong one, or another file meanwhile.
 
     A file that is not there is a `FileNotFoundError`, one that is not for this user a `PermissionError`.
     `path` is the URL, without what may be secret in it.

@@ -1,4 +1,4 @@
-"""What a forked process does not share with its parent: the other threads, and what they were at.
+"""State that a forked process must not share with its parent: other threads, and their unfinished work.
 
 State of the process lies in the modules that it belongs to. Each says here what must not be copied; the
 rest may be (`tests/unit/test_forks.py` has a reason for each).

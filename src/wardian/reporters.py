@@ -1,4 +1,4 @@
-"""What tells a person how far a pack is: in goes what happens, out come lines for whoever watches."""
+"""Reporters of a pack's progress: in goes each event, out come lines for whoever watches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def nothing_written() -> AbstractContextManager[bool]:
 
 
 class Observer(Protocol):
-    """What `pack` tells as it goes."""
+    """The events that `pack` reports as it goes."""
 
     def stage(self, name: str) -> None:
         """A stage begins."""

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["MissingNameError", "count_text", "near_to", "printable", "size_text", "with_article"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal obeys instead of showing it, and what turns text around."""
+"""Characters that a terminal obeys instead of showing them, and those that turn text around."""
 
 
 def printable(text: str) -> str:

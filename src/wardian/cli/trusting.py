@@ -43,7 +43,7 @@ torch_package = false         # no archives of torch.package, which have no dige
 """
 
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o644
-"""What others can write is no policy, and with some umasks a group can."""
+"""A file that others can write is no policy, and with some umasks a group can."""
 
 _policy = click.option(
     "--policy",

@@ -117,7 +117,7 @@ class Extern:
 
     @property
     def name(self) -> str:
-        """What to call it: the distribution, or what its modules lie in if no distribution has them."""
+        """Its name in messages: the distribution, or if none has its modules, their top-level name."""
         return self.distribution or top_level(self.modules[0])
 
 

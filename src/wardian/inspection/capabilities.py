@@ -157,7 +157,7 @@ _OF_PICKLES: Mapping[Capability, str] = {
         cloudpickle.* lib2to3.*
     """,
 }
-"""What gives a pickle, which has no code of its own, the use of other functions, of files and processes."""
+"""Functions by which a pickle, which has no code of its own, can use other functions, files and processes."""
 
 
 _POWERFUL = frozenset({"builtins", "importlib", "nt", "os", "posix", "sys.modules"})

@@ -57,7 +57,7 @@ _FORMS: tuple[tuple[str, tuple[bytes, ...], bytes], ...] = (
         rb"\b[a-z][a-z0-9+.-]{1,20}://[^/\s:@\"'{}$<>%]{0,64}:[^/\s:@\"'{}$<>%]{3,64}@[\w.-]",
     ),
 )
-"""What it is, texts of which one is in it, and its form."""
+"""For each form of credential: a name with its article, texts of which it has one, and a pattern."""
 
 _KNOWN = tuple(
     (
@@ -97,7 +97,7 @@ _NAME = (
 )
 _NAME_SIGNS = (b"key", b"secret", b"token", b"passw", b"passphrase", b"bearer")
 _NAME_SIGN = re.compile(rb"a(?:pi|ccess|uth|ccount)_?key|private_?key|secret|token|passw|passphrase|bearer")
-"""What is in every such name, in small letters."""
+"""Every such name has one of these, in small letters."""
 _BY_NAME = "a credential, as its name says"
 _ASSIGNED = tuple(
     re.compile(form)

@@ -1,4 +1,4 @@
-"""What differs between two cases: code, tensors, distributions, externs, entry points, proof."""
+"""The differences between two cases: code, tensors, distributions, externs, entry points, proof."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TensorChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
-    """What differs between two cases."""
+    """The differences between two cases."""
 
     changes: tuple[Change, ...]
     tensors: tuple[TensorChange, ...]

@@ -131,7 +131,7 @@ class Step:
     """Name of the distribution that it belongs to; empty if that is not known."""
     where: Where
     size: int
-    """Of its source in bytes; 0 if it is not inside."""
+    """Size of its source in bytes; 0 if it is not inside."""
     reason: str
     """The import as a sentence; empty if no source shows one."""
     importer: str | None

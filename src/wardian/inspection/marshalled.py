@@ -1,4 +1,4 @@
-"""What marshalled data claim, checked before `marshal` believes it.
+"""Checks of marshalled data: their claims are tested before `marshal` believes them.
 
 `marshal` is not made for data that somebody has altered: it allocates for a tuple what five bytes claim.
 """

@@ -1,4 +1,4 @@
-"""What a case is, what it needs, what was proven, and whether it fits here."""
+"""A summary of a case: its kind and needs, the outcome of its proof, and whether it fits here."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Presence = Literal["ok", "missing", "older", "unfit"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternFacts:
-    """What the environment must provide, and how it is here."""
+    """An extern, and whether the environment provides it."""
 
     name: str
-    """Of the distribution; of what the modules lie in if no distribution has them."""
+    """Name of the distribution; of the module if no distribution has it."""
     version: str | None
     """The release that the case was packed with."""
     modules: tuple[str, ...]
@@ -43,7 +43,7 @@ class ExternFacts:
     installed: str | None
     """The release that is here."""
     problem: str | None
-    """What does not fit, as a sentence; None if all fits."""
+    """The misfit, as a sentence; None if all fits."""
     fix: str | None
     """The command that mends it."""
     native: bool | None
@@ -64,11 +64,11 @@ class WeightFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a look at a case shows."""
+    """The facts that a look at a case shows."""
 
     path: str
     size: int
-    """Of the file, in bytes."""
+    """Size of the file in bytes."""
     kind: Literal["case", "torch.package"]
     digest: str
     """SHA-256 of the manifest, which identifies the case; of the contents for torch.package."""
@@ -79,13 +79,13 @@ class Summary:
     """By dtype, the largest first."""
     externs: tuple[ExternFacts, ...]
     problems: tuple[Problem, ...]
-    """What this interpreter and the environment lack that the case needs."""
+    """Needs of the case that this interpreter and the environment do not meet."""
     licences: tuple[Licence, ...] = ()
-    """Of the packed distributions."""
+    """Licences of the packed distributions."""
     libraries: tuple[str, ...] = ()
     """Records that are compiled libraries."""
     functions: Mapping[str, str] = field(default_factory=dict)
-    """Of entry points that are functions, their dotted names."""
+    """Dotted names of the entry points that are functions."""
     storages: tuple[int, int] = (0, 0)
     """How many records hold values of tensors, and their bytes."""
 
@@ -105,7 +105,7 @@ class Summary:
 
     @property
     def proof(self) -> str:
-        """What was proven when the case was packed, in words."""
+        """The outcome of the proof when the case was packed, in words."""
         if self.kind != "case":
             return "nothing: archives of torch.package have no proof"
         return self.manifest.proven

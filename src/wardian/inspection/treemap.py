@@ -28,7 +28,7 @@ class Area:
     """The place of one item."""
 
     index: int
-    """Of the item."""
+    """Index of the item."""
     box: Box
 
 

@@ -38,7 +38,7 @@ class Unit:
         """Dotted names in its code, each with its line. A name that begins with a point is absolute; any
         other begins with something that the module, or the function, has bound."""
         self.bound: dict[str, str] = {}
-        """What names stand for that assignments bind: `run` → `os.system`."""
+        """Names that assignments bind, and the names that they stand for: `run` → `os.system`."""
         self.opened: set[tuple[str, str, int]] = set()
         """Calls of `open`: on what ("" for the builtin), the mode ("?" if it is computed), the line."""
 
@@ -55,7 +55,7 @@ class ModuleUnits:
         self.module = module
         self.units = [Unit(record, "")]
         self.imported: dict[str, str] = {}
-        """What names stand for that imports bind, wherever in the module."""
+        """Names that imports bind, wherever in the module, and the names that they stand for."""
         self.stars: list[str] = []
         """Modules of which it imports all names."""
 

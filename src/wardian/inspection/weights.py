@@ -26,7 +26,7 @@ class TensorFacts:
     dtype: str
     shape: tuple[int, ...]
     bytes: int
-    """Of its values, also if others share them."""
+    """Size of its values, also if others share them."""
     kind: str
     layout: str
     record: str | None
@@ -74,7 +74,7 @@ class Cell:
     label: str
     """Last part of its name; empty where there is no room for it."""
     title: str
-    """What it is, in full."""
+    """The full text about it."""
     dtype: str
     """Empty for a module."""
     shared: bool

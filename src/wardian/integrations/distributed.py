@@ -73,7 +73,7 @@ class CaseReader(StorageReader):
         self._transient: list[str] = []
         self._warns = False
         self.bytes_read = 0
-        """What this rank has copied in the last `dcp.load`, in bytes."""
+        """Bytes that this rank has copied in the last `dcp.load`."""
 
     def reset(self, checkpoint_id: str | os.PathLike[str] | None = None) -> None:
         """Begin anew, with another case if *checkpoint_id* is one."""

@@ -230,7 +230,7 @@ class _Example:
     """An input example: as the model is called with it, and as MLflow keeps it."""
 
     data: Any
-    """What the model takes, by name if it is several inputs."""
+    """The input of the model; a dictionary by name if it has several inputs."""
     params: dict[str, Any] = field(default_factory=dict)
     shown: Any = None
     """Arrays in place of tensors, with the parameters if there are any."""
@@ -270,7 +270,7 @@ class _Example:
 
 
 class _Predictor:
-    """What `mlflow.pyfunc` makes predictions with.
+    """The model as `mlflow.pyfunc` makes predictions with it.
 
     Args:
         model: The object of the case.

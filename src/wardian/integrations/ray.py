@@ -108,4 +108,4 @@ _WRITE: dict[str, Any] = {
     "pandas": _to_pandas,
     "pyarrow": _to_arrow,
 }
-"""What reads a column of a batch, and what adds columns to one, by the format."""
+"""Functions that read a column of a batch, and functions that add columns to one, by the format."""

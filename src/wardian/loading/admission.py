@@ -1,4 +1,4 @@
-"""What stands between an open case and its code: policies, and what the environment lacks."""
+"""The checks between an open case and its code: policies, and whether the environment fits."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _MOST = 256
 
 
 class Announced(NamedTuple):
-    """What a process says of a case that it has open."""
+    """An announcement that a process makes of a case that it has open."""
 
     path: Path
     outline: str

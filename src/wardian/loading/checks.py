@@ -1,4 +1,4 @@
-"""What the self-test of a case found."""
+"""The results of a case's self-tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What the self-test of one entry point gave."""
+    """The result of one entry point's self-test."""
 
     entry: str
     outcome: str
@@ -51,7 +51,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What `Case.check` found; all of it is the same or within what other machines may show."""
+    """The results of `Case.check`. All of them agree: exactly, or as closely as other machines may."""
 
     results: tuple[CheckResult, ...]
     """One for each entry point."""

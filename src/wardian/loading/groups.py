@@ -23,7 +23,7 @@ class Groups:
         self._path = path
         self._lock = new_lock()
         self._left: dict[str, tuple[Any, dict[str, Any]]] = {}
-        """What was made together with an object that was given, by the group: where to, and what is left."""
+        """For each group, its `map_location`, and the objects that are made and were not given yet."""
 
     def take(self, group: Entry, name: str, map_location: Any, make: Callable[[], Any]) -> Any:
         """Return the object of the entry point *name*.

@@ -42,7 +42,7 @@ OWN_MODULE = "torch_package_importer"
 """The name by which packed code imports its importer."""
 
 ALWAYS_THERE = frozenset({"torch", "wardian"})
-"""What loads a package, and so need not be in one."""
+"""Packages that load a package, and so need not be in one."""
 
 _MOCK_OF_TORCH = "_mock"
 
@@ -124,7 +124,7 @@ class Member:
 
 @dataclass(slots=True)
 class Closure:
-    """What a package consists of.
+    """The parts of a package.
 
     Attributes:
         graph: Modules and pickles, with the imports that led to them.

@@ -1,4 +1,4 @@
-"""What a source imports."""
+"""The imports of a source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wardian.source.scanning import scan
 __all__ = ["BEYOND", "find_files_source_depends_on", "imports_of"]
 
 BEYOND = "attempted relative import beyond top-level package"
-"""What CPython says of a relative import that climbs above all packages."""
+"""CPython's words about a relative import that climbs above all packages."""
 
 
 def find_files_source_depends_on(src: str, package: str) -> list[tuple[str, str | None]]:

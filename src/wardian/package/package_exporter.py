@@ -61,7 +61,7 @@ __all__ = [
 PackagingErrorReason = _Reason
 
 _OF_PICKLING = (AttributeError, RecursionError, WardianError)
-"""What pickling raises on its own account; the others, it has in common with `UnpicklableError`."""
+"""Errors that pickling alone raises; it has the others in common with `UnpicklableError`."""
 
 _ActionHook = Callable[["PackageExporter", str], None]
 

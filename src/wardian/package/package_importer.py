@@ -300,7 +300,7 @@ class PackageImporter(Importer):
 
     @property
     def storage_context(self) -> Any:
-        """What objects of TorchScript share storages by, while an object is loaded; else None."""
+        """The context by which objects of TorchScript share storages while an object is loaded; else None."""
         loading: Loading | None = getattr(self._loads, "current", None)
         return None if loading is None else loading.storage_context
 

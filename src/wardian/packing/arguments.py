@@ -41,7 +41,7 @@ Resource = bytes | str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the user passed, as it was passed."""
+    """The arguments that the user passed, as they were passed."""
 
     obj: Any
     entries: Any = None
@@ -57,7 +57,7 @@ class Asked:
     allow: Any = ()
     progress: Any = None
     contents: dict[RecordName, bytes] = field(default_factory=dict)
-    """Of the resources, once `require_sound` has passed."""
+    """Contents of the resources, once `require_sound` has passed."""
 
     def require_sound(self) -> None:
         """Refuse what cannot be meant, before the object is looked at.
@@ -74,7 +74,7 @@ class Asked:
 
     @property
     def objects(self) -> dict[str, Any]:
-        """What is packed, by entry point."""
+        """The objects that are packed, by entry point."""
         return {self.name: self.obj} if self.entries is None else dict(self.entries)
 
     @property

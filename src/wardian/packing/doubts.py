@@ -1,4 +1,4 @@
-"""What is not as one would expect of a case that is made, in words: the last step before it is published."""
+"""Sentences about surprises in a case that is made: the last step before it is published."""
 
 from __future__ import annotations
 

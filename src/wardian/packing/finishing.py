@@ -27,7 +27,7 @@ _GUESSES = 3
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What was written in the end."""
+    """The case that was written in the end."""
 
     manifest: Manifest
     digest: str

@@ -1,4 +1,4 @@
-"""What is allowed, and seldom meant: told once the case is made, each rule a row of `REMARKS`.
+"""Remarks on packs that are allowed and seldom meant: told once the case is made, by the rows of `REMARKS`.
 
 What cannot be meant at all is refused before the object is looked at: `wardian.packing.arguments`.
 """
@@ -30,7 +30,7 @@ class Made:
     """A case that is made, as far as there is something to say about it."""
 
     objects: Mapping[str, Any]
-    """What is packed, by entry point."""
+    """The objects that are packed, by entry point."""
     plan: Plan
     bytecode_only: Sequence[str]
     """Modules and functions that are packed without source."""
@@ -85,7 +85,7 @@ def _this_python_only(made: Made) -> Iterator[str]:
 
 
 _GUARDS = tuple(f"{action}: " for action in (Action.DENY, Action.MOCK))
-"""What the rules begin with that may well match nothing: they say what must not be inside."""
+"""Beginnings of rules that may well match nothing: they say which modules must not be inside."""
 
 
 def _is_meant(rule: str) -> bool:

@@ -1,4 +1,4 @@
-"""What packing tells when it is done."""
+"""The report that packing gives when it is done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Attempt:
     failure: str | None
     """Why it failed, in one line; None if it passed."""
     change: str | None
-    """What is different in the next attempt; None for the last one."""
+    """The difference of the next attempt; None for the last one."""
 
     def __str__(self) -> str:
         if self.failure is None:
@@ -35,22 +35,22 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PackReport:
-    """What `wardian.pack` did."""
+    """The report of `wardian.pack`."""
 
     path: Path
     digest: str
     """Identifies the case."""
     size: int
-    """Of the file, in bytes."""
+    """Size of the file in bytes."""
     plan: Plan
     manifest: Manifest
     warnings: tuple[str, ...]
-    """What is not as one would expect: code that loads in this Python only, files that were changed. Each
+    """Surprises in the case: code that loads in this Python only, files that were changed, and the like. Each
     was a `WardianWarning`, too."""
     notes: tuple[str, ...] = ()
-    """What is as it should be, and good to know: that the model is in training mode, say."""
+    """Remarks about a case that is as it should be: that the model is in training mode, say."""
     left_out: tuple[str, ...]
-    """What packed code mentions and is not in the case, each with the reason: globals of a script that cannot
+    """Things that packed code mentions and the case lacks, each with the reason: names of scripts that cannot
     be packed, data files that nothing has read in the run."""
     seconds: Mapping[str, float] = field(compare=False)
     """Wall time of each stage; of the proofs, that of the last one."""

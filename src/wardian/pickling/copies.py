@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["pickled_copy"]
 
 _SHARED = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
-"""What a pickle has by name only, or not at all."""
+"""Types whose instances are in a pickle by name only, or not at all."""
 
 
 def pickled_copy(obj: Any, shared: tuple[type, ...] = ()) -> Any:

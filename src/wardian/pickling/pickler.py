@@ -90,7 +90,7 @@ class PickledObject:
 
 @dataclass(frozen=True, slots=True)
 class _Hooks:
-    """What the callers of a pickler decide."""
+    """The decisions that callers of a pickler make."""
 
     persistent_id: PersistentId
     rename: Callable[[str], str]
@@ -115,12 +115,12 @@ class _Pickler(pickle.Pickler):
         self._tensor = None if hooks.tensors is None else hooks.tensors.kind
         self._numbers: dict[int, int] = {}
         self.tensors: list[PlainTensor] = []
-        """What the persistent ids that are numbers stand for."""
+        """The tensors that stand behind persistent ids that are numbers."""
         self.modules: list[str] = []
         self._aliases: dict[tuple[str, Any], Any] = {}
         """Those of `typing` that were written; held, as their ids are keys of the memo."""
         self.error: Exception | None = None
-        """What a `__reduce_package__`, or writing a storage, raised."""
+        """The error that a `__reduce_package__`, or writing a storage, raised."""
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | int | None:
         kind = type(obj)
@@ -197,7 +197,7 @@ _ALIKE = (
     *(int, float, complex, str, bytes, type(None), tuple, frozenset, range, type(...), Enum, re.Pattern),
     *(type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
 )
-"""What nobody can tell from an equal one, what is found by its name, and what holds others that count."""
+"""Types whose equal instances nobody tells apart, that go by name, or that hold others that count."""
 _ALIKE_IN_TORCH = frozenset({"Size", "device", "dtype", "layout", "memory_format"})
 
 

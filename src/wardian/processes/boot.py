@@ -21,7 +21,7 @@ def _work_for(argument: str) -> NoReturn:
 
 
 ROLES: dict[str, Callable[[str], NoReturn]] = {"serve": serve, "work": _work_for}
-"""What a clean process can be: by name, a function of the argument that it was started with."""
+"""The roles that a clean process can have: by name, a function of the argument that it was started with."""
 
 
 def begin(role: str, argument: str) -> NoReturn:

@@ -54,11 +54,11 @@ class CleanProcesses:
     limit: float | None = DEFAULT_LIMIT
     """Seconds that each may take; None for no limit."""
     allow: tuple[str, ...] = ()
-    """What code of the object may do there: members of `wardian.processes.fence.ALLOWABLE`."""
+    """Permissions of the object's code there: members of `wardian.processes.fence.ALLOWABLE`."""
     isolated: bool = False
     """Each is a new interpreter, and none a fork of a template."""
     refused: dict[str, None] = field(default_factory=dict)
-    """What code wanted to do, and might not, by the order in which it was seen."""
+    """Acts that code attempted and that were refused, in the order in which they were seen."""
 
     def start_early(self, start: Start) -> None:
         """Begin with what a process of this kind begins with, and do not wait for it."""

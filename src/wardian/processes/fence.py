@@ -20,7 +20,7 @@ from wardian.domain.names import top_level
 __all__ = ["ALLOWABLE", "RefusedError", "kind_of", "put_up", "refusals"]
 
 ALLOWABLE = ("network", "processes")
-"""What a user may allow the code of an object in clean processes."""
+"""Permissions that a user may give the code of an object in clean processes."""
 
 
 class RefusedError(PermissionError, FileNotFoundError):
@@ -32,7 +32,7 @@ class RefusedError(PermissionError, FileNotFoundError):
 
 _refused: list[str] = []
 _watched: dict[str, Callable[[tuple[Any, ...]], str | None]] = {}
-"""What tells, for an event, how to call what is refused; None if it is not."""
+"""For each event, a function that describes an act that is refused; it returns None for one that is not."""
 
 
 def refusals() -> tuple[str, ...]:

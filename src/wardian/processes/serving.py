@@ -284,4 +284,4 @@ _RENEWED: dict[str, Callable[[Any], None]] = {
     "multiprocessing.process": _renew_process,
     "numpy.random": lambda numpy_random: numpy_random.seed(),
 }
-"""What modules draw at random or ask for when they are imported, and not again in a copy."""
+"""Functions that renew what a module drew or asked for when it was imported, which a copy would share."""

@@ -38,7 +38,7 @@ sys.path[:] = sys.argv[3:]
 from wardian.processes.boot import begin
 begin(sys.argv[1], sys.argv[2])
 """
-"""What a clean process runs. Its arguments are a role, what belongs to it, and the entries of `sys.path`."""
+"""The program of a clean process. Its arguments are a role, what belongs to it, and entries of `sys.path`."""
 
 
 # It becomes a child of init: who waits for all children does not wait for it.

@@ -42,7 +42,7 @@ class Start:
     prepare: str
     """Dotted name of a function that is called first. It takes `arguments`, and returns facts, as JSON."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """What it takes, as JSON."""
+    """The arguments of `prepare`, as JSON."""
     serves: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = field(
         default=lambda arguments, facts: True, compare=False
     )
@@ -50,7 +50,7 @@ class Start:
 
 
 class StillBeginningError(TimeoutError):
-    """What is done beforehand takes too long.
+    """The preparation takes too long.
 
     Attributes:
         number: Of the process that does it.

@@ -22,7 +22,7 @@ from wardian.errors import CorruptCaseError
 __all__ = ["PICKLES", "allowed_externs", "extern_modules", "is_allowed", "manifest_of", "read_manifest"]
 
 _ALWAYS = frozenset({"torch", "numpy", "wardian"})
-"""What packed code may import without an extern: PyTorch, what tensors convert to, and what loads it."""
+"""Modules that packed code may import without an extern: PyTorch, NumPy for conversions, and the loader."""
 
 PICKLES = frozenset(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
 """First bytes of pickles: PROTO, and a number that exists."""

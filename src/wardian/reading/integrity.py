@@ -233,10 +233,10 @@ class StorageChecks:
 
 
 class _Noted(NamedTuple):
-    """What a note says."""
+    """The content of a note."""
 
     stamp: str
-    """Of which file."""
+    """The stamp of the file that it is about."""
     since: int
     """When the first of it was checked, in seconds."""
     names: frozenset[RecordName] | None

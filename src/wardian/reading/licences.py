@@ -19,7 +19,7 @@ _LONGEST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licence:
-    """What a packed distribution says about its licence."""
+    """The licence that a packed distribution states."""
 
     distribution: str
     version: str | None

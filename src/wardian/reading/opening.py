@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ArchiveSource", "open_archive", "opened_anew"]
 
 ArchiveSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-"""What a user names as a case."""
+"""Types by which a user can name a case."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -67,7 +67,7 @@ _HIDDEN = (
     "timer_list",
     "vmallocinfo",
 )
-"""What the kernel shows of itself and of devices in `/proc`. No library needs it; root may read it all."""
+"""Files of `/proc` in which the kernel shows itself and devices. No library needs them; root may read all."""
 
 
 def _proc() -> Iterator[str]:

@@ -19,7 +19,7 @@ __all__ = ["main"]
 _TEXT = 8_000
 """Characters of an error that are told."""
 _NEW_NAMESPACES = 0x10000000 | 0x40000000 | 0x08000000 | 0x00020000
-"""Of users, networks, what processes of one machine share, and mounts (`man 2 unshare`)."""
+"""Flags for new namespaces of users, networks, shared means of processes, and mounts (`man 2 unshare`)."""
 _NO_DEVICES = 2 | 4
 """Nor programs that run with other rights (`man 2 mount`)."""
 _MOST_FILES = 1 << 18

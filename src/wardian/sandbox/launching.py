@@ -37,7 +37,7 @@ _SHOWN = (
     "/dev/random",
     "/dev/urandom",
 )
-"""What the kernel shows of the machine, of which programs read the processors and the memory."""
+"""Files in which the kernel shows the machine; programs read the processors and the memory there."""
 
 # The current folder is no place to import from, and nothing of the environment is read.
 _BOOT = "import sys; sys.path[:] = sys.argv[2:]; from wardian.sandbox.child import main; main(sys.argv[1])"
@@ -45,12 +45,12 @@ _BOOT = "import sys; sys.path[:] = sys.argv[2:]; from wardian.sandbox.child impo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the code of one case may use."""
+    """The limits of one case's code."""
 
     memory: int
     """Bytes beyond what Python, PyTorch and the file itself take."""
     seconds: int
-    """Of processor time, all calls together."""
+    """Seconds of processor time, all calls together."""
 
 
 @dataclass(frozen=True, slots=True)

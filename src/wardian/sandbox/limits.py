@@ -1,4 +1,4 @@
-"""What a child may use: memory, time, files; and no rights beyond those of an ordinary program."""
+"""Limits on a child: memory, time, files; and no rights beyond those of an ordinary program."""
 
 from __future__ import annotations
 

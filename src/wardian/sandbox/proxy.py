@@ -56,7 +56,7 @@ class SandboxedObject:
 
     @property
     def way(self) -> Way:
-        """What keeps the process: `bubblewrap`, or `landlock`, which keeps less away from it."""
+        """The way the process is kept: `bubblewrap`, or `landlock`, which keeps less away from it."""
         return self._cage.way
 
     @property

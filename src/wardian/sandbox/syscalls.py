@@ -22,7 +22,7 @@ class _Machine:
     audit: int
     """How the kernel calls it in a filter."""
     column: int
-    """Of the table below."""
+    """Number of its column in the table below."""
     seccomp: int
     """The number of that system call."""
 

@@ -19,7 +19,7 @@ from typing import Any
 __all__ = ["CrossingError", "LENGTH", "MOST", "WireError", "decode", "encode", "pack", "unpack"]
 
 LENGTH = struct.Struct(">I")
-"""What stands before a message."""
+"""The length of a message, which stands before it."""
 MOST = 4 << 20
 """Bytes of a message; what is larger belongs into tensors."""
 _DEEPEST = 64
@@ -37,7 +37,7 @@ class CrossingError(TypeError):
 
 
 class WireError(ValueError):
-    """What came is no message."""
+    """The bytes that came are no message."""
 
 
 def pack(message: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""What bytecode without source shows."""
+"""Facts that bytecode without source shows."""
 
 from __future__ import annotations
 

@@ -37,12 +37,12 @@ class Edges:
 
     @property
     def imports(self) -> tuple[Import, ...]:
-        """What is imported, by line."""
+        """The modules that are imported, by line."""
         return _by_line(self._imports)
 
     @property
     def candidates(self) -> tuple[Import, ...]:
-        """What may be a module, by line."""
+        """The names that may be modules, by line."""
         return _by_line(self._candidates)
 
     @property

@@ -1,4 +1,4 @@
-"""What a module's source shows without running it."""
+"""A scan of a module's source: the facts that it shows without running it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pickle needs of PyTorch so that its tensors can be made and nothing else of it runs."""
+"""The parts of PyTorch that make the tensors of a pickle; nothing else of it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call changes: its inputs, and the object that is called."""
+"""The changes that a call makes: to its inputs, and to the object that is called."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Outgoing:
     def __init__(self) -> None:
         self._tensors: list[torch.Tensor] = []
         self.described: list[dict[str, Any]] = []
-        """What the message says of them."""
+        """Descriptions of the tensors, for the message."""
         self.size = 0
         """Bytes that they take in shared memory."""
 

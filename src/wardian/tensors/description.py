@@ -39,7 +39,7 @@ NESTED = {
 }
 
 ELEMENTS_IN_A_BYTE = {torch.quint4x2: 2, torch.quint2x4: 4}
-"""Of dtypes whose `itemsize` is a whole byte all the same."""
+"""Elements in a byte, for dtypes whose `itemsize` is a whole byte all the same."""
 
 QUANTISED = {torch.qint8, torch.quint8, torch.qint32, *ELEMENTS_IN_A_BYTE}
 

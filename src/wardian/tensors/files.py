@@ -1,4 +1,4 @@
-"""What the command line does with torch: arguments from a file or an expression, calls, results to a file."""
+"""The command line's use of torch: arguments from a file or an expression, calls, results to a file."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def _shape_of(entry: TensorEntry) -> tuple[int, ...] | None:
 
 @dataclass
 class Compared:
-    """What a module and a case have for each other."""
+    """A module and a case, compared tensor by tensor."""
 
     pairs: list[tuple[Slot, str]] = field(default_factory=list)
     """Places in the module, and the names in the case."""

@@ -1,4 +1,4 @@
-"""What an object is to PyTorch: weights without a model, something compiled, a model in training mode."""
+"""Kinds of objects to PyTorch: weights without a model, something compiled, a model in training mode."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def in_one_form(records: Mapping[RecordName, bytes]) -> dict[RecordName, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _IntList:
-    """What `torch.jit._pickle.build_intlist` makes."""
+    """A list of integers, as `torch.jit._pickle.build_intlist` makes it."""
 
     numbers: tuple[int, ...]
 

@@ -138,7 +138,7 @@ class _Sink:
         self.storages = 0
         """Number of storages in the archive."""
         self.offsets: dict[str, tuple[int, int]] = {}
-        """Of those that came through here: number → (offset in the file, size in bytes)."""
+        """Places of the storages that came through here: number → (offset in the file, size in bytes)."""
 
     def write(self, part: memoryview) -> int:
         size = len(part)

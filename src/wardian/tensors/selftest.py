@@ -11,7 +11,7 @@ import torch
 __all__ = ["SEED", "operator_libraries", "operator_schemas", "run"]
 
 SEED = 0
-"""What random generators of PyTorch, Python and numpy are given before a self-test runs."""
+"""The seed of random generators of PyTorch, Python and numpy before a self-test runs."""
 
 
 def run(obj: Any, inputs: Any) -> Any:

@@ -25,7 +25,7 @@ class Written(NamedTuple):
     """Strided, with memory."""
     entry: TensorEntry
     key: str
-    """What it is called in the case."""
+    """Its name in the case."""
 
 
 def clashes(written: Iterable[Written], values: Mapping[str, torch.Tensor]) -> Iterator[list[str]]:

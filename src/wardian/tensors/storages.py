@@ -116,7 +116,7 @@ class StorageWriter:
         return str(len(self._known))
 
     kind = torch.Tensor
-    """Of the tensors that `describe` knows; subclasses have their own ways."""
+    """The type of the tensors that `describe` knows; subclasses have their own ways."""
 
     def describe(self, tensor: torch.Tensor) -> PlainTensor | None:
         """Return what `Tensor.__reduce_ex__` says of a plain tensor of the CPU, None of any other.
@@ -419,7 +419,7 @@ def device_by(map_location: Any) -> Callable[[str], torch.device]:
 
 
 class _Devices(dict[Any, Any]):
-    """What PyTorch asks, as a dictionary, where a tensor goes whose device no storage tells."""
+    """The `map_location` of tensors whose device no storage tells; PyTorch asks it as a dictionary."""
 
     def __init__(self, map_location: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a check of signatures finds, whatever their form, and which line of allowed signers lets one count."""
+"""The result of a check of signatures, in whatever form, and the allowed signers by whom one counts."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Signature:
     """
 
     fingerprint: str
-    """Of the public key, as `ssh-keygen -l` shows it: `SHA256:…`."""
+    """Fingerprint of the public key, as `ssh-keygen -l` shows it: `SHA256:…`."""
     key: str
     """The type of the key, such as `ssh-ed25519`."""
     namespace: str
-    """What the signature is for: `wardian-case`, or of an OMS bundle the type of its statement."""
+    """The purpose of the signature: `wardian-case`, or for an OMS bundle the type of its statement."""
     signer: str | None = None
     """Whose key it is by the file of allowed signers, in its words (`alice@example.com`). None if the
     signature was not checked, or does not count."""
@@ -41,7 +41,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureCheck:
-    """What a check of signatures has found."""
+    """The result of a check of signatures."""
 
     signatures: tuple[Signature, ...]
     """All that the file of signatures has, in its order; `signer` is None for those that do not count."""

@@ -34,7 +34,7 @@ __all__ = ["Facts", "judge", "refusal"]
 
 
 class Facts:
-    """What is known of an open archive: the evidence of `wardian.trust.rules`.
+    """The facts about an open archive: the evidence of `wardian.trust.rules`.
 
     Args:
         archive: The open archive. What of it can run has digests from now on, if it had none.
@@ -80,12 +80,12 @@ class Facts:
 
     @property
     def label(self) -> str:
-        """What messages call the file."""
+        """The name of the file in messages."""
         return self._archive.label
 
     @property
     def kind(self) -> Literal["case", "torch.package"]:
-        """What it is."""
+        """The kind of the file."""
         return self._archive.kind
 
     @property
@@ -100,7 +100,7 @@ class Facts:
 
     @cached_property
     def audit(self) -> Audit:
-        """What its code could do."""
+        """The abilities of its code."""
         return audit(self._archive, self.manifest) if self._found is None else self._found
 
     @cached_property

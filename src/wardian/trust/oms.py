@@ -29,7 +29,7 @@ _STATEMENT = "https://in-toto.io/Statement/v1"
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _ECDSA = "ecdsa-sha2-"
-"""What the types of keys begin with that the specification allows."""
+"""Prefix of the types of keys that the specification allows."""
 _THE_FILE = "."
 """The name of a model that is one file."""
 

@@ -26,19 +26,19 @@ from wardian.wording import size_text
 __all__ = ["Breach", "Choice", "Evidence", "Rules", "find_breaches"]
 
 _UNKNOWN = "unknown"
-"""What a distribution that states no licence has for one."""
+"""The licence of a distribution that states none."""
 
 
 class Evidence(Protocol):
-    """What is known of a file when it is judged; what costs time is found out when a rule asks for it."""
+    """The facts by which a file is judged; those that cost time are found out when a rule asks for them."""
 
     @property
     def label(self) -> str:
-        """What messages call the file."""
+        """The name of the file in messages."""
 
     @property
     def kind(self) -> Literal["case", "torch.package"]:
-        """What it is."""
+        """The kind of the file."""
 
     @property
     def digest(self) -> str:
@@ -50,11 +50,11 @@ class Evidence(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """What it says about itself."""
+        """The manifest of the file, which is what it says about itself."""
 
     @property
     def audit(self) -> Audit:
-        """What its code could do."""
+        """The abilities of its code."""
 
     @property
     def licences(self) -> Mapping[str, str | None]:
@@ -106,7 +106,7 @@ class Breach:
     what: str
     """The finding, with its place."""
     fix: str = ""
-    """What would have to change."""
+    """The change that would satisfy the rule."""
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.what}"
@@ -121,15 +121,15 @@ class Rules:
     digests: tuple[str, ...] | None = None
     """The digests of files that need no signature; without `signers` of all that may be used."""
     capabilities: Choice = Choice()
-    """What code may do, by the names of `Capability`."""
+    """Abilities that code may have, by the names of `Capability`."""
     distributions: Choice = Choice()
-    """Of which distributions, and releases, code may be in the file; code of none is "first-party"."""
+    """Distributions, and their releases, whose code may be in the file; code of none is "first-party"."""
     licences: Choice = Choice()
     """Which licences the distributions in the file may have; "unknown" where none is stated."""
     max_size: int | None = None
-    """Of the file, in bytes."""
+    """Size that the file may have, in bytes."""
     native: Choice = Choice()
-    """Of which distributions compiled libraries, or code that loads some, may be in the file."""
+    """Distributions whose compiled libraries, or code that loads some, may be in the file."""
     torch_package: bool = True
     """Whether the file may be an archive of torch.package, which has no digests."""
     when: tuple[When, ...] = ("import", "reachable")
@@ -322,7 +322,7 @@ def _when(value: Any) -> tuple[When, ...]:
 
 
 _TABLES = ("audit", "trust")
-"""What a policy may have: rules for `wardian audit --policy`, and rules that are asked before code runs."""
+"""Tables of a policy: rules for `wardian audit --policy`, and rules that are asked before code runs."""
 _KEYS: Mapping[str, Callable[[Any], Any]] = {
     "signers": _path,
     "digests": _digests,

@@ -40,7 +40,7 @@ Format = Literal["ssh", "oms"]
 """The forms of signatures: of the seal by SSH keys, or a bundle of OpenSSF model signing of the file."""
 
 SUFFIXES: Mapping[Format, str] = {"ssh": ".sig", "oms": ".oms.json"}
-"""What the names of their files end with, beside that of the case."""
+"""Endings of the names of their files, after that of the case."""
 
 
 def seal_of(archive: ArchiveReader) -> bytes:

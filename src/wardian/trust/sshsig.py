@@ -17,7 +17,7 @@ from wardian.trust.wire import Fields, MalformedError, string, uint32
 __all__ = ["NAMESPACE", "SshSignature", "fingerprint_of", "read_blocks", "signed_data", "to_text"]
 
 NAMESPACE = "wardian-case"
-"""What a signature is for: one that was made for something else, such as a commit, is none of a case."""
+"""The purpose of a signature: one that was made for another, such as a commit, is none of a case."""
 
 _MAGIC = b"SSHSIG"
 _VERSION = 1

@@ -1,4 +1,4 @@
-"""What is left of a case that was closed: its classes and functions, and what pickling them says."""
+"""The classes and functions that outlive a closed case, and the error that pickling them gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What packed code has put into tables of the process, when its case is closed.
+"""Entries that packed code has left in tables of the process when its case is closed.
 
 A class in such a table keeps its module, and with it all that the module knows, for ever. What nobody can
 need any more is taken out. An object that was loaded may live on and need an entry: so entries are taken

@@ -209,9 +209,9 @@ class _Symbolics:
 
 
 class _Compiled:
-    """What `torch.jit.script` has compiled of classes of modules, by class; it compiles again what it lacks.
+    """Types that `torch.jit.script` has compiled, by class of module; it compiles again a type that it lacks.
 
-    Nobody may keep that in order to put it back: it holds the class out of the collector's sight.
+    Nobody may keep a type in order to put it back: it holds the class out of the collector's sight.
     """
 
     def entries(self) -> Iterator[tuple[Any, Any]]:
@@ -227,10 +227,10 @@ class _Compiled:
 
 
 class _Operators:
-    """What `torch.ops` has noted of operators that packed code defines.
+    """Names that `torch.ops` remembers of operators that packed code defines.
 
-    It is found again when somebody asks. Who holds an operator holds its library (`hold_libraries`); what is
-    noted here must not.
+    A name is found again when somebody asks. Who holds an operator holds its library (`hold_libraries`); the
+    names must not.
     """
 
     def entries(self) -> Iterator[tuple[Any, Any]]:

@@ -109,7 +109,7 @@ class CaseFiles:
 
     @cached_property
     def _links(self) -> dict[RecordName, Path | None]:
-        """What the file of an operator library is a link to, None for no file."""
+        """For each operator library, the file that it is a link to; None for no file."""
         return {name: self._link_of(name) for name in self._libraries}
 
     def _link_of(self, name: RecordName) -> Path | None:

@@ -37,7 +37,7 @@ _lock = new_reentrant_lock()
 _thread = threading.local()
 _depth = 0
 _wrapped: list[tuple[Any, str, Any, Any]] = []
-"""What is wrapped at the moment: owner, name, what it has there, wrapper."""
+"""The functions that are wrapped at the moment: owner, name, the owner's own attribute, wrapper."""
 _before: set[str] = set()
 """The modules that were there when it was wrapped."""
 

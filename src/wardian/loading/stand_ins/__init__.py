@@ -1,1 +1,1 @@
-"""What takes the place of modules that are mocked (`mocked`) or not installed (`externs`)."""
+"""The stand-ins for modules that are mocked (`mocked`) or not installed (`externs`)."""

@@ -1,4 +1,4 @@
-"""What takes the place of soft externs that the environment does not have (docs/reference/format.md, 5.7).
+"""The stand-ins for soft externs that the environment does not have (docs/reference/format.md, 5.7).
 
 The proof showed that the object loads, and passes its self-test, without them. So packed code may import
 them, derive classes from them and name them in annotations; what uses one gets an error that says what to
@@ -99,7 +99,7 @@ _NOTHING: dict[str, Callable[..., Any]] = {
     "__enter__": lambda cls: cls,
     "__exit__": lambda cls, *error: None,
 }
-"""What the stand-ins of logging libraries do: a model that logs computes without."""
+"""Methods of the stand-ins for logging libraries: a model that logs computes without them."""
 
 
 def _refusing(method: str) -> Callable[..., Any]:

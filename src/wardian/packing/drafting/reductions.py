@@ -1,4 +1,4 @@
-"""What `__reduce_package__` of an object is given where `wardian.pack` packs it.
+"""The exporter that `__reduce_package__` of an object is given where `wardian.pack` packs it.
 
 PyTorch packs its graph modules and objects of TorchScript through this protocol of `torch.package`: the
 object writes what it needs with the exporter, and names a function that makes it again with the importer.
@@ -65,7 +65,7 @@ class Reductions:
 
     @property
     def globals(self) -> frozenset[GlobalRef]:
-        """What the written modules are named by, as globals of a pickle are."""
+        """The modules that were written, in the form of the globals of a pickle."""
         return frozenset(GlobalRef(module, "") for module in self.modules)
 
     # What objects call, by the names of `torch.package.PackageExporter`.
@@ -139,9 +139,9 @@ class _Names:
         self._aliases: dict[str, str] = {}
         """Names in the code that was generated last."""
         self._calls: Collection[Any] = ()
-        """What the nodes of a graph call, while code is generated from it."""
+        """Functions that the nodes of a graph call, while code is generated from it."""
         self._imported: dict[tuple[str, str], Any] = {}
-        """What that code imports, by module and name."""
+        """Imports of that code, by module and name."""
 
     @contextmanager
     def generating(self, obj: Any) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What the receiver must have installed, and what it may lack."""
+"""The distributions that the receiver must have installed, and those it may lack."""
 
 from __future__ import annotations
 

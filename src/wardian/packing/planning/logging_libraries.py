@@ -1,4 +1,4 @@
-"""What only logging libraries need stays outside with them."""
+"""Modules that only logging libraries need stay outside with them."""
 
 from __future__ import annotations
 

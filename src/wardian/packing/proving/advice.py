@@ -1,4 +1,4 @@
-"""What to do when a proof fails."""
+"""Advice on a proof that failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a proof lets be found: what the plan says that the receiver has."""
+"""A fence around a proof: only what the plan asks of the receiver can be found."""
 
 from __future__ import annotations
 

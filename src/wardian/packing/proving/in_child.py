@@ -1,4 +1,4 @@
-"""What a proof does in the clean process."""
+"""The part of a proof that runs in the clean process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done in the clean process that runs the object."""
+"""The part of tracing that runs in the clean process with the object."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["BEGINNING", "find_global", "import_beforehand", "observe_in_child", 
 
 
 BEGINNING = Start("wardian.packing.tracing.in_child.prepare")
-"""What the clean process begins with."""
+"""The preparation that the clean process begins with."""
 
 
 def prepare(arguments: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ def _stamp(file: str) -> _Stamp:
 
 
 _begun: list[_Begun] = []
-"""What was begun before there was a request, if anything was."""
+"""The imports that were begun before there was a request, if there were any."""
 
 
 def import_beforehand(request: Mapping[str, Any]) -> None:
@@ -232,7 +232,7 @@ def _keep_users_frames(error: BaseException | None) -> None:
 
 
 class _DraftImporter:
-    """What the functions of `__reduce_package__` get here; see `wardian.loading.objects.Loading`."""
+    """The importer that functions of `__reduce_package__` get here; see `wardian.loading.objects.Loading`."""
 
     def __init__(
         self, work: Path, archive: Path, storages: StorageReader, import_module: Callable[[str], ModuleType]

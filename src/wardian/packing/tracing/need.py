@@ -45,7 +45,7 @@ class StockedModule:
     distribution: str
     path: str
     size: int
-    """Of its source, in bytes."""
+    """Size of its source in bytes."""
     is_package: bool
 
 
@@ -65,7 +65,7 @@ class Stock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What code can reach.
+    """The modules that code can reach.
 
     Attributes:
         modules: Those of the stock.

@@ -35,12 +35,12 @@ class Draft:
     """A pickled object and its inputs, before the case exists."""
 
     name: str
-    """What to call it."""
+    """The name of the case in messages."""
     one: bool
     """Whether it is one object; else it is a dictionary of entry points, and the inputs are those of some."""
     pickle: bytes
     globals: tuple[tuple[str, str], ...]
-    """What the pickle names, in its order."""
+    """The globals that the pickle names, in its order."""
     calls: tuple[str, ...]
     """The entry points that are called."""
     inputs: bytes | None
@@ -83,7 +83,7 @@ class Observation:
     evidence: Evidence
     outputs: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What each call has changed, by its place."""
+    """The changes that each call has made, by their places."""
     unimported: tuple[str, ...] = ()
     """The submodules of the draft that nothing had imported by the end."""
 

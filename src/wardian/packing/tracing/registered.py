@@ -1,4 +1,4 @@
-"""What the user's modules registered when they were imported, though nothing in the object names them.
+"""Objects that the user's modules registered when they were imported, though the object names none of them.
 
 import shop.blocks  # @register in it fills shop.registry.BLOCKS, by which the model makes its layers
 """

@@ -38,11 +38,11 @@ __all__ = ["Contents", "amend", "assemble"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a case holds beside its code."""
+    """The contents of a case beside its code."""
 
     entries: tuple[Entry, ...]
     pickles: Mapping[RecordName, bytes]
-    """Of the entries and of their self-tests."""
+    """Pickles of the entries and of their self-tests."""
     tensors: tuple[TensorEntry, ...]
     resources: Mapping[RecordName, bytes]
     metadata: Mapping[str, str]
@@ -55,7 +55,7 @@ class Contents:
     origins: Sequence[PackedOrigin] = ()
     """Open cases that modules come from: by which imports they came is said there."""
     extern_modules: tuple[str, ...] | None = None
-    """What `torch.package` may import from the environment; None finds it out."""
+    """Modules that `torch.package` may import from the environment; None finds them out."""
 
 
 @collector_paused()

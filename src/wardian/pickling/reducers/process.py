@@ -1,4 +1,4 @@
-"""What belongs to a process or its platform, and what is written for it: a new one, or why there is none."""
+"""Objects that belong to a process or its platform: a new one is written, or the reason why there is none."""
 
 from __future__ import annotations
 

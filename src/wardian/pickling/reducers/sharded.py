@@ -1,4 +1,4 @@
-"""What lies in parts on several processes: none of them has all that a case must have."""
+"""Objects that lie in parts on several processes: none of them has all that a case must have."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _sets_attributes(kind: type) -> bool:
 
 
 _setting: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
-"""What `_sets_attributes` has found out, which takes a look at bytecode."""
+"""Answers of `_sets_attributes`, which take a look at bytecode."""
 
 
 def _finds_setting(kind: type) -> bool:

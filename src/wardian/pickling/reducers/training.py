@@ -1,4 +1,4 @@
-"""What belongs to the training of a model: it stays here, and the model is written as it was before it."""
+"""Objects that belong to the training of a model: they stay here, and the model is written as before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What packed code gets in place of modules of Python that take names of modules as strings.
+"""The stand-ins that packed code gets for modules of Python that take names of modules as strings.
 
 - `table`: which module is replaced by which
 - `imports`: `__import__` for code that imports at run time

@@ -1,4 +1,4 @@
-"""What the modules have in common that packed code gets in place of Python's."""
+"""Common parts of the modules that packed code gets in place of Python's."""
 
 from __future__ import annotations
 
