@@ -19,12 +19,24 @@ def run_self_test(entry: Entry, load: Callable[[str], Any]) -> CheckResult:
     Args:
         entry: The entry point.
         load: Returns the object of a record.
+
+    Raises:
+        CheckError: if tensors are faked here, which have no values to compare.
     """
     from wardian.tensors import comparison
     from wardian.tensors.changes import differences_of_changes, run_noting_changes
+    from wardian.tensors.storages import faking
 
     if entry.test is None:
         return CheckResult(entry.name, "no self-test", ())
+    if faking():
+        raise CheckError(
+            "a mode that fakes tensors, as FakeTensorMode, is in force here, and those have no values to"
+            " compare: call check() outside of it",
+            entry=entry.name,
+            difference=None,
+            report=CheckReport(()),
+        )
     obj, test = load(entry.record), load(entry.test)
     outputs, changes = run_noting_changes(obj, test["inputs"])
     if not entry.outputs:
@@ -55,8 +67,16 @@ def require_passed(report: CheckReport, path: str, manifest: Manifest, *, exact:
                 f"{path}: the self-test of {result.entry!r} failed: "
                 + "; ".join(map(str, failed[:5]))
                 + (f"; and {len(failed) - 5} more" if len(failed) > 5 else "")
-                + packed_elsewhere(manifest),
+                + packed_elsewhere(manifest)
+                + _modes(),
                 entry=result.entry,
                 difference=result.largest,
                 report=report,
             )
+
+
+def _modes() -> str:
+    from wardian.tensors.selftest import modes
+
+    found = modes()
+    return f"\n{' and '.join(found)} is in force here; outputs were recorded without it" if found else ""

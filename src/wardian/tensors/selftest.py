@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["SEED", "operator_libraries", "operator_schemas", "run"]
+__all__ = ["SEED", "modes", "operator_libraries", "operator_schemas", "run"]
 
 SEED = 0
 """The seed of random generators of PyTorch, Python and numpy before a self-test runs."""
@@ -34,6 +34,16 @@ def run(obj: Any, inputs: Any) -> Any:
         random.setstate(state)
         if numpy is not None:
             numpy.random.set_state(numpy_state)
+
+
+def modes() -> list[str]:
+    """Return what is set for calls of this thread that was not when outputs were recorded."""
+    found = [f'torch.autocast("{kind}")' for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+    if torch.get_default_dtype() != torch.float32:
+        found.append(f"torch.set_default_dtype({torch.get_default_dtype()})")
+    if torch.get_default_device().type != "cpu":
+        found.append(f'torch.device("{torch.get_default_device()}")')
+    return found
 
 
 def operator_libraries() -> frozenset[str]:

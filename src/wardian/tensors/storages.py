@@ -24,6 +24,7 @@ __all__ = [
     "StorageReader",
     "StorageWriter",
     "device_by",
+    "faking",
     "is_meta",
     "load_from_bytes",
     "restoring",
@@ -256,7 +257,7 @@ class StorageReader:
 
     def share(self, storages: Mapping[str, UntypedStorage]) -> None:
         """Take storages that others have loaded already; what is faked has none."""
-        if not _faking():
+        if not faking():
             self._loaded.update(storages)
             # With these TorchScript shares, too.
             self._raw.update((key, s) for key, s in storages.items() if s.device.type == "cpu")
@@ -302,7 +303,7 @@ class StorageReader:
         storage = self._loaded.get(key)
         if storage is None:
             place = self._offsets(key)
-            if place is not None and _faking():
+            if place is not None and faking():
                 storage = self._fake(place[1], location)
             elif place is not None and self._to_meta:  # what is not looked at is not read
                 storage = UntypedStorage(place[1], device="meta")  # type: ignore[no-untyped-call]
@@ -400,7 +401,7 @@ def _whole(archive: ArchiveReader | FolderReader) -> Callable[[], UntypedStorage
     return whole
 
 
-def _faking() -> bool:
+def faking() -> bool:
     """Tell whether tensors are faked in this thread."""
     # `detect_fake_mode` takes long to see that they are not.
     possible = torch._C._len_torch_dispatch_stack() or torch._guards.TracingContext.try_get()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.support import MANIFEST
 from wardian.domain.manifest import Entry
@@ -51,3 +52,21 @@ def test_what_differs_is_refused_unless_another_machine_may_show_it() -> None:
     require_passed(near, "tree.case", MANIFEST, exact=False)
     with pytest.raises(CheckError):
         require_passed(near, "tree.case", MANIFEST, exact=True)
+
+
+def test_what_is_in_force_here_is_told_of_an_output_that_differs() -> None:
+    layer = torch.nn.Linear(2, 2)
+    outputs = layer(torch.ones(2))
+    with torch.autocast("cpu"):
+        report = CheckReport((run_self_test(ENTRY, loading(layer, outputs)),))
+        with pytest.raises(CheckError, match=r'torch\.autocast\("cpu"\) is in force here'):
+            require_passed(report, "tree.case", MANIFEST, exact=False)
+    with pytest.raises(CheckError) as caught:
+        require_passed(report, "tree.case", MANIFEST, exact=False)
+    assert "in force" not in str(caught.value)
+
+
+def test_what_is_faked_is_not_compared() -> None:
+    with FakeTensorMode(), pytest.raises(CheckError, match=r"FakeTensorMode.* is in force") as caught:
+        run_self_test(ENTRY, loading(twice, torch.ones(2)))
+    assert (caught.value.entry, caught.value.difference) == ("oak", None)
