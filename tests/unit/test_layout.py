@@ -23,6 +23,7 @@ _OF_NO_MODULE = {
     "archive/interoperability": "what other zip programs read",
     "capture/tensor_hooks": "hooks are written by a reducer and set by the runtime",
     "cli/imports": "what commands import",
+    "docstrings": "how docstrings begin",
     "inspection/reachable": "what an audit calls reachable, over several modules",
     "integrations": "that none is imported unless it is named",
     "layout": "this test",

@@ -24,7 +24,7 @@ from wardian.forks import new_reentrant_lock
 from wardian.loading import loggers
 from wardian.loading.announcements import Announced, announce, announced, withdraw
 from wardian.loading.closing.closed import mark_closed
-from wardian.loading.closing.leftovers import plant, take_out_leftovers
+from wardian.loading.closing.leftovers import take_out_leftovers, watch_modules
 from wardian.loading.importing.finders import FolderFinder
 from wardian.loading.importing.mount import Mount
 from wardian.loading.unused import find_holder
@@ -342,7 +342,7 @@ def release(mount: Mount) -> None:
             packages.pop(mount_of(name), None)
         own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, mount)]
         mark_closed(own, str(mount.archive.path or "<memory>"), shared=MountName.parse(short).is_shared)
-        plant(mount.name, own)
+        watch_modules(mount.name, own)
         own.clear()
         modules.clear()
         _told.discard(short)

@@ -278,7 +278,7 @@ class _Walk:
                 importer, name = step
                 if importer is not None:
                     self.graph.add_edge(importer, name)
-                stack.append(self.settle(name))
+                stack.append(self.decide_about(name))
 
     def begin(self, item: Saved) -> Iterator[tuple[str | None, ModuleName]]:
         match item:
@@ -289,7 +289,7 @@ class _Walk:
                 if name not in self.provided:
                     yield from self.intern(name, "saved by name", follow=item.dependencies, by_rule=False)
             case ModuleSaved(module=name):
-                yield from self.settle(name, follow=item.dependencies)
+                yield from self.decide_about(name, follow=item.dependencies)
             case PickleSaved():
                 self.graph.add_node(item.node, action=Action.INTERN, is_pickle=True)
                 if item.dependencies:
@@ -327,7 +327,9 @@ class _Walk:
         # Some modules of PyTorch have other top-level names, as functorch has.
         return found is not None and found.mount is None and found.facts.distribution == TORCH
 
-    def settle(self, name: ModuleName, *, follow: bool = True) -> Iterator[tuple[str | None, ModuleName]]:
+    def decide_about(
+        self, name: ModuleName, *, follow: bool = True
+    ) -> Iterator[tuple[str | None, ModuleName]]:
         """Decide about a module; yield what it leads to."""
         if name in self.closure.members or self.graph.nodes.get(name, {}).get("error"):
             return

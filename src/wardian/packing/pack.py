@@ -125,7 +125,7 @@ def pack(
         with stages("pickle"):
             draft = Drafting(asked.objects, asked.calls, archive, rules, processes, tell.again)
         if prove:
-            processes.start_early(beginning(draft.met()))
+            processes.start_early(beginning(draft.named_top_levels()))
         with stages("trace"):
             trace = draft.trace(clean=bool(prove))
         with stages("plan"):

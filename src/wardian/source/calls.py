@@ -25,8 +25,8 @@ class ImportCalls:
         self._texts = texts
         self._edges = edges
 
-    def meet_import(self, node: ast.Call, context: ImportContext) -> None:
-        """Look at a call of `__import__`."""
+    def note_import(self, node: ast.Call, context: ImportContext) -> None:
+        """Note the modules that a call of `__import__` imports."""
         name = self._texts.text(_argument(node, 0, "name"))
         if name is None:
             self._computed(_argument(node, 0, "name"), None, node.lineno, context)
@@ -49,8 +49,8 @@ class ImportCalls:
                 if (attribute := self._texts.text(element)) and attribute != "*":
                     self._edges.add_candidate(f"{base}.{attribute}", node.lineno, context)
 
-    def meet_import_module(self, node: ast.Call, context: ImportContext) -> None:
-        """Look at a call of `importlib.import_module`."""
+    def note_import_module(self, node: ast.Call, context: ImportContext) -> None:
+        """Note the module that a call of `importlib.import_module` imports."""
         name = self._texts.text(_argument(node, 0, "name"))
         if name is None:
             self._computed(_argument(node, 0, "name"), _argument(node, 1, "package"), node.lineno, context)

@@ -124,7 +124,7 @@ class TokenLines:
         words: More of them, each with a pattern that tells the names meant from those that contain it.
 
     >>> lines = TokenLines(b"x = 1\nimport mylib\n", [b"import"])
-    >>> [lines.meet(node) for node in ast.parse("x = 1\nimport mylib\n").body]
+    >>> [lines.may_be_in(node) for node in ast.parse("x = 1\nimport mylib\n").body]
     [False, True]
     """
 
@@ -155,7 +155,7 @@ class TokenLines:
     def __bool__(self) -> bool:
         return bool(self._lines)
 
-    def meet(self, node: ast.AST) -> bool:
+    def may_be_in(self, node: ast.AST) -> bool:
         """Return whether *node* may hold one of the tokens; False is certain."""
         if not isinstance(node, ast.stmt | ast.expr | ast.excepthandler):
             return True  # it has no lines, but what is in it has

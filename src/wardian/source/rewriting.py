@@ -157,7 +157,7 @@ def _rewrite(tree: ast.Module, text: bytes, roots: frozenset[str], place: _Place
         for field in _BLOCKS.intersection(parent._fields):
             block: list[ast.AST] = []
             for node in getattr(parent, field):
-                if not lines.meet(node):
+                if not lines.may_be_in(node):
                     block.append(node)
                 elif isinstance(node, ast.Import) and any(_top(alias.name) in roots for alias in node.names):
                     block += _rewrite_import(node, roots, place)

@@ -225,7 +225,7 @@ class _Scanner:
         stack = [(node, ImportContext.UNCONDITIONAL) for node in reversed(tree.body)]
         while stack:
             node, context = stack.pop()
-            if self.lines.meet(node):
+            if self.lines.may_be_in(node):
                 for body, inner in reversed(self.statement(node, context)):
                     stack += [(child, inner) for child in reversed(body)]
 
@@ -332,7 +332,7 @@ class _Scanner:
         stack = [(root, context)]
         while stack:
             node, context = stack.pop()
-            if not self.lines.meet(node):
+            if not self.lines.may_be_in(node):
                 continue
             match node:
                 case ast.Name(id=name):
@@ -384,14 +384,14 @@ class _Scanner:
     def call(self, node: ast.Call, context: ImportContext) -> None:
         match node.func:
             case ast.Name(id="__import__"):
-                self.calls.meet_import(node, context)
+                self.calls.note_import(node, context)
             case ast.Attribute(attr="__import__", value=ast.Name(id=owner)):
                 if owner == "builtins" or owner in self.importlib:
-                    self.calls.meet_import(node, context)
+                    self.calls.note_import(node, context)
             case ast.Name(id=name) if name in self.import_module:
-                self.calls.meet_import_module(node, context)
+                self.calls.note_import_module(node, context)
             case ast.Attribute(attr="import_module", value=ast.Name(id=owner)) if owner in self.importlib:
-                self.calls.meet_import_module(node, context)
+                self.calls.note_import_module(node, context)
             case ast.Name(id="getattr") if len(node.args) >= 2 and self.is_torch_ops(node.args[0]):
                 if namespace := self.texts.text(node.args[1]):
                     self.operator(namespace)

@@ -18,8 +18,8 @@ def found(source: str) -> tuple[list[str], list[str], list[str]]:
     calls = ImportCalls("nets", KnownTexts("nets.oak", "nets"), edges)
     call = ast.parse(source, mode="eval").body
     assert isinstance(call, ast.Call)
-    meet = calls.meet_import if source.startswith("__import__") else calls.meet_import_module
-    meet(call, ImportContext.FUNCTION)
+    note = calls.note_import if source.startswith("__import__") else calls.note_import_module
+    note(call, ImportContext.FUNCTION)
     imports, candidates, walks = (
         [e.imported for e in each] for each in (edges.imports, edges.candidates, edges.walks)
     )

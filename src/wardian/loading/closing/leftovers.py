@@ -22,7 +22,7 @@ from wardian.environment.modules import variables_of
 from wardian.loading.closing.tables import OPERATORS, TABLES, Table, forget_hooks
 from wardian.loading.registering.lifetimes import libraries, modules_of
 
-__all__ = ["Life", "plant", "take_out_leftovers"]
+__all__ = ["Life", "take_out_leftovers", "watch_modules"]
 
 _MARK = "__wardian_leftovers__"
 _LIFE = "__wardian_life__"
@@ -41,8 +41,8 @@ class Life:
     """Is there as long as the globals of any module of a mount that was closed, which hold it."""
 
 
-def plant(mount: str, modules: Iterable[types.ModuleType]) -> None:
-    """Let modules of a mount that is being closed tell how long they live.
+def watch_modules(mount: str, modules: Iterable[types.ModuleType]) -> None:
+    """Watch how long the modules of a mount that is being closed live.
 
     Args:
         mount: Its full name.

@@ -166,7 +166,11 @@ class Attempts:
         """Yield what may have to be there beforehand, for each attempt that is worth making."""
         side_effects = self._capture.side_effects
         named = {module for module, _ in pickled.globals}
-        named |= {live for live in sys.modules if self._origins.met(live) and original_name(live) in named}
+        named |= {
+            live
+            for live in sys.modules
+            if self._origins.is_of_open_case(live) and original_name(live) in named
+        }
         attempts: list[list[Any]]
         if isinstance(first, Attempted):
             seen = first.observation.evidence.modules

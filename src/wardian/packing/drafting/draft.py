@@ -120,7 +120,7 @@ class Drafting:
             for tensor in tensor_index(part, entry, self._storages.key_of, self._storages.described)
         )
 
-    def met(self) -> set[str]:
+    def named_top_levels(self) -> set[str]:
         """Return the top-level names of the modules that the object names, and of those that these hold."""
         named = {module for module, _ in self._pickled.globals}
         held = {

@@ -129,12 +129,12 @@ class Origins:
                 runtime = sys.modules.get(f"{mount.name}.{top}")
                 yield from list(getattr(runtime, "changed", ()))
 
-    def met(self, module: str) -> bool:
+    def is_of_open_case(self, module: str) -> bool:
         """Tell whether *module*, by its full name, is one of an open case that was met."""
         return any(module.startswith(f"{mount.name}.") for mount in self._roots.values())
 
     def packs(self, module: str) -> bool:
-        """Tell whether *module* is one of an open case that was met."""
+        """Tell whether *module*, by its original name, is of a package of an open case that was met."""
         return any(mount.contents.packs_top_level_of(module) for mount in self._roots.values())
 
     def find_global(self, module: str, qualname: str) -> Any:

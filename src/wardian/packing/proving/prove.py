@@ -60,16 +60,16 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
         ) from None
 
 
-def beginning(met: Iterable[str]) -> Start:
+def beginning(top_levels: Iterable[str]) -> Start:
     """Return what the clean process of a proof likely begins with, before it is known what the case needs.
 
     Of what PyTorch imports if it is there, a case needs what is compiled and what its libraries require.
 
     Args:
-        met: Top-level names of modules that the object or its code has.
+        top_levels: Top-level names of modules that the object or its code has.
     """
     installed = Distributions.current()
-    owners = {found.name for top in met for found in installed.providing(top)}
+    owners = {found.name for top in top_levels for found in installed.providing(top)}
     required = {name for owner in owners for name in installed.closure(owner)}
     allowed = allowed_distributions((), also=[name for name in required if installed[name].is_compiled])
     return Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))

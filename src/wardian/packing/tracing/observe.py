@@ -140,7 +140,7 @@ def _write_request(draft: Draft, work: Path) -> dict[str, Any]:
         "calls": draft.calls,
         "archive": str(draft.archive),
         "offsets": draft.offsets,
-        "cases": [_tell_of(mount, work) for mount in draft.cases],
+        "cases": [_describe_mount(mount, work) for mount in draft.cases],
         "sources": {name: [m.source, m.is_package, m.file] for name, m in draft.sources.items()},
         "places": loaded_elsewhere(),
         "silenced": draft.silenced,
@@ -261,7 +261,7 @@ def _with_places(output: str, sources: Mapping[ModuleName, CapturedModule]) -> s
     return re.sub(r'File "([\w.]+)\.py", line (\d+)', place, output)
 
 
-def _tell_of(mount: Mount, work: Path) -> dict[str, Any]:
+def _describe_mount(mount: Mount, work: Path) -> dict[str, Any]:
     """Return what the child needs to open a case under the name that it has here."""
     archive = mount.archive
     place = str(archive.path) if isinstance(archive, FolderReader) else archive.find_place()
