@@ -11,12 +11,12 @@ __all__ = ["Decision", "FIRST_PARTY", "PackedFile"]
 
 
 FIRST_PARTY = "first-party"
-"""The place of a distribution's name for code that no distribution owns."""
+"""The word in place of a distribution's name for code that no distribution owns."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Decision:
-    """The fate of one module, and the reason."""
+    """The action for one module, and its reason."""
 
     module: ModuleName
     action: Action

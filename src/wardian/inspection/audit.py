@@ -1,4 +1,4 @@
-"""The abilities of a case's code, read off its sources, bytecode and pickles without running any of it.
+"""The capabilities of a case's code, read off its sources, bytecode and pickles without running any of it.
 
 It informs, and proves nothing: code that wants to hide what it does can.
 """
@@ -65,7 +65,7 @@ class PickledGlobal:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Audit:
-    """The abilities of a case's code."""
+    """The capabilities of a case's code."""
 
     findings: tuple[Finding, ...]
     globals: tuple[PickledGlobal, ...]

@@ -43,7 +43,7 @@ class ExternFacts:
     installed: str | None
     """The release that is here."""
     problem: str | None
-    """The misfit, as a sentence; None if all fits."""
+    """The problem with it here, as a sentence; None if there is none."""
     fix: str | None
     """The command that mends it."""
     native: bool | None

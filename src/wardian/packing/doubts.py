@@ -1,4 +1,4 @@
-"""Sentences about surprises in a case that is made: the last step before it is published."""
+"""Reasons, in words, why a case that is made may not behave as expected: the last step before publishing."""
 
 from __future__ import annotations
 

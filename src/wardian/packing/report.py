@@ -25,7 +25,7 @@ class Attempt:
     failure: str | None
     """Why it failed, in one line; None if it passed."""
     change: str | None
-    """The difference of the next attempt; None for the last one."""
+    """The change for the next attempt; None for the last one."""
 
     def __str__(self) -> str:
         if self.failure is None:
@@ -45,8 +45,8 @@ class PackReport:
     plan: Plan
     manifest: Manifest
     warnings: tuple[str, ...]
-    """Surprises in the case: code that loads in this Python only, files that were changed, and the like. Each
-    was a `WardianWarning`, too."""
+    """Reasons why the case may not behave as expected: code for this Python only, files that were
+    changed. Each was a `WardianWarning`, too."""
     notes: tuple[str, ...] = ()
     """Remarks about a case that is as it should be: that the model is in training mode, say."""
     left_out: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The result of a check of signatures, in whatever form, and the allowed signers by whom one counts."""
+"""The result of a check of signatures, whatever their form, and the signers whose signatures count."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Facts:
 
     @cached_property
     def audit(self) -> Audit:
-        """The abilities of its code."""
+        """The capabilities of its code."""
         return audit(self._archive, self.manifest) if self._found is None else self._found
 
     @cached_property

@@ -54,7 +54,7 @@ class Evidence(Protocol):
 
     @property
     def audit(self) -> Audit:
-        """The abilities of its code."""
+        """The capabilities of its code."""
 
     @property
     def licences(self) -> Mapping[str, str | None]:
@@ -121,7 +121,7 @@ class Rules:
     digests: tuple[str, ...] | None = None
     """The digests of files that need no signature; without `signers` of all that may be used."""
     capabilities: Choice = Choice()
-    """Abilities that code may have, by the names of `Capability`."""
+    """Capabilities that code may have, by their names in `Capability`."""
     distributions: Choice = Choice()
     """Distributions, and their releases, whose code may be in the file; code of none is "first-party"."""
     licences: Choice = Choice()

@@ -100,7 +100,7 @@ def _stamp(file: str) -> _Stamp:
 
 
 _begun: list[_Begun] = []
-"""The imports that were begun before there was a request, if there were any."""
+"""The process that was begun before there was a request, if one was."""
 
 
 def import_beforehand(request: Mapping[str, Any]) -> None:

@@ -99,7 +99,7 @@ class Recorder:
         self._checked: set[str] = set()
         self._places: set[tuple[CodeType, int]] = set()
         self._pending: dict[str, dict[frozenset[str], list[Callable[[], None]]]] = {}
-        """Needs of a module whose failed import would be handled, by its name and by the errors that are."""
+        """Notes to make if a module, by its name, is imported again where nobody handles these errors."""
         self._wrappers: set[CodeType] = set()
         self._importing: list[str] = []
         self._until: FrameType | None = None

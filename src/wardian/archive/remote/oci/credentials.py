@@ -22,7 +22,7 @@ _HELPER_SECONDS = 30
 
 
 class Credentials(NamedTuple):
-    """A name and secret by which a registry knows who asks."""
+    """The credentials by which a registry knows who asks: a name with a password, or a token."""
 
     user: str | None = None
     password: str | None = None
