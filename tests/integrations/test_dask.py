@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import distributed
 import pytest
 import torch
 
 import wardian
 from tests.support import importable, write_tree
-
-distributed = pytest.importorskip("distributed")
 
 PROJECT = """
 --- loom/__init__.py
