@@ -863,3 +863,64 @@ def test_a_warning_of_packing_is_shown_once(
         code, out, err = wardian_command("pack", "plum:build", "-o", "plum.case", "--no-proof")
     assert (code, "the moon" in out) == (0, False)
     assert err == "warning: the moon is full\n"
+
+
+QUINCE = """
+--- quince.py
+import torch
+
+class Quince(torch.nn.Module):
+    def forward(self, x):
+        return open("labels.json").read()
+
+def build():
+    return open("labels.json").read()
+"""
+
+
+def test_what_packed_code_cannot_open_is_no_file_of_the_command(
+    tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with importable(write_tree(tmp_path / "src", QUINCE)) as load:
+        wardian.pack(load("quince").Quince(), tmp_path / "quince.case", prove=False)
+    code, _, err = wardian_command("run", "quince.case", "--inputs", "(1,)")
+    assert code == 2
+    assert "error: FileNotFoundError: [Errno 2] No such file or directory: 'labels.json'\n" in err
+    assert err.endswith("wardian --debug ... shows where\n")
+    _, _, err = wardian_command("run", "quince.case", "--inputs", "(1,)", "--debug")
+    assert "in forward" in err
+    assert "CodeFailed" not in err
+    code, _, err = wardian_command("run", "elder.case", "--inputs", "(1,)")
+    assert (code, err) == (2, "error: elder.case: No such file or directory\n")
+
+
+def test_what_code_of_the_user_cannot_open_is_no_file_of_the_command(
+    tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_tree(tmp_path, QUINCE.replace("quince", "quincetree")))
+    with importable():
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        code, _, err = wardian_command("plan", "quincetree.py:build")
+    assert code == 2
+    assert err.startswith("error: FileNotFoundError: ")
+
+
+def test_notes_of_the_packer_are_shown_and_compared(tmp_path: Path, wardian_command: Any) -> None:
+    path, other = tmp_path / "a.case", tmp_path / "b.case"
+    notes = {"accuracy": "0.91", "story": "once\nupon " * 100, "gone": "by"}
+    wardian.pack({"a": 1}, path, prove=False, metadata=notes)
+    many = {f"note{number}": "x" for number in range(9)}
+    wardian.pack({"a": 1}, other, prove=False, metadata={"accuracy": "0.93", "story": "once"} | many)
+    _, out, _ = wardian_command("info", path)
+    assert "  notes       accuracy: 0.91\n" in out
+    assert re.search(r"\n              story: once upon once .{,60}…\n", out)
+    assert "              and 3 more; all of them: --json\n" in wardian_command("info", other)[1]
+    code, out, _ = wardian_command("diff", path, other)
+    assert code == 1
+    assert "note accuracy: 0.91 became 0.93\n" in out
+    assert "note gone: removed, by\n" in out
+    assert "note note1: added, x\n" in out
+    assert re.search("note story: once upon .{,60}… became once\n", out)
+    wardian.pack({"a": 1}, other, prove=False, metadata=notes | {"story": notes["story"] + "the end"})
+    assert wardian_command("diff", path, other)[1] == "note story: another text\n"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from wardian.cli import looking, signatures, trusting, working
-from wardian.cli.exits import UNANSWERED, AnswerIsNo, code_of
+from wardian.cli.exits import UNANSWERED, AnswerIsNo, CodeFailed, code_of
 from wardian.cli.output import echo_error, keep_whole, plain_warnings
 from wardian.errors import WardianError
 
@@ -77,13 +77,14 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except (WardianError, OSError) as error:
         return _tell(error, _text_of(error), debug=debug)
-    except Exception as error:  # noqa: BLE001  of the user's code, or a bug of ours
-        text = f"{type(error).__name__}: {error}\n  wardian --debug ... shows where"
-        return _tell(error, text, debug=debug)
+    except Exception as found:  # noqa: BLE001  of the user's code, or a bug of ours
+        raised = found.__cause__ if isinstance(found, CodeFailed) and found.__cause__ else found
+        text = f"{type(raised).__name__}: {raised}\n  wardian --debug ... shows where"
+        return _tell(raised, text, debug=debug)
     return int(code or 0)
 
 
-def _tell(error: Exception, text: str, *, debug: bool) -> int:
+def _tell(error: BaseException, text: str, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     else:

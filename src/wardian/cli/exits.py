@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
-from wardian.errors import CheckError, EnvironmentMismatchError, PackError, SignatureError, UntrustedCaseError
+from wardian.errors import (
+    CheckError,
+    EnvironmentMismatchError,
+    PackError,
+    SignatureError,
+    UntrustedCaseError,
+    WardianError,
+)
 
-__all__ = ["AnswerIsNo", "NO", "UNANSWERED", "YES", "code_of"]
+__all__ = ["AnswerIsNo", "CodeFailed", "NO", "UNANSWERED", "YES", "code_of", "running_code"]
 
 YES = 0
 """The answer is yes, or the work is done."""
@@ -23,6 +33,25 @@ class AnswerIsNo(click.ClickException):
     """A command has looked, and the answer is no: it says why on standard error."""
 
     exit_code = NO
+
+
+class CodeFailed(Exception):  # noqa: N818  it is told as its cause
+    """Code of the user, or of a case, has raised what would look like an error about a file of the user's."""
+
+
+@contextmanager
+def running_code() -> Iterator[None]:
+    """Run code of the user, or of a case: what the system refuses it is none of Wardian's own answers.
+
+    Raises:
+        CodeFailed: for an OSError that is none of Wardian's, its cause.
+    """
+    try:
+        yield
+    except (WardianError, BrokenPipeError):
+        raise
+    except OSError as error:
+        raise CodeFailed from error
 
 
 def code_of(error: BaseException) -> int:

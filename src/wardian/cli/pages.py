@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wardian.cli.output import Line, columns, command
 from wardian.cli.signatures import Found
-from wardian.domain.provenance import Provenance
+from wardian.domain.provenance import KEY, Provenance
 from wardian.errors import EnvironmentMismatchError
 from wardian.inspection.capabilities import Capability
 from wardian.wording import count_text, size_text
@@ -25,6 +25,9 @@ __all__ = ["audit_page", "diff_page", "info_page"]
 _LABEL = 12
 _SHOWN = 20
 """Tensors or files of a kind that a page lists; the rest is counted. `--json` has all."""
+_NOTES = 8
+"""Notes of the packer that a page lists, each cut to `_NOTE` characters."""
+_NOTE = 60
 _LINES = 100
 """Lines of the difference of one source that a page shows."""
 
@@ -56,6 +59,8 @@ def info_page(summary: Summary, signed: Found) -> Iterator[Line | str]:
     origin = Provenance.of(manifest.metadata)
     for line in () if origin is None else _origin(origin):
         yield _fact("made from" if line.startswith("commit") else "made by", line)
+    for number, line in enumerate(_notes(manifest.metadata, () if origin is None else (KEY,))):
+        yield _fact("" if number else "notes", line)
     inside = ", ".join(packed.title for packed in manifest.distributions)
     yield _fact("inside", f"{inside}; code {size_text(summary.code)}" if inside else "no code")
     if summary.licences:
@@ -84,6 +89,21 @@ def _origin(origin: Provenance) -> Iterator[str]:
         changed = ", changed since" if repository.changed else ""
         yield f"commit {repository.commit or 'none'}{changed} ({', '.join(repository.modules)})"
     yield origin.command
+
+
+def _notes(metadata: Mapping[str, str], told: Iterable[str]) -> Iterator[str]:
+    """Yield the packer's notes, but for those that are told already."""
+    notes = {key: value for key, value in metadata.items() if key not in told}
+    for key, value in list(notes.items())[:_NOTES]:
+        yield f"{_cut(key)}: {_cut(value)}"
+    if len(notes) > _NOTES:
+        yield f"and {len(notes) - _NOTES} more; all of them: --json"
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a text, in one line."""
+    words = " ".join(text.split())
+    return words if len(words) <= _NOTE else f"{words[: _NOTE - 1]}…"
 
 
 def _signer(signature: Signature, signed: Found) -> str:
@@ -265,7 +285,9 @@ def _declared(differences: Differences, most: int | None) -> Iterator[tuple[str,
     for change in differences.changes:
         if change.what == "file":
             continue
-        if change.before is None or change.after is None:
+        if change.what == "note":
+            yield f"note {_cut(change.name)}: {_note_change(change)}", {}
+        elif change.before is None or change.after is None:
             sign, value = ("+", change.after) if change.before is None else ("-", change.before)
             yield f"{sign} {change.what} {change.name} {value}".rstrip(), _style(sign)
         else:
@@ -277,6 +299,15 @@ def _declared(differences: Differences, most: int | None) -> Iterator[tuple[str,
             yield f"tensor {tensor.name}: {_how(tensor)}", {}
         if most is not None and len(mine) > most:
             yield f"and {len(mine) - most} more tensors are {how}; list them: --all", {}
+
+
+def _note_change(change: Change) -> str:
+    if change.before is None:
+        return f"added, {_cut(change.after or '')}"
+    if change.after is None:
+        return f"removed, {_cut(change.before)}"
+    before, after = _cut(change.before), _cut(change.after)
+    return "another text" if before == after else f"{before} became {after}"
 
 
 def _style(sign: str) -> dict[str, Any]:

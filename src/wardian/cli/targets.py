@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from wardian.cli.exits import running_code
 from wardian.cli.output import near_to
 
 __all__ = ["find_arguments", "find_target", "split_named"]
@@ -29,7 +30,8 @@ def find_target(target: str) -> Any:
         raise click.UsageError(
             f"{target!r} must be module:name or script.py:name, such as torchvision.models:resnet18"
         )
-    found = _script(place) if place.endswith(".py") else _module(place)
+    with running_code():
+        found = _script(place) if place.endswith(".py") else _module(place)
     for part in name.split("."):
         try:
             found = getattr(found, part)
@@ -37,7 +39,8 @@ def find_target(target: str) -> Any:
             near = near_to(part, [known for known in dir(found) if not known.startswith("_")])
             hint = f"; near to it: {', '.join(near)}" if near else ""
             raise click.UsageError(f"{place} has no {name}{hint}") from None
-    return found() if _makes_the_object(found) else found
+    with running_code():
+        return found() if _makes_the_object(found) else found
 
 
 def _script(path: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wardian.cli.exits import NO, AnswerIsNo
+from wardian.cli.exits import NO, AnswerIsNo, running_code
 from wardian.cli.opening import name_of, opened
 from wardian.cli.options import file_argument, json_option, matching, nothing_matches
 from wardian.cli.output import (
@@ -289,7 +289,8 @@ def run(
             result = call(caged, arguments)
             click.echo(caged.printed, err=True, nl=False)
     else:
-        result = call(wardian.load(file, name=entry), arguments)
+        with running_code():
+            result = call(wardian.load(file, name=entry), arguments)
     if output is None:
         echo(repr(result))
     else:

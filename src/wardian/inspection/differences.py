@@ -1,4 +1,4 @@
-"""The differences between two cases: code, tensors, distributions, externs, entry points, proof."""
+"""The differences between two cases: code, tensors, distributions, externs, entry points, proof, notes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Change", "Differences", "TensorChange", "compare"]
 class Change:
     """One thing that is in one case only, or other in each."""
 
-    what: Literal["distribution", "extern", "entry point", "self-test", "proof", "file"]
+    what: Literal["distribution", "extern", "entry point", "self-test", "proof", "note", "file"]
     name: str
     before: str | None
     """None if only the second case has it."""
@@ -101,6 +101,7 @@ def _facts(before: Manifest, after: Manifest) -> Iterator[Change]:
         ("distribution", lambda m: {d.name: d.version or "" for d in m.distributions}),
         ("extern", lambda m: {e.distribution or e.modules[0]: _extern(e) for e in m.externs}),
         ("proof", lambda m: {"proof": m.proof}),
+        ("note", lambda m: m.metadata),
     )
     for what, of in tables:
         old, new = of(before), of(after)
