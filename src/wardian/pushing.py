@@ -18,6 +18,7 @@ from wardian.inspection.model_cards import MADE_BY, model_card
 from wardian.inspection.summary import Summary
 from wardian.loading.case import Case
 from wardian.reading.arriving import Arriving
+from wardian.reading.integrity import StorageChecks
 from wardian.reading.opening import open_archive
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def push(
 
     Raises:
         PackError: if an object cannot be packed.
-        CaseError, OSError: if the file is no case, or cannot be read.
+        CaseError, OSError: if the file is no case, damaged, or cannot be read.
         PermissionError: if the token does not allow it.
         RemoteError: if it cannot be written.
 
@@ -123,7 +124,8 @@ def _archive_of(
                 f"{archive.label} is an archive of torch.package, and no case; load and pack it",
                 path=archive.label,
             )
-        archive.fetch(archive.names)
+        # Whoever opens it there would be told of damage, and could do nothing about it.
+        StorageChecks(archive).check_whole(archive.label)
         yield archive
 
 

@@ -924,3 +924,20 @@ def test_notes_of_the_packer_are_shown_and_compared(tmp_path: Path, wardian_comm
     assert re.search("note story: once upon .{,60}… became once\n", out)
     wardian.pack({"a": 1}, other, prove=False, metadata=notes | {"story": notes["story"] + "the end"})
     assert wardian_command("diff", path, other)[1] == "note story: another text\n"
+
+
+def test_a_check_that_fails_says_where_that_is_explained(
+    case: Path, gauge: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAUGE", "3")
+    assert wardian_command("check", gauge)[2].endswith("\n  see: docs/reference/errors.md#checkerror\n")
+    content = bytearray(gauge.read_bytes())
+    content[content.index(b"packed code ran")] ^= 1
+    gauge.write_bytes(content)
+    code, _, err = wardian_command("check", gauge)
+    assert (code, err.endswith("\n  see: docs/reference/errors.md#corruptcaseerror\n")) == (1, True)
+    code, out, err = wardian_command("check", case, "--json")
+    found = json.loads(out)
+    assert (code, found["passed"], found["entries"]) == (2, False, [])
+    assert found["problem"] == f"{case} has no self-test: it was packed without inputs"
+    assert found["problem"] in err

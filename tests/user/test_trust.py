@@ -432,6 +432,9 @@ def test_a_policy_is_made_added_to_and_shown(
     assert command("trust", "init")[0] == 0
     code, said = command("trust", "init")
     assert (code, "is there already" in said) == (2, True)
+    unknown = command("trust", "show", case, "--policy", tmp_path / "none.toml", "--json")
+    reason = {"rule": "", "what": f"{tmp_path / 'none.toml'} is not there", "fix": "wardian trust init"}
+    assert (unknown[0], json.loads(unknown[1].partition("error:")[0])["problems"]) == (2, [reason])
     code, said = command("trust", "show", case)
     assert (code, "there are no signatures" in said, f"wardian trust add {case}" in said) == (1, True, True)
     assert command("run", case, "--inputs", "()")[0] == 1

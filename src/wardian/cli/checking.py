@@ -18,7 +18,7 @@ from wardian.cli.output import command, echo_note
 from wardian.domain.manifest import Entry, Manifest
 from wardian.errors import SandboxError, SandboxUnavailableError
 
-__all__ = ["admit", "check_in_cage", "check_in_child", "find_entry"]
+__all__ = ["admit", "check_in_cage", "check_in_child", "failed", "find_entry"]
 
 _CODE = """\
 import json, sys
@@ -29,7 +29,7 @@ try:
     with wardian.open(path) as case:
         found = check_plainly(lambda: case.check(entry or None, exact=exact == "True"))
 except wardian.WardianError as error:
-    sys.exit(f"{error}")
+    found = {"problem": str(error), "page": error.page}
 with open(answer, "w") as file:
     json.dump(found, file)
 """
@@ -108,8 +108,10 @@ def check_in_child(
         except subprocess.TimeoutExpired:
             raise _late(path, timeout) from None
         if done.returncode != 0:
-            return _failed(done.stderr.strip() or f"the self-test of {name_of(path)} {_end(done.returncode)}")
+            return failed(done.stderr.strip() or f"the self-test of {name_of(path)} {_end(done.returncode)}")
         found: dict[str, Any] = json.loads(answer.read_bytes())
+        if "passed" not in found:
+            return failed(found["problem"], found["page"], printed=done.stdout)
         return found | {"printed": done.stdout}
 
 
@@ -125,8 +127,15 @@ def _late(path: str, timeout: float | None) -> click.ClickException:
     )
 
 
-def _failed(problem: str, printed: str = "") -> dict[str, Any]:
-    return {"passed": False, "problem": problem, "text": "", "entries": [], "printed": printed}
+def failed(problem: str, page: str | None = None, *, printed: str = "") -> dict[str, Any]:
+    """Return what `check_in_child` returns, of self-tests that did not come to their end.
+
+    Args:
+        problem: Why, in words.
+        page: Where that is explained.
+        printed: What the code printed.
+    """
+    return {"passed": False, "problem": problem, "page": page, "text": "", "entries": [], "printed": printed}
 
 
 def check_in_cage(path: str, *, entry: str | None, exact: bool, timeout: float | None) -> dict[str, Any]:
@@ -147,4 +156,4 @@ def check_in_cage(path: str, *, entry: str | None, exact: bool, timeout: float |
     except SandboxError as error:
         if error.reason == "time":
             raise _late(path, timeout) from None
-        return _failed(str(error))
+        return failed(str(error), error.page)

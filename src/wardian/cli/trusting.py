@@ -205,6 +205,10 @@ def show(
         return
     from wardian.trust.judging import Facts, refusal
 
+    if as_json and not path.exists():
+        # The exit code is that of no answer; a program still finds the reason where it looks.
+        reason = {"rule": "", "what": f"{path} is not there", "fix": "wardian trust init"}
+        echo_json({"path": name_of(file), "policy": str(path), "trusted": False, "problems": [reason]})
     with opened(file) as (archive, manifest):
         error = refusal(name_of(file), Facts(archive, manifest, file), _read(path))
     if as_json:

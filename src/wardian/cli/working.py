@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from wardian.archive.remote.urls import is_url
 from wardian.cli.exits import NO, AnswerIsNo, running_code
 from wardian.cli.opening import name_of, opened
 from wardian.cli.options import file_argument, json_option, matching, nothing_matches
 from wardian.cli.output import (
     check_output,
     columns,
+    command,
     echo,
     echo_error,
     echo_json,
@@ -212,7 +215,7 @@ def check(
 
     Exit code 1 if an output differs, or the case does not fit here; 2 if it takes longer than --timeout.
     """
-    from wardian.cli.checking import admit, check_in_cage, check_in_child, find_entry
+    from wardian.cli.checking import admit, check_in_cage, check_in_child, failed, find_entry
 
     work = check_in_cage if sandbox else check_in_child
     found: dict[str, Any]
@@ -220,21 +223,34 @@ def check(
         with opened(file) as (archive, manifest):
             asked = manifest.entries if entry is None else (find_entry(manifest, file, entry),)
             if all(known.test is None for known in asked):
-                raise click.UsageError(_untested(archive, file, entry))
+                why = _untested(archive, file, entry)
+                if as_json:
+                    _echo_check(file, failed(why))
+                raise click.UsageError(why)
             admit(archive, manifest, file)
         found = work(file, entry=entry, exact=exact, timeout=timeout)
     except (CorruptCaseError, EnvironmentMismatchError, UntrustedCaseError) as error:
-        found = {"passed": False, "problem": str(error), "text": "", "entries": [], "printed": ""}
+        found = failed(str(error), error.page)
     if as_json:
-        echo_json({"path": name_of(file)} | {key: found[key] for key in found if key != "text"})
+        _echo_check(file, found)
     else:
         click.echo(printable(found["printed"]), err=True, nl=False)
         if found["passed"]:
             echo_text(found["text"])
+            if is_url(file):
+                echo_note(
+                    "this was a copy, as wardian.load takes it; what is there now:"
+                    f" {command('wardian', 'verify', name_of(file))}"
+                )
         else:
-            echo_error(found["problem"])
+            see = f"\n  see: {found['page']}" if found["page"] else ""
+            echo_error(f"{found['problem']}{see}")
     if not found["passed"]:
         context.exit(NO)
+
+
+def _echo_check(file: str, found: Mapping[str, Any]) -> None:
+    echo_json({"path": name_of(file)} | {key: found[key] for key in found if key not in ("page", "text")})
 
 
 def _untested(archive: ArchiveReader, file: str, entry: str | None) -> str:
@@ -432,7 +448,6 @@ def push(
 ) -> None:
     """Put a case at URL, on the Hub with a model card. Print the URL by which it is opened."""
     import wardian
-    from wardian.archive.remote.urls import is_url
 
     if not is_url(url):
         raise click.UsageError(f"{url} is no URL; a case is a file, so cp puts it into a folder")

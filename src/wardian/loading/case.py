@@ -12,7 +12,7 @@ from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.live_names import SHARED_SUFFIX
 from wardian.domain.manifest import Entry, Manifest
 from wardian.domain.names import RecordName, module_name
-from wardian.errors import CaseError, ClosedCaseError, CorruptCaseError, Problem
+from wardian.errors import CaseError, ClosedCaseError, Problem
 from wardian.loading.admission import Admission
 from wardian.loading.checks import CheckReport
 from wardian.loading.entries import find_entry
@@ -493,15 +493,7 @@ class Case:
         ...         case.verify()
         """
         own = self._file is self.mount.archive
-        found = (self.mount.storages if own else StorageChecks(self._file)).find_damage()
-        if found:
-            listing = "".join(f"\n  {error}" for error in found)
-            raise CorruptCaseError(
-                f"{self._path}: {len(found)} of {len(self._file.names)} records are damaged:{listing}",
-                path=self._path,
-                record=found[0].record,
-                records=tuple(error.record for error in found),
-            )
+        (self.mount.storages if own else StorageChecks(self._file)).check_whole(self._path)
 
     def check(self, name: str | None = None, *, exact: bool = False, map_location: Any = None) -> CheckReport:
         """Run the self-test of an entry point, or of all, and compare the outputs with the recorded ones.

@@ -139,6 +139,22 @@ class StorageChecks:
                     self._all = is_sure and self._checked.issuperset(every)
                     self._remember(archive, noted, None if self._noted.issuperset(every) else self._noted)
 
+    def check_whole(self, label: str) -> None:
+        """Check the whole content of every record, as `find_damage`.
+
+        Raises:
+            CorruptCaseError: if a record was damaged or altered; `records` has the names of all such.
+        """
+        found = self.find_damage()
+        if found and self._archive is not None:
+            listing = "".join(f"\n  {error}" for error in found)
+            raise CorruptCaseError(
+                f"{label}: {len(found)} of {len(self._archive.names)} records are damaged:{listing}",
+                path=label,
+                record=found[0].record,
+                records=tuple(error.record for error in found),
+            )
+
     def find_damage(
         self, told: Callable[[int, int], None] = lambda done, total: None
     ) -> list[CorruptCaseError]:
