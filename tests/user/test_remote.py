@@ -440,11 +440,7 @@ def test_what_is_at_a_url_is_verified_whatever_copy_is_here(
 def test_what_is_damaged_is_not_pushed(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = bytearray(small.read_bytes())
-    with ArchiveReader.open(small) as archive:
-        storage = archive.read(next(name for name in archive.names if name.startswith(".data/")))
-    content[content.index(storage[:8])] ^= 1
-    (tmp_path / "damaged.case").write_bytes(content)
+    (tmp_path / "damaged.case").write_bytes(_flipped(small, ".storage"))
     target = tmp_path / "there.case"
     assert run(["push", str(tmp_path / "damaged.case"), target.as_uri()]) == 2
     assert "1 of" in capsys.readouterr().err
@@ -456,8 +452,7 @@ def test_what_is_damaged_is_not_pushed(
 
 
 def test_a_check_of_a_url_says_that_it_was_of_a_copy(
-    server: FileServer, small: Path, capsys: pytest.CaptureFixture[str]
+    server: FileServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.files["small.case"] = small
-    assert run(["check", server.url("small.case")]) == 0
-    assert f"what is there now: wardian verify {server.url('small.case')}" in capsys.readouterr().err
+    assert run(["check", server.url("layers.case")]) == 0
+    assert f"what is there now: wardian verify {server.url('layers.case')}" in capsys.readouterr().err

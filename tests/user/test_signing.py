@@ -104,6 +104,12 @@ def test_info_shows_who_signed_and_that_nobody_has_checked(
         False,
     )
     assert json.loads(command("info", case, "--json")[1])["signatures"][0]["signer"] is None
+    (tmp_path / "allowed").write_text("")
+    out = command("info", case, "--signers", signers)[1]
+    assert "signed by   nobody you trust: the key is ssh-ed25519 SHA256:" in out
+    (tmp_path / "trust.toml").write_text('[trust]\nsigners = "allowed"\n')
+    code, out, _ = command("trust", "show", case, "--policy", tmp_path / "trust.toml")
+    assert (code, "nobody you trust signed it: the signature by ssh-ed25519 SHA256:" in out) == (1, True)
     Path(f"{case}.sig").write_bytes(b"nonsense")
     code, out, _ = command("info", case)
     assert (code, "cannot be read" in out) == (0, True)

@@ -16,7 +16,7 @@ from wardian.archive import ArchiveReader
 from wardian.cli.opening import name_of
 from wardian.cli.output import command, echo_note
 from wardian.domain.manifest import Entry, Manifest
-from wardian.errors import SandboxError, SandboxUnavailableError
+from wardian.errors import CheckError, SandboxError, SandboxUnavailableError
 
 __all__ = ["admit", "check_in_cage", "check_in_child", "failed", "find_entry"]
 
@@ -89,7 +89,8 @@ def check_in_child(
         timeout: Seconds after which the process is ended; None waits for ever.
 
     Returns:
-        As `wardian.loading.checks.check_plainly`, and `printed`: what the code printed.
+        As `wardian.loading.checks.check_plainly`, `printed`: what the code printed, and `page`: where the
+        problem is explained, or None.
 
     Raises:
         click.ClickException: if it takes longer: there is no answer then.
@@ -112,7 +113,7 @@ def check_in_child(
         found: dict[str, Any] = json.loads(answer.read_bytes())
         if "passed" not in found:
             return failed(found["problem"], found["page"], printed=done.stdout)
-        return found | {"printed": done.stdout}
+        return _told(found, done.stdout)
 
 
 def _end(code: int) -> str:
@@ -125,6 +126,11 @@ def _late(path: str, timeout: float | None) -> click.ClickException:
     return click.ClickException(
         f"the self-test of {name_of(path)} took longer than {timeout} s and was ended"
     )
+
+
+def _told(found: dict[str, Any], printed: str) -> dict[str, Any]:
+    # Where that is explained is not asked of a process in which code of a stranger has run.
+    return found | {"printed": printed, "page": None if found["passed"] else CheckError("").page}
 
 
 def failed(problem: str, page: str | None = None, *, printed: str = "") -> dict[str, Any]:
@@ -150,7 +156,7 @@ def check_in_cage(path: str, *, entry: str | None, exact: bool, timeout: float |
     try:
         with open_cage(path, timeout=timeout) as cage:
             found = cage.check(entry, exact=exact)
-            return found | {"printed": cage.printed}
+            return _told(found, cage.printed)
     except SandboxUnavailableError:
         raise
     except SandboxError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from wardian.cli.output import Line, columns, command
@@ -110,7 +111,7 @@ def _signer(signature: Signature, signed: Found) -> str:
     key = f"{signature.key} {signature.fingerprint}"
     if not signed.checked:
         return key
-    return f"{signature.signer}, {key}" if signature.signer else f"nobody who counts, {key}"
+    return f"{signature.signer}, {key}" if signature.signer else f"nobody you trust: the key is {key}"
 
 
 def _fact(label: str, text: str) -> Line:
@@ -151,13 +152,23 @@ def _externs(externs: Iterable[ExternFacts]) -> list[str]:
 def _native(summary: Summary) -> Iterator[str]:
     """Yield what brings compiled libraries: records of the file, and externs that are installed here."""
     operators = {library.record for library in summary.manifest.libraries}
-    for record in summary.libraries[:_SHOWN]:
-        yield f"{record} (inside{', operators' if record in operators else ''})"
-    if len(summary.libraries) > _SHOWN:
-        yield f"{len(summary.libraries) - _SHOWN} more inside"
+    inside = [
+        f"{record} (inside{', operators' if record in operators else ''})" for record in summary.libraries
+    ]
+    few = _fitting(inside)
+    yield from few
+    if len(inside) > len(few):
+        yield f"and {len(inside) - len(few)} more inside"
     outside = [extern.name for extern in summary.externs if extern.native]
     if outside:
         yield f"{', '.join(outside)} (outside)"
+
+
+def _fitting(texts: Sequence[str]) -> Sequence[str]:
+    """Return the first of some texts: as many as have room in two lines of a page, and one at least."""
+    room = 2 * (80 - _LABEL - 2)
+    ends = accumulate(len(text) + 2 for text in texts)
+    return texts[: max(1, sum(end <= room for end in ends))]
 
 
 def _here(extern: ExternFacts) -> str:
@@ -186,6 +197,8 @@ def audit_page(
         breaches: What breaks the policy; None without one.
         shows_all: Whether to list every place.
     """
+    if breaches is not None:
+        yield from _verdict(breaches, shows_all=shows_all)
     for capability in Capability:
         mine = [finding for finding in audit.findings if finding.capability == capability]
         counts = {when: sum(finding.when == when for finding in mine) for when in _WHEN}
@@ -196,8 +209,9 @@ def audit_page(
         shown = mine if shows_all else [f for f in mine if f.when != "elsewhere"][:_PLACES]
         for finding in shown:
             yield Line(f"{finding}", f"    {_WHEN[finding.when]:<10}")
-        if len(mine) > len(shown) and not shows_all:
-            yield Line(f"and {len(mine) - len(shown)} more; list them: --all", "    ")
+        if len(mine) > len(shown):
+            more = f"and {len(mine) - len(shown)} more; list them" if shown else "list them"
+            yield Line(f"{more}: --all", "    ")
     doubtful = [g for g in audit.globals if g.capability is not None or g.where == "not declared"]
     for found in doubtful:
         what = found.capability or "not declared as an extern"
@@ -209,20 +223,22 @@ def audit_page(
     if audit.unchecked:
         yield f"{len(audit.unchecked)} records of bytecode are of another Python, and were not compared"
     yield f"{len(audit.globals)} classes and functions are named by pickles; list them: --json"
-    if breaches is not None:
-        yield f"policy: {'broken' if breaches else 'kept'}"
-        for rule, whats in _by_rule(breaches).items():
-            yield Line(rule, "    ")
-            few = whats if shows_all else whats[:_PLACES]
-            for what in few:
-                yield Line(what, "        ")
-            if len(whats) > len(few):
-                yield Line(f"and {len(whats) - len(few)} more; list them: --all", "        ")
-            for fix in dict.fromkeys(breach.fix for breach in breaches if breach.rule == rule and breach.fix):
-                yield f"        fix: {fix}"
     if audit.findings:
         yield "at import: as the module is imported; in use: the object could call it; unreached: neither"
     yield "This was read off the code, and informs; it cannot prove that code does no harm."
+
+
+def _verdict(breaches: Sequence[Breach], *, shows_all: bool) -> Iterator[Line | str]:
+    yield f"policy: {'broken' if breaches else 'kept'}"
+    for rule, whats in _by_rule(breaches).items():
+        yield Line(rule, "    ")
+        few = whats if shows_all else whats[:_PLACES]
+        for what in few:
+            yield Line(what, "        ")
+        if len(whats) > len(few):
+            yield Line(f"and {len(whats) - len(few)} more; list them: --all", "        ")
+        for fix in dict.fromkeys(breach.fix for breach in breaches if breach.rule == rule and breach.fix):
+            yield f"        fix: {fix}"
 
 
 def _by_rule(breaches: Iterable[Breach]) -> dict[str, list[str]]:

@@ -97,21 +97,15 @@ def check_plainly(check: Callable[[], CheckReport]) -> dict[str, Any]:
         check: Calls `Case.check`.
 
     Returns:
-        `passed`; `problem`, what failed, in words, or None; `page`, where that is explained, or None;
-        `text`, the report for people; `entries`, as `CheckReport.to_plain` gives them.
+        `passed`; `problem`, what failed, in words, or None; `text`, the report for people; `entries`, as
+        `CheckReport.to_plain` gives them.
 
     Raises:
         WardianError: as for `Case.check`, but for a self-test that fails.
     """
-    problem = page = None
+    problem = None
     try:
         report = check()
     except CheckError as error:
-        report, problem, page = error.report, str(error), error.page
-    return {
-        "passed": problem is None,
-        "problem": problem,
-        "page": page,
-        "text": str(report),
-        "entries": report.to_plain(),
-    }
+        report, problem = error.report, str(error)
+    return {"passed": problem is None, "problem": problem, "text": str(report), "entries": report.to_plain()}

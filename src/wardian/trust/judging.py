@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -142,7 +143,12 @@ class Facts:
             raise
         except (OSError, ValueError) as error:
             return (Problem(f"the signatures cannot be checked: {error}", "wardian trust add NAME KEY.pub"),)
-        return () if checked.valid else checked.problems
+        if checked.valid:
+            return ()
+        if not checked.signatures:
+            return checked.problems
+        first, *others = checked.problems
+        return (replace(first, what=f"nobody you trust signed it: {first.what}"), *others)
 
 
 def _top_level(record: RecordName) -> str:
