@@ -837,7 +837,7 @@ def test_what_is_outside_is_called_by_what_the_modules_lie_in(archive: Path, war
     assert sorted(names) == ["first-party", "numpy", "torch"]
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("always")
 def test_a_warning_is_shown_once_and_plainly(
     tmp_path: Path, wardian_command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

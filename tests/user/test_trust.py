@@ -502,6 +502,8 @@ def test_what_other_rules_refuse_is_not_added(
     code, said = command("trust", "add", old, "--policy", file)
     assert (code, "its digest was not added, and would not help; 1 rule:" in said) == (1, True)
     assert "torch_package = false" in said
+    said = command("trust", "show", old, "--policy", file)[1]
+    assert "is not in digests" in said
     assert "fix: wardian trust add" not in said  # which would answer the same again
     assert file.read_text() == before
     file.write_text("[trust]\ndigests = []\nmax_size = 1\n")
