@@ -103,7 +103,7 @@ def _version_of(distribution: importlib.metadata.Distribution) -> str | None:
     """
     for file in ("METADATA", "PKG-INFO", ""):  # as `Distribution.metadata` looks for it
         if text := distribution.read_text(file):
-            return HeaderParser().parsestr(text)["Version"]
+            return HeaderParser().parsestr(text.partition("\n\n")[0])["Version"]
     return None
 
 
