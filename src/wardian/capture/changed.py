@@ -10,7 +10,7 @@ import os
 import sys
 import types
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,9 @@ from wardian.domain.modules import is_stdlib
 from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import known_attribute, variables_of
+from wardian.environment.unpacking import on_disk
 
-__all__ = ["ChangedModule", "find_changed_modules"]
+__all__ = ["ChangedModule", "find_changed_modules", "find_removed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,17 @@ def find_changed_modules() -> Iterator[ChangedModule]:
             continue
         if found is not None and Distributions.current().owner(ModuleName(name), file) is None:
             yield found
+
+
+def find_removed(modules: Iterable[ModuleName]) -> list[str]:
+    """Return which of some loaded modules have no file any more, as sentences."""
+    files = {name: known_attribute(sys.modules.get(name), "__file__") for name in sorted(modules)}
+    return [
+        f"{file} was removed after {name} was imported; the case holds what an import finds now: pack in a"
+        " new process, which imports it"
+        for name, file in files.items()
+        if isinstance(file, str) and not os.path.exists(on_disk(file))
+    ]
 
 
 def _changed_since(name: str, module: types.ModuleType, file: str) -> ChangedModule | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from importlib import resources
 from typing import Any
 
-from wardian.capture.changed import find_changed_modules
+from wardian.capture.changed import find_changed_modules, find_removed
 from wardian.capture.classes import recipe_for, subscription_of
 from wardian.capture.effects import Effects
 from wardian.capture.homes import importable, public_name_of_class
@@ -23,8 +22,7 @@ from wardian.capture.synthesis import CapturedModule, Home
 from wardian.capture.trials import Trials
 from wardian.domain.live_names import original_name
 from wardian.domain.names import ModuleName
-from wardian.environment.modules import known_attribute, variables_of
-from wardian.environment.unpacking import on_disk
+from wardian.environment.modules import variables_of
 
 __all__ = ["Capture"]
 
@@ -277,14 +275,7 @@ class Capture:
             packed: Modules that are in the case.
         """
         inside = frozenset(packed)
-        removed = [
-            f"{file} was removed after {name} was imported; the case holds what an import finds now: pack in"
-            " a new process, which imports it"
-            for name in sorted(inside)
-            if isinstance(file := known_attribute(sys.modules.get(name), "__file__"), str)
-            and not os.path.exists(on_disk(file))
-        ]
-        return removed + [
+        return find_removed(inside) + [
             f"{module.file} was changed after {module.name} was imported; the case holds the file as it"
             " is now: pack in a new process, which imports it"
             for module in self._changed

@@ -83,9 +83,7 @@ def finish(
                 changed = "distributions packed whole"
             if relaxed is None or changed is None:
                 raise
-            failure = str(error).partition("\n")[0].removeprefix(PROOF_FAILED)
-            if error.used:  # what was hidden is not missing here
-                failure = f"it does not work without {', '.join(sorted(error.used))}"
+            failure = _failure(error)
             attempts.append(Attempt(stages.seconds["prove"], failure, changed))
             stages.tell.again(f"{failure}; now with {changed}")
             manifest = relaxed
@@ -98,6 +96,12 @@ def finish(
     if problems:
         raise PlanError(f"{plan.entry} cannot be packed", problems=problems)
     return Finished(manifest, digest, plan, tuple(attempts))
+
+
+def _failure(error: ProofError) -> str:
+    if error.used:  # they were hidden, and are not missing here
+        return f"it does not work without {', '.join(sorted(error.used))}"
+    return str(error).partition("\n")[0].removeprefix(PROOF_FAILED)
 
 
 def _are_called(entries: Iterable[Entry]) -> bool:
