@@ -3,11 +3,12 @@
 In goes a command line, out come text or JSON and an exit code (`exits`).
 
 - `app`: the group of commands, and what is done with errors
-- `looking`: info, ls, cat, why, diff, verify, audit, report, requirements
+- `looking`: info, ls, cat, why, diff, verify, audit, report, requirements, sbom; `pages`: their texts
 - `report`: the page of `wardian report`
 - `working`: pack, plan, check, run, weights, extract, cache
-- `trusting`: trust init, add, show
-- `opening`: where a name becomes an open file
+- `trusting`: trust init, add, show; `signatures`: sign, and what others tell of it
+- `opening`: a name becomes an open file; `targets`: or an object; `options`: arguments that several have
+- `checking`: whether code of a file may run here
 - `output`: text for people, JSON for programs
 """
 

@@ -1,4 +1,4 @@
-"""The environment at hand.
+"""The environment at hand: in goes a name, out comes what is here of that name.
 
 - `modules`: where a module comes from, without importing it
 - `distributions`: what is installed, and which distribution owns a module or a file

@@ -8,6 +8,8 @@ In goes an open archive; out come frozen facts, which `wardian.cli` prints and `
 - `differences`: what differs between two cases
 - `weights`: the named tensors, and a map of them (`treemap`)
 - `sizes`: how many bytes tensors take
+- `native`, `credentials`: compiled libraries, and secrets that would travel with it
+- `bom`, `model_cards`: what other tools read of a case; `marshalled`: what may be unmarshalled
 - `values`: the numbers of a tensor, without torch
 """
 

@@ -1,7 +1,10 @@
 """Wardian inside of the tools that people have, one file for each, over the public surface only.
 
-A user imports `wardian.mlflow`; that module says what to install where the tool is missing, and the file of
-the same name in here does the work. `import wardian` imports none of them.
+In goes what a tool hands over, out comes what it expects. A user imports `wardian.mlflow`; that module says
+what to install where the tool is missing, and the file of the same name in here does the work. `import
+wardian` imports none of them.
+
+- `mlflow`: a flavor; `lightning`: a callback; `ray`: a predictor; `distributed`: a reader of checkpoints
 """
 
 from __future__ import annotations

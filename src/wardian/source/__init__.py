@@ -1,5 +1,7 @@
 """Python source and bytecode, read and written without running them.
 
+In goes code, out come facts, or other code.
+
 - `parsing`: syntax trees, in bounded memory and time
 - `scanning`: what the source of one module shows: imports, globals, names
 - `edges`: what it imports, `calls` by a call
