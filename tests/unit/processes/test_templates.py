@@ -229,11 +229,11 @@ def test_what_is_read_when_a_process_starts_is_that_of_this_process(
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     elif how == "signal":
-        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         try:
             shed.ask()
         finally:
-            signal.signal(signal.SIGHUP, before)
+            signal.signal(signal.SIGUSR1, before)
     else:
         processors = os.sched_getaffinity(0)
         if len(processors) == 1:
