@@ -229,3 +229,23 @@ def test_the_error_is_picklable_and_an_import_error() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (again.name, again.distribution, again.version) == ("numpy", "numpy", "2.0")
     assert isinstance(again, ModuleNotFoundError)
+
+
+def test_a_submodule_that_only_this_process_has_imported_makes_no_extern_needed(tmp_path: Path) -> None:
+    import numpy.ma  # noqa: F401
+
+    source = """
+--- glade.py
+import numpy
+import torch
+
+class Glade(torch.nn.Module):
+    def forward(self, x):
+        return x
+
+    def masked(self, x):
+        return numpy.ma.array(x)
+"""
+    with importable(write_tree(tmp_path / "project", source)) as load:
+        report = wardian.pack(load("glade").Glade(), tmp_path / "glade.case", inputs=(torch.zeros(2),))
+    assert [extern.soft for extern in report.manifest.externs if extern.distribution == "numpy"] == [True]

@@ -25,7 +25,12 @@ from wardian.packing.tracing.ahead import reading_ahead
 from wardian.packing.tracing.finders import loaded_elsewhere
 from wardian.packing.tracing.observe import Draft, Observation, observe
 from wardian.packing.tracing.registered import find_registered, modules_beside, only_of, users_modules
-from wardian.packing.tracing.submodules import code_of, find_submodules, is_imported_above
+from wardian.packing.tracing.submodules import (
+    code_of,
+    find_submodules,
+    is_imported_above,
+    stays_outside,
+)
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
@@ -116,7 +121,11 @@ class Attempts:
         raise self._explain(pickled, first) from None
 
     def find_submodules(self, pickled: PickledObject) -> dict[types.ModuleType, set[str]]:
-        """Return the submodules that the user's code mentions beside their packages, each with whose code."""
+        """Return the submodules that the user's code mentions beside their packages, each with whose code.
+
+        Those of libraries that stay outside are no part of it: to import one would make the library needed,
+        which the case may do without.
+        """
         if self._found is not None and self._found[0] is pickled:
             return self._found[1]
         named = {module for module, _ in pickled.globals} | self._capture.modules_used()
@@ -129,7 +138,11 @@ class Attempts:
             code = compile(captured.source, name, "exec", dont_inherit=True)
             for submodule in find_submodules(code, ()):
                 found.setdefault(submodule, set()).add(name)
-        ordered = {m: found[m] for m in sorted(found, key=_name_of) if not is_captured(m.__name__)}
+        ordered = {
+            m: found[m]
+            for m in sorted(found, key=_name_of)
+            if not is_captured(m.__name__) and not stays_outside(m)
+        }
         self._found = pickled, ordered
         return ordered
 

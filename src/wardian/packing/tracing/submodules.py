@@ -10,12 +10,13 @@ import sys
 import types
 from collections.abc import Iterable, Iterator
 
-from wardian.domain.modules import TORCH
-from wardian.domain.names import ModuleName, ancestors, top_level
-from wardian.environment.modules import variables_of
+from wardian.domain.live_names import is_live
+from wardian.domain.names import ModuleName, ancestors
+from wardian.environment.distributions import Distributions
+from wardian.environment.modules import known_attribute, variables_of
 from wardian.source.mentions import mentions, parts_of
 
-__all__ = ["code_of", "find_submodules", "is_imported_above"]
+__all__ = ["code_of", "find_submodules", "is_imported_above", "stays_outside"]
 
 
 def find_submodules(code: types.CodeType, variables: Iterable[object]) -> list[types.ModuleType]:
@@ -52,11 +53,21 @@ def find_submodules(code: types.CodeType, variables: Iterable[object]) -> list[t
     return [module for name, module in found.items() if name not in imported]
 
 
+def stays_outside(module: types.ModuleType) -> bool:
+    """Tell whether a module is of a library with machine code, which may be missing for the receiver."""
+    file = known_attribute(module, "__file__")
+    if is_live(module.__name__) or not isinstance(file, str):
+        return False
+    distributions = Distributions.current()
+    distribution = distributions.get(distributions.owner(ModuleName(module.__name__), file) or "")
+    return distribution is not None and distribution.is_compiled
+
+
 def is_imported_above(module: types.ModuleType) -> bool:
-    """Tell whether the package of a submodule seems to import it, or is PyTorch, which imports almost all."""
+    """Tell whether the package of a submodule seems to import it."""
     package, _, name = module.__name__.rpartition(".")
     code = code_of(sys.modules[package])
-    return top_level(package) == TORCH or (code is not None and mentions(code, frozenset({name})))
+    return code is not None and mentions(code, frozenset({name}))
 
 
 def code_of(module: types.ModuleType) -> types.CodeType | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
 from pathlib import Path
 
 from tests.support import importable, write_tree
-from wardian.packing.tracing.submodules import code_of, find_submodules, is_imported_above
+from wardian.packing.tracing.submodules import code_of, find_submodules, is_imported_above, stays_outside
 
 TREE = """
 --- arbor/__init__.py
@@ -43,3 +44,12 @@ def test_an_attribute_of_the_name_of_a_module_is_no_module(tmp_path: Path) -> No
         load("arbor").leaf = "green"
         code = compile("import arbor; arbor.leaf", "user.py", "exec")
         assert find_submodules(code, ()) == []
+
+
+def test_a_submodule_of_a_library_with_machine_code_stays_outside() -> None:
+    import numpy.ma
+    import packaging.tags
+
+    assert stays_outside(numpy.ma)
+    assert not stays_outside(packaging.tags)
+    assert not stays_outside(pathlib)
