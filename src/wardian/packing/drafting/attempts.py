@@ -25,12 +25,7 @@ from wardian.packing.tracing.ahead import reading_ahead
 from wardian.packing.tracing.finders import loaded_elsewhere
 from wardian.packing.tracing.observe import Draft, Observation, observe
 from wardian.packing.tracing.registered import find_registered, modules_beside, only_of, users_modules
-from wardian.packing.tracing.submodules import (
-    code_of,
-    find_submodules,
-    is_imported_above,
-    stays_outside,
-)
+from wardian.packing.tracing.submodules import code_of, find_submodules, is_imported_above
 from wardian.pickling.paths import find_type_paths
 from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
@@ -132,17 +127,13 @@ class Attempts:
         found: dict[types.ModuleType, set[str]] = {}
         for name, module in modules_beside(named, ()).items():
             code = code_of(module)
-            for submodule in find_submodules(code, variables_of(module).values()) if code else ():
+            for submodule in find_submodules(code, variables_of(module)) if code else ():
                 found.setdefault(submodule, set()).add(original_name(name))
         for name, captured in self._capture.modules().items():
             code = compile(captured.source, name, "exec", dont_inherit=True)
-            for submodule in find_submodules(code, ()):
+            for submodule in find_submodules(code, {}):
                 found.setdefault(submodule, set()).add(name)
-        ordered = {
-            m: found[m]
-            for m in sorted(found, key=_name_of)
-            if not is_captured(m.__name__) and not stays_outside(m)
-        }
+        ordered = {m: found[m] for m in sorted(found, key=_name_of) if not is_captured(m.__name__)}
         self._found = pickled, ordered
         return ordered
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pathlib
 from pathlib import Path
 
+import pytest
+
 from tests.support import importable, write_tree
 from wardian.packing.tracing.submodules import code_of, find_submodules, is_imported_above, stays_outside
 
@@ -32,9 +34,42 @@ def test_what_no_import_of_the_module_names_is_found(tmp_path: Path) -> None:
         user = load("user")
         code = code_of(user)
         assert code is not None
-        found = find_submodules(code, vars(user).values())
-        assert [module.__name__ for module in found] == ["arbor.loose", "arbor.pruned", "arbor.deep.leaf"]
+        found = find_submodules(code, vars(user))
+        assert [module.__name__ for module in found] == ["arbor.deep.leaf", "arbor.loose", "arbor.pruned"]
         assert [module.__name__ for module in found if is_imported_above(module)] == ["arbor.pruned"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import arbor; arbor.deep.leaf",
+        "import arbor as a\ndef use(): return a.deep.leaf.grow()",
+        "def use():\n    import arbor.deep as d\n    return d.leaf.grow()",
+        "def use():\n    from arbor import deep as d\n    return getattr(d, 'leaf', None)",
+        "import arbor.deep\ntry:\n    grow = arbor.deep.leaf.grow\nexcept AttributeError:\n    grow = None",
+    ],
+)
+def test_it_is_found_however_the_package_came_to_its_name(source: str, tmp_path: Path) -> None:
+    write_tree(tmp_path, TREE)
+    with importable(tmp_path) as load:
+        load("arbor.deep.leaf")
+        found = find_submodules(compile(source, "user.py", "exec"), {})
+        assert "arbor.deep.leaf" in [module.__name__ for module in found]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from arbor.deep import leaf\ndef use(net): net.pruned()",
+        "import arbor\nclass Net:\n    def use(self): self.pruned(mode='pruned')",
+    ],
+)
+def test_a_name_that_is_taken_from_something_else_counts_for_nothing(source: str, tmp_path: Path) -> None:
+    write_tree(tmp_path, TREE)
+    with importable(tmp_path) as load:
+        load("arbor.deep.leaf")
+        found = find_submodules(compile(source, "user.py", "exec"), {})
+        assert [module.__name__ for module in found] == []
 
 
 def test_an_attribute_of_the_name_of_a_module_is_no_module(tmp_path: Path) -> None:
@@ -43,7 +78,7 @@ def test_an_attribute_of_the_name_of_a_module_is_no_module(tmp_path: Path) -> No
         load("arbor.leaf")
         load("arbor").leaf = "green"
         code = compile("import arbor; arbor.leaf", "user.py", "exec")
-        assert find_submodules(code, ()) == []
+        assert find_submodules(code, {}) == []
 
 
 def test_a_submodule_of_a_library_with_machine_code_stays_outside() -> None:
