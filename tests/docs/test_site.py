@@ -123,12 +123,9 @@ def test_every_public_module_is_among_them() -> None:
         path.relative_to(_ROOT / "src").with_suffix("").as_posix().replace("/", ".")
         for path in (_ROOT / "src" / "wardian").glob("*.py")
     }
-    inner = {"wardian.__init__", "wardian.__main__", "wardian.collector", "wardian.errors", "wardian.pushing"}
-    inner |= {
-        "wardian.forks",
-        "wardian.reporters",
-        "wardian.wording",
-    }  # what they have for users is in `wardian` itself
+    # What they have for users is in `wardian` itself.
+    inner = {"__init__", "__main__", "collector", "errors", "forks", "pushing", "reporters", "wording"}
+    inner = {f"wardian.{name}" for name in inner}
     assert modules - inner == {name for name in _PUBLIC if name.count(".") == 1} - {"wardian.package"}
 
 

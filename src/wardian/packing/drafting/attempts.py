@@ -140,7 +140,7 @@ class Attempts:
     def _with_unimported(
         self, pickled: PickledObject, arguments: PickledObject | None, first: Attempted | PackError
     ) -> Attempted | PackError:
-        """Attempt it with submodules that code may ask for where the run did not: `hasattr(scipy, "fft")`."""
+        """Attempt it with submodules that code may ask for where no call leads: `hasattr(shop, "heads")`."""
         found = self.find_submodules(pickled)
         if isinstance(first, Attempted):
             seen = frozenset(map(original_name, first.observation.evidence.modules))
