@@ -37,7 +37,7 @@ class FolderReader:
 
     Raises:
         NotADirectoryError: if *folder* is no folder.
-        NotACaseError: if it does not hold an extracted archive.
+        NotACaseError: if it does not hold an extracted archive, or has a file that no record can be.
     """
 
     kind: Literal["case", "torch.package"]
@@ -51,13 +51,13 @@ class FolderReader:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.path = Path(folder).absolute()
         self.label = str(self.path)
-        self.names = tuple(sorted(_records(self.path)))
+        try:
+            self.names = tuple(sorted(_records(self.path)))
+        except ValueError as error:
+            raise self._refusal(str(error)) from None
         self._known = frozenset(self.names)
         if EXTERN_MODULES not in self._known:
-            raise NotACaseError(
-                f"'{self.path}' is a folder, but not an extracted archive: it has no {EXTERN_MODULES}",
-                path=str(self.path),
-            )
+            raise self._refusal(f"it has no {EXTERN_MODULES}")
         self.kind = "case" if MANIFEST in self._known else "torch.package"
         self.manifest = self.read(MANIFEST) if self.kind == "case" else b""
 
@@ -134,6 +134,11 @@ class FolderReader:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _refusal(self, reason: str) -> NotACaseError:
+        return NotACaseError(
+            f"'{self.path}' is a folder, but not an extracted archive: {reason}", path=str(self.path)
+        )
 
     def _file(self, name: RecordName) -> Path:
         if name not in self._known:

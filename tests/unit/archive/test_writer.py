@@ -28,56 +28,6 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-# Targets
-
-
-def test_a_missing_folder_is_reported_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="folder of the target does not exist"):
-        ArchiveWriter(tmp_path / "missing" / "resnet.case")
-
-
-def test_a_folder_is_no_target(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError):
-        ArchiveWriter(tmp_path)
-    assert leftovers(tmp_path) == []
-
-
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(NotADirectoryError):
-        ArchiveWriter(tmp_path / "file" / "resnet.case")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError):
-        ArchiveWriter(tmp_path / "resnet.case")
-
-
-def test_the_temporary_file_lies_beside_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with ArchiveWriter("resnet.case") as archive:
-        assert archive.target == tmp_path / "resnet.case"
-        assert archive.path.parent == tmp_path
-        assert archive.path.name.startswith(".resnet.case.")
-        assert archive.path.name.endswith(".tmp")
-        monkeypatch.chdir("/")
-        archive.finish(archives.document)
-        archive.publish()
-    assert leftovers(tmp_path) == ["resnet.case"]
-
-
-def test_a_target_may_have_the_longest_name_there_is(tmp_path: Path) -> None:
-    archives.small(tmp_path / ("é" * 125 + ".case"))
-
-
-def test_the_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
-    archives.small(tmp_path / "resnet.case")
-    (tmp_path / "plain").write_bytes(b"")
-    assert (tmp_path / "resnet.case").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
 # Storages
 
 
