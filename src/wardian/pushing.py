@@ -18,8 +18,8 @@ from wardian.inspection.model_cards import MADE_BY, model_card
 from wardian.inspection.summary import Summary
 from wardian.loading.case import Case
 from wardian.reading.arriving import Arriving
-from wardian.reading.integrity import StorageChecks
 from wardian.reading.opening import open_archive
+from wardian.reading.storage_checks import StorageChecks
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -14,7 +14,7 @@ from torch.storage import UntypedStorage
 
 from tests.user.test_tensors import KINDS, _made
 from wardian.domain.manifest import TensorEntry, TensorForm
-from wardian.tensors.description import tensor_index
+from wardian.tensors.index import tensor_index
 from wardian.tensors.rebuilding import rebuild
 
 NUMBERS = (0, 1, 2, 3, 4, 5, 7, 8, 100, 2**31, 2**32, 2**62, 2**63 - 1)

@@ -19,7 +19,7 @@ _OF_NO_FORK = {"forks.py", "capture/runtime.py", "pickling/reducers/process.py"}
 
 _COPIED = {
     "the copy has the same cases open, or had": {
-        *("loading/mounts.py:_" + name for name in ("alone", "mounts", "private", "told", "used")),
+        *("loading/open_mounts.py:_" + name for name in ("alone", "mounts", "private", "told", "used")),
         *("loading/reopening.py:_private", "loading/reopening.py:_reopened"),
         *("loading/closing/leftovers.py:_" + name for name in ("left", "lives", "put_off")),
         "loading/stand_ins/externs.py:_used",
@@ -45,7 +45,7 @@ _COPIED = {
         *("pickling/reducers/state.py:_setting", "pickling/reducers/training.py:_known"),
         *("reading/fit.py:_names_of", "reading/installed.py:_names_in", "source/rewriting.py:_patterns"),
         *("source/remembered.py:_code", "source/remembered.py:_facts"),
-        *("tensors/description.py:_dtype_name", "tensors/matching.py:_casts"),
+        *("tensors/index.py:_dtype_name", "tensors/matching.py:_casts"),
         "tensors/storages.py:_reduces_as_known",
     },
     "the user has been told": {"cli/output.py:_kept", "environment/cache.py:_told"},

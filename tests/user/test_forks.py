@@ -47,7 +47,7 @@ def import_slowly():
         case.import_module("yew.ops")
 
 def close_slowly():
-    from wardian.loading.mounts import _mounts_lock
+    from wardian.loading.open_mounts import _mounts_lock
     with _mounts_lock:  # as a thread has it that opens or closes a case
         wait()
 

@@ -205,12 +205,12 @@ def test_load_names_the_entry_points_there_are(tmp_path: Path) -> None:
 
 
 def test_a_load_that_fails_leaves_no_case_open(tmp_path: Path) -> None:
-    import wardian.loading.mounts
+    import wardian.loading.open_mounts
 
     case = write_case(tmp_path / "left_open.case")
     with pytest.raises(wardian.EntryNotFoundError):
         wardian.load(case, name="decoder")
-    assert not [name for name in wardian.loading.mounts._mounts if name.startswith("left_open")]
+    assert not [name for name in wardian.loading.open_mounts._mounts if name.startswith("left_open")]
 
 
 @pytest.mark.parametrize("policy", [{"intern": 3}, {"extern": [None]}, {"mock": {"a": 1}}, {"deny": [b"x"]}])

@@ -6,7 +6,7 @@ This layer knows names, bytes and digests. It does not know what a manifest says
 - `content`, `file`: where the bytes of a file are; `descriptors`, `ahead`: what only Linux can say or do
 - `reader`, `extracted`: a file, or a folder, to records; `structure`, `central_directory`: where they lie
 - `inflating`, `limits`, `parsing`: no more than was asked for
-- `digests`, `crc`: what is computed of a record; `expected`: compared with what it must be
+- `digests`, `crc`: what is computed of a record; `expected_digests`: compared with what it must be
 - `identify`, `refusals`: what else a file is, and the errors
 - `remote`: cases behind URLs
 """

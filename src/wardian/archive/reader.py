@@ -20,7 +20,7 @@ from wardian.archive.central_directory import DamageError, Record
 from wardian.archive.content import Content, open_content, read_at
 from wardian.archive.descriptors import is_on_network, nothing_read_ahead
 from wardian.archive.digests import digest_of
-from wardian.archive.expected import ExpectedDigests
+from wardian.archive.expected_digests import ExpectedDigests
 from wardian.archive.file import ArchiveFile
 from wardian.archive.inflating import inflate, inflate_beginning, inflate_parts
 from wardian.archive.structure import Kind, OtherKindError, read_structure

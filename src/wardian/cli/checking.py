@@ -68,7 +68,7 @@ def admit(archive: ArchiveReader, manifest: Manifest, file: str) -> None:
         EnvironmentMismatchError: if the environment lacks what it needs.
     """
     from wardian.reading.fit import check_environment
-    from wardian.reading.integrity import check_code
+    from wardian.reading.storage_checks import check_code
     from wardian.trust.gate import Gate
 
     Gate(archive, manifest).admit(source=file)

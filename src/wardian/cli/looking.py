@@ -298,7 +298,7 @@ def verify(
     file of allowed signers has.
     """
     from wardian.reading.arriving import Arriving
-    from wardian.reading.integrity import StorageChecks
+    from wardian.reading.storage_checks import StorageChecks
 
     if signers is None and (identity is not None or signature is not None):
         raise click.UsageError("whose signatures count? Give --signers, a file of allowed signers")

@@ -6,7 +6,7 @@
 - `self_tests`: what comes out of it now; `checks` are what they found
 - `reopening`: cases that another process has open
 - `objects`: how its pickles become objects
-- `mounts`: the cases that are open in this process; `announcements` tell child processes, `given` workers
+- `open_mounts`: the cases that are open in this process; `announcements` tell children, `given` workers
 - `importing`: how its modules are imported; `installed_library`: from what is installed, if it is the same
 - `stand_ins`: what takes the place of modules that are mocked, or not installed
 - `registering`, `closing`: what packed code leaves in tables of PyTorch and Python, and how it is taken back

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest
 from wardian.loading.importing.mount import Mount
-from wardian.loading.mounts import tell
+from wardian.loading.open_mounts import tell
 from wardian.reading.fit import check_environment
 from wardian.reading.opening import ArchiveSource
 

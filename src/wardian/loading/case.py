@@ -19,15 +19,15 @@ from wardian.loading.entries import find_entry
 from wardian.loading.groups import Groups
 from wardian.loading.importing.mount import Mount
 from wardian.loading.installed_library import find_shared
-from wardian.loading.mounts import acquire, is_same_file, release
 from wardian.loading.objects import Loading
+from wardian.loading.open_mounts import acquire, is_same_file, release
 from wardian.loading.self_tests import require_passed, run_self_test
 from wardian.loading.weights import Weights
 from wardian.reading.fit import find_problems, with_importers
 from wardian.reading.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
-from wardian.reading.integrity import StorageChecks, check_code
 from wardian.reading.licences import Licence, find_licences
 from wardian.reading.opening import ArchiveSource, open_archive
+from wardian.reading.storage_checks import StorageChecks, check_code
 from wardian.wording import MissingNameError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import re
 
 from wardian.archive import ArchiveReader
 from wardian.errors import CaseError
-from wardian.loading.mounts import is_named_by
+from wardian.loading.open_mounts import is_named_by
 from wardian.processes.starting import CASES_VARIABLE, MARKER_VARIABLE
 from wardian.reading.opening import open_archive
 

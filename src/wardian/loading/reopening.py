@@ -17,7 +17,7 @@ from wardian.loading.closing.closed import how_to_load, open_again
 from wardian.loading.given import find_given
 from wardian.loading.importing.mount import Mount
 from wardian.loading.installed_library import find_shared
-from wardian.loading.mounts import (
+from wardian.loading.open_mounts import (
     acquire_private,
     closed_path,
     find_open,

@@ -11,7 +11,7 @@ from typing import Any
 
 from wardian.domain.live_names import is_live, mount_of, original_name
 from wardian.errors import WardianError
-from wardian.loading.mounts import get_mount
+from wardian.loading.open_mounts import get_mount
 from wardian.package._mangling import get_mangle_prefix
 from wardian.pickling.pickler import module_of
 

@@ -612,7 +612,7 @@ class PackageExporter:
                 )
 
     def _tensors(self, record: RecordName, obj: Any) -> tuple[Any, ...]:
-        from wardian.tensors.description import tensor_index
+        from wardian.tensors.index import tensor_index
 
         # An index for other readers: an object that refuses to be looked through just has none.
         with suppress(Exception):

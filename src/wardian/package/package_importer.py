@@ -21,8 +21,8 @@ from wardian.domain.manifest import Manifest
 from wardian.domain.names import RecordName, record_name, top_level
 from wardian.domain.record_names import BYTE_ORDER, OF_WARDIAN, PYTHON_VERSION, SERIALIZATION_ID, VERSION
 from wardian.errors import CorruptCaseError, NotACaseError, WardianError
-from wardian.loading.mounts import acquire_private, release
 from wardian.loading.objects import Loading
+from wardian.loading.open_mounts import acquire_private, release
 from wardian.package._mangling import PackageMangler
 from wardian.package._storages import SharedStorages
 from wardian.package.file_structure_representation import Directory, make_directory

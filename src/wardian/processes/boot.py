@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from wardian.processes.child import work
-from wardian.processes.serving import serve
+from wardian.processes.template_process import serve
 from wardian.processes.ties import end_with_parent
 
 __all__ = ["ROLES", "begin"]

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from wardian.forks import after_fork, new_lock
-from wardian.processes.serving import LARGEST
 from wardian.processes.starting import command, environment, inherited
+from wardian.processes.template_process import LARGEST
 
 __all__ = ["Forked", "Start", "StillBeginningError", "end_templates", "forget_further", "fork", "start_early"]
 

@@ -5,7 +5,7 @@
 - `licences`: what the packed distributions say about theirs
 - `lock`: lock files of what a case needs
 - `bare`: the weights of an archive of torch.package
-- `integrity`: when weights are checked, which is once on a machine; `archive.expected` compares them
+- `storage_checks`: when weights are checked, once on a machine; `archive.expected_digests` compares
 
 Looking at a file (`wardian.inspection`) and opening it to run its code (`wardian.live`) both begin here, so
 that who only looks does not import the engine of open cases.

@@ -15,8 +15,8 @@ from torch.storage import TypedStorage, UntypedStorage
 
 from wardian.domain.names import top_level
 from wardian.environment.modules import known_attribute
-from wardian.processes.fork import ask_fork
 from wardian.processes.pools import revive_pools
+from wardian.processes.rehearsal import rehearse
 from wardian.tensors.comparison import Difference, find_differences
 from wardian.tensors.selftest import run
 
@@ -341,4 +341,4 @@ def _ask_fork(work: Callable[[], str]) -> str | None:
         revive_pools()
         return work()
 
-    return ask_fork(alone, _PATIENCE)
+    return rehearse(alone, _PATIENCE)

@@ -11,7 +11,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.storage import UntypedStorage
 
 from wardian.domain.manifest import TensorEntry, TensorForm, TensorPart
-from wardian.tensors.description import COMPRESSED, ELEMENTS_IN_A_BYTE, NESTED, QUANTISED
+from wardian.tensors.index import COMPRESSED, ELEMENTS_IN_A_BYTE, NESTED, QUANTISED
 
 __all__ = ["Bytes", "NotDescribedError", "rebuild"]
 

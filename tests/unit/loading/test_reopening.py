@@ -8,7 +8,7 @@ import pytest
 
 import wardian
 from tests.support import write_case
-from wardian.loading.mounts import release
+from wardian.loading.open_mounts import release
 from wardian.loading.reopening import find_mount
 
 LARCH = "--- larch/__init__.py\nNEEDLES = 3\n"

@@ -22,7 +22,7 @@ from wardian.loading.importing.files import CaseFiles, FolderFiles
 from wardian.loading.importing.libraries import link_for
 from wardian.loading.importing.operators import DeclaredOperators
 from wardian.loading.stand_ins.externs import LackingExterns
-from wardian.reading.integrity import StorageChecks
+from wardian.reading.storage_checks import StorageChecks
 from wardian.trust.gate import Gate
 
 __all__ = ["Mount"]

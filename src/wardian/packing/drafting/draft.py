@@ -80,7 +80,7 @@ class Drafting:
         processes: CleanProcesses,
         again: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        from wardian.tensors.description import tensor_index
+        from wardian.tensors.index import tensor_index
         from wardian.tensors.scripts import ScriptingStorageWriter
 
         self._objects, self._calls, self._archive, self._policy = objects, calls, archive, policy

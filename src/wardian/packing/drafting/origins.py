@@ -19,7 +19,7 @@ from wardian.environment.modules import find_module, variables_of
 from wardian.errors import PlanError, Problem
 from wardian.loading.closing.closed import ClosedModuleName, how_to_load
 from wardian.loading.importing.mount import Mount
-from wardian.loading.mounts import closed_path, get_mount
+from wardian.loading.open_mounts import closed_path, get_mount
 from wardian.packing.drafting.packed_case import packed_origin
 from wardian.pickling.reducers.row import RefusedError
 

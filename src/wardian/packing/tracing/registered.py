@@ -17,7 +17,7 @@ from wardian.domain.modules import is_stdlib
 from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import known_attribute, variables_of
-from wardian.loading.mounts import get_mount
+from wardian.loading.open_mounts import get_mount
 
 __all__ = ["find_registered", "modules_beside", "only_of", "users_modules"]
 

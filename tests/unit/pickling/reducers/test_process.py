@@ -25,8 +25,8 @@ import pytest
 
 from tests.unit.capture.transplant import execute, take, transplant
 from wardian.errors import UnpicklableError
-from wardian.processes.fork import ask_fork
 from wardian.processes.pools import revive_pools
+from wardian.processes.rehearsal import rehearse
 from wardian.wording import with_article
 
 Pool = concurrent.futures.ThreadPoolExecutor
@@ -93,7 +93,7 @@ def test_a_pool_works_in_a_forked_process(pool: Pool) -> None:
         revive_pools()
         return str([pool.submit(len, "ab").result(20), pool.submit(len, "abc").result(20)])
 
-    assert ask_fork(work, 60) == "[2, 3]"
+    assert rehearse(work, 60) == "[2, 3]"
 
 
 def test_python_has_the_private_names_by_which_pools_are_revived(pool: Pool) -> None:

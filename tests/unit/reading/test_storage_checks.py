@@ -16,7 +16,7 @@ from tests.support import finish, run_python, start_python, write_case
 from wardian.archive import ArchiveReader, content
 from wardian.domain.names import RecordName
 from wardian.environment.cache import alone, cache_folder
-from wardian.reading.integrity import StorageChecks
+from wardian.reading.storage_checks import StorageChecks
 
 
 @pytest.fixture(params=["read", "mapped"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wardian.processes.fork import ask_fork
+from wardian.processes.rehearsal import rehearse
 
 
 def test_a_copy_of_the_process_prints_and_writes_nothing(
@@ -20,7 +20,7 @@ def test_a_copy_of_the_process_prints_and_writes_nothing(
             log.flush()
             return "done"
 
-        assert ask_fork(work, 30) is None
-    assert ask_fork(lambda: "é" * 100_000, 30) == "é" * 100_000
+        assert rehearse(work, 30) is None
+    assert rehearse(lambda: "é" * 100_000, 30) == "é" * 100_000
     assert (tmp_path / "log.txt").read_text() == ""
     assert capfd.readouterr().out == ""

@@ -8,7 +8,7 @@ from wardian.archive import layout
 from wardian.archive.central_directory import Record
 from wardian.archive.crc import crc32
 from wardian.archive.digests import digest_of
-from wardian.archive.expected import ExpectedDigests
+from wardian.archive.expected_digests import ExpectedDigests
 from wardian.archive.refusals import Refusals
 from wardian.archive.structure import Kind
 from wardian.domain.names import RecordName

@@ -14,10 +14,10 @@ from typing import NoReturn
 
 from wardian.reporters import nothing_written
 
-__all__ = ["ask_fork"]
+__all__ = ["rehearse"]
 
 
-def ask_fork(work: Callable[[], str], seconds: float) -> str | None:
+def rehearse(work: Callable[[], str], seconds: float) -> str | None:
     """Call *work* in a copy of this process, in which nothing that it does, prints or writes meets this one.
 
     Args:

@@ -88,9 +88,9 @@ def test_cases_whose_digests_begin_alike_are_two(twins: tuple[Path, Path], first
 
 
 def _forget() -> None:
-    from wardian.loading import mounts
+    from wardian.loading import open_mounts
 
-    mounts._used.clear()
+    open_mounts._used.clear()
 
 
 def test_a_child_does_not_take_the_name_of_a_case_of_its_parent(twins: tuple[Path, Path]) -> None:
