@@ -2,98 +2,27 @@
 
 from __future__ import annotations
 
-import enum
 import io
 import pickle
 import pickletools
 import textwrap
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import pytest
 
+from tests.unit.pickling.specimens import (
+    Colour,
+    Device,
+    Keyword,
+    Layer,
+    Settled,
+    canonical,
+    in_order,
+    opcodes,
+)
 from wardian.pickling.canonical import CanonicalPickle, canonicalise
-
-
-class Layer:
-    """Hashed by identity; holds whatever it is given."""
-
-    def __init__(self, **attributes: Any) -> None:
-        self.__dict__.update(attributes)
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
-
-
-class Colour(enum.Enum):
-    RED = 1
-    BLUE = 2
-
-
-class Device:
-    """Pickled as a call, without state."""
-
-    def __init__(self, kind: Any, index: int = 0) -> None:
-        self.kind = kind
-        self.index = index
-
-    def __reduce__(self) -> Any:
-        return Device, (self.kind, self.index)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device) and (self.kind, self.index) == (other.kind, other.index)
-
-    def __hash__(self) -> int:
-        return hash(self.index)
-
-
-class Keyword:
-    """Pickled with NEWOBJ_EX."""
-
-    def __new__(cls, *, name: str) -> Self:
-        made = super().__new__(cls)
-        made.name = name
-        return made
-
-    name: str
-
-    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, str]]:
-        return (), {"name": self.name}
-
-
-class Settled:
-    """Pickled with a function that sets its state: ends in REDUCE, POP."""
-
-    def __init__(self) -> None:
-        self.state: Any = None
-
-    def __reduce__(self) -> Any:
-        return Settled, (), self.state, None, None, settle
-
-
-def settle(target: Settled, state: Any) -> None:
-    target.state = state
-
-
-def canonical(value: Any) -> bytes:
-    """The canonical pickle, after a check that it loads and is its own canonical form."""
-    made = canonicalise(pickle.dumps(value, 4))
-    assert canonicalise(made.data) == made
-    return made.data
-
-
-def opcodes(data: bytes) -> list[str]:
-    return [opcode.name for opcode, _, _ in pickletools.genops(data)]
-
-
-def in_order(*items: bytes, close: bytes = b"\x90") -> bytes:
-    """A pickle of a set whose items are written in the order given."""
-    start = b"\x8f\x94(" if close == b"\x90" else b"("
-    return b"\x80\x04" + start + b"".join(items) + close + b"."
-
 
 # What stays as it is.
 
@@ -321,235 +250,7 @@ def test_persistent_ids_are_ordinary_tuples() -> None:
     pid = ("storage", Device, "0", "cpu", 4)
     assert StorageUnpickler(io.BytesIO(made.data)).load() == [pid, {pid, ("storage", Device, "1", "cpu", 4)}]
     assert made.data.count(b"storage") == made.data.count(b"cpu") == 1
-    assert made.globals == ((__name__, "Device"),)
-
-
-# Sets.
-
-
-def test_items_of_a_set_are_sorted_by_their_bytes() -> None:
-    items = [b"\x8c\x01b\x94", b"K\x07", b"\x8c\x01a\x94", b"N", b"C\x01x\x94"]
-    expected = b"\x80\x04\x8f(C\x01xK\x07N\x8c\x01a\x8c\x01b\x90."
-    assert canonicalise(in_order(*items)).data == canonicalise(in_order(*items[::-1])).data == expected
-    frozen = b"\x80\x04(C\x01xK\x07N\x8c\x01a\x8c\x01b\x91."
-    assert canonicalise(in_order(*items, close=b"\x91")).data == frozen
-
-
-def test_a_set_in_batches_is_sorted_as_one() -> None:
-    for count in (999, 1000, 1001, 2500):
-        data = canonical(set(map(str, range(count))))
-        assert opcodes(data).count("ADDITEMS") == 1
-        strings = [
-            argument for opcode, argument, _ in pickletools.genops(data) if opcode.name == "SHORT_BINUNICODE"
-        ]
-        assert strings == sorted(map(str, range(count)), key=lambda s: (len(s), s))
-
-
-def test_a_set_in_batches_may_hold_sets() -> None:
-    value = [{i if i % 3 else frozenset({i, (i, frozenset({str(i), None}))}) for i in range(4500)}, {1, 2}]
-    data = canonical(value)
-    assert opcodes(data).count("ADDITEMS") == 2
-    assert pickle.loads(data) == value
-
-
-def test_a_frame_may_start_between_batches() -> None:
-    frame = b"\x95\x01\0\0\0\0\0\0\0"
-    data = b"\x80\x04\x8f(K\x03K\x02\x90" + frame + b"(K\x01(K\x02K\x01\x91\x90" + frame + b"."
-    assert canonicalise(data).data == b"\x80\x04\x8f((K\x01K\x02\x91K\x01K\x02K\x03\x90."
-
-
-def test_two_sets_one_after_the_other_are_not_mixed() -> None:
-    assert canonical([{2, 1}, {4, 3}]) == b"\x80\x04](\x8f(K\x01K\x02\x90\x8f(K\x03K\x04\x90e."
-
-
-def test_a_tuple_after_an_empty_set_is_not_sorted() -> None:
-    assert canonical([set(), (4, 3, 2, 1)]) == b"\x80\x04](\x8f(K\x04K\x03K\x02K\x01te."
-
-
-def test_sets_in_sets_are_sorted_from_the_inside() -> None:
-    value = {frozenset({3, 1}), frozenset({2, frozenset({5, 4})}), 9}
-    expected = b"\x80\x04\x8f(((K\x04K\x05\x91K\x02\x91(K\x01K\x03\x91K\x09\x90."
-    assert canonical(value) == expected
-
-
-def test_a_string_is_defined_where_the_sorted_set_has_it_first() -> None:
-    tuples = [b"\x8c\x01z\x94\x8c\x01s\x94\x86\x94", b"\x8c\x01a\x94h\x02\x86\x94"]
-    made = canonicalise(in_order(*tuples))
-    assert made.data == b"\x80\x04\x8f(\x8c\x01a\x8c\x01s\x94\x86\x8c\x01zh\0\x86\x90."
-
-
-def test_an_object_shared_by_items_is_defined_in_the_first() -> None:
-    # {(2, RED), (1, RED)}: whichever comes first in the input defines RED.
-    red = b"\x8c\x01m\x94\x8c\x06Colour\x94\x93\x94K\x01\x85\x94R\x94"
-    first = in_order(b"K\x02" + red + b"\x86\x94", b"K\x01h\x05\x86\x94")
-    second = in_order(b"K\x01" + red + b"\x86\x94", b"K\x02h\x05\x86\x94")
-    expected = b"\x80\x04\x8f(K\x01\x8c\x01m\x8c\x06Colour\x93K\x01\x85R\x94\x86K\x02h\0\x86\x90."
-    assert canonicalise(first).data == canonicalise(second).data == expected
-
-
-def test_an_object_from_a_set_can_be_fetched_later() -> None:
-    a, b, c = Layer(name="a"), Layer(name="b"), Layer(name="c")
-    for _ in range(10):
-        loaded = pickle.loads(canonical([{a, b, c}, c, b, a]))
-        assert [layer.name for layer in loaded[1:]] == ["c", "b", "a"]
-        assert loaded[0] == set(loaded[1:])
-        a, b, c = Layer(name="a"), Layer(name="b"), Layer(name="c")
-
-
-def test_items_are_sorted_by_the_earlier_objects_they_refer_to() -> None:
-    held, results = [], set()
-    for _ in range(10):
-        a, b = Layer(width=1), Layer(width=1)
-        held += [a, b]
-        results.add(canonical([a, b, {(a, 0), (b, 0), (a, b)}]))
-    assert len(results) == 1
-
-
-def test_items_that_look_alike_keep_their_order_and_their_identity() -> None:
-    a, b = Layer(width=1), Layer(width=1)
-    loaded = pickle.loads(canonical([{a, b}, a, b]))
-    assert loaded[1] is not loaded[2]
-    assert loaded[0] == {loaded[1], loaded[2]}
-
-
-def test_neighbours_that_refer_to_each_other_in_sets() -> None:
-    held, results = [], set()
-    for _ in range(10):
-        layers = [Layer(name=str(i)) for i in range(6)]
-        for i, layer in enumerate(layers):
-            layer.near = {layers[i - 1], layers[(i * i) % 6], layer}
-        held.append(layers)
-        results.add(canonical(set(layers)))
-    assert len(results) == 1
-    loaded = {layer.name: layer for layer in pickle.loads(results.pop())}
-    assert {layer.name for layer in loaded["3"].near} == {"2", "3"}
-    assert all(near is loaded[near.name] for layer in loaded.values() for near in layer.near)
-
-
-def test_a_long_chain_in_a_set_takes_no_recursion() -> None:
-    # n0 -> n1 -> …, written from the end of the chain: sorted, the first item holds all others.
-    layer = b"\x8c\x01m\x94\x8c\x05Layer\x94\x93\x94"
-    count = 3000
-    items = [layer + b"J" + count.to_bytes(4, "little") + b"\x85\x94R\x94"]
-    entry = 5
-    for i in range(count - 1, -1, -1):
-        items.append(
-            b"h\x03J" + i.to_bytes(4, "little") + b"j" + entry.to_bytes(4, "little") + b"\x86\x94R\x94"
-        )
-        entry += 2
-    made = canonicalise(in_order(*items))
-    assert canonicalise(made.data) == made
-    assert canonicalise(in_order(*items)).data == made.data
-
-
-# Cycles.
-
-
-def test_an_object_in_its_own_set() -> None:
-    layer = Layer(near=None)
-    layer.near = {layer, "b", "a"}
-    loaded = pickle.loads(canonical(layer))
-    assert loaded in loaded.near
-    loaded = pickle.loads(canonical({layer, 1}))
-    assert any(item in item.near for item in loaded if isinstance(item, Layer))
-
-
-@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
-def test_a_tuple_that_holds_itself(length: int) -> None:
-    inner: list[Any] = []
-    value = (inner, *range(length - 1))
-    inner.append(value)
-    loaded = pickle.loads(canonical(value))
-    assert loaded[0][0] is loaded
-    assert opcodes(canonical(value)).count("POP" if length < 4 else "POP_MARK") == min(
-        length, 3 if length < 4 else 1
-    )
-    layer = Layer(held=value)
-    inner.append(layer)
-    (loaded_layer,) = pickle.loads(canonical({layer}))
-    assert loaded_layer.held[0][0] is loaded_layer.held
-    assert loaded_layer.held[0][1] is loaded_layer
-
-
-def test_a_frozenset_that_holds_itself() -> None:
-    held, results = [], set()
-    for _ in range(10):
-        layers = [Layer(name=str(i)) for i in range(4)]
-        value = frozenset(layers)
-        for layer in layers:
-            layer.all = value
-        held.append(value)
-        results.add(canonical([value, layers]))
-    assert len(results) == 1
-    whole, layers = pickle.loads(results.pop())
-    assert whole == frozenset(layers)
-    assert all(layer.all is whole for layer in layers)
-
-
-def test_a_call_whose_argument_holds_its_result() -> None:
-    inner: list[Any] = []
-    device = Device(inner)
-    inner.append(device)
-    (loaded,) = pickle.loads(canonical({device, 1})) - {1}
-    assert loaded.kind[0] is loaded
-
-
-def test_what_the_graph_cannot_hold_is_copied_as_it_is() -> None:
-    # The second item changes the first, by a fetch: it must stay behind it.
-    items = (b"\x8c\x08builtins\x94\x8c\x04list\x94\x93\x94)R\x94", b"h\x04K\x07b")
-    assert canonicalise(in_order(*items)).data == (
-        b"\x80\x04\x8f(\x8c\x08builtins\x8c\x04list\x93)R\x94h\x00K\x07b\x90."
-    )
-
-
-def test_what_was_only_thrown_away_can_still_be_fetched() -> None:
-    # ({list(), a tuple with a list thrown away, list() again}, that list): the graph has no place for it.
-    data = b"\x80\x04(\x8f(cbuiltins\nlist\n)R\x94]\x94\x850h\0\x90h\x01t."
-    assert canonicalise(data).data == (
-        b"\x80\x04(\x8f(\x8c\x08builtins\x8c\x04list\x93)R\x94]\x94\x850h\0\x90h\x01t."
-    )
-
-
-@pytest.mark.parametrize("thrown", [b"K\x05K\x060", b"(K\x05K\x061"])
-@pytest.mark.parametrize("pair", [b"K\x02K\x01\x86\x94", b"(K\x02K\x01K\x03K\x04t\x94"])
-def test_values_thrown_away_before_another_shape_stay(pair: bytes, thrown: bytes) -> None:
-    assert canonicalise(in_order(pair, thrown, b"h\x01")).data == in_order(pair, thrown, b"h\0").replace(
-        b"\x8f\x94", b"\x8f"
-    )
-
-
-@pytest.mark.parametrize(
-    ("value", "undo"),
-    [
-        ((1,), b"\x85"),
-        ((1, 2), b"\x86"),
-        ((1, 2, 3), b"\x87"),
-        ((1, 2, 3, 4), b"t"),
-        (frozenset([1]), b"\x91"),
-    ],
-)
-def test_a_part_that_made_the_whole_is_undone_as_the_pickler_does(value: Any, undo: bytes) -> None:
-    layer = Layer()
-    whole = (layer, *value[1:]) if isinstance(value, tuple) else frozenset([layer])
-    layer.whole = whole
-    count = len(whole) if len(whole) < 4 and isinstance(whole, tuple) else 1
-    expected = b"0" * count if undo in (b"\x85", b"\x86", b"\x87") else b"1"
-    assert expected + b"h" in canonical([whole])
-    assert expected + b"h" in canonical({whole})
-    assert undo + expected not in canonical({whole})
-
-
-def test_a_set_in_an_item_does_not_decide_by_its_order() -> None:
-    # 0 and 8 share a slot of a small set: the one that was there first is iterated first.
-    results = set()
-    for names in ([0, 8], [8, 0]):
-        one, other = Layer(names=set(names)), Layer(names={4})
-        results.add(canonical({one, other}))
-    assert len(results) == 1
-    assert [layer.names for layer in sorted(pickle.loads(results.pop()), key=lambda x: min(x.names))] == [
-        {0, 8},
-        {4},
-    ]
+    assert made.globals == ((Device.__module__, "Device"),)
 
 
 # Refusals.
