@@ -89,6 +89,8 @@ def _rebuild_layout(entry: TensorEntry, form: TensorForm, parts: dict[str, torch
             parts["indices"], values, entry.shape, device=values.device, check_invariants=True
         )
     if form.layout == "nested":
+        if not parts["offsets"].numel():  # of no components PyTorch knows no sizes
+            return torch.nested.nested_tensor([], dtype=values.dtype)
         _check_nested(parts)
         return torch._nested_view_from_buffer(values, parts["sizes"], parts["strides"], parts["offsets"])
     if form.layout == "jagged":
@@ -112,11 +114,12 @@ def _rebuild_layout(entry: TensorEntry, form: TensorForm, parts: dict[str, torch
 def _check_nested(parts: Mapping[str, torch.Tensor]) -> None:
     """Check what torch does not: that every element lies in the values."""
     sizes, strides, offsets = (parts[role] for role in NESTED)
-    if {sizes.dtype, strides.dtype, offsets.dtype} != {torch.int64} or parts["values"].dim() != 1:
+    axes = [part.dim() for part in (sizes, strides, offsets, parts["values"])]
+    if {sizes.dtype, strides.dtype, offsets.dtype} != {torch.int64} or axes != [2, 2, 1, 1]:
         raise ValueError("its parts are not of the kind that they must be")
     reach = 0
     for size, stride, offset in zip(sizes.tolist(), strides.tolist(), offsets.tolist(), strict=True):
-        if min(*size, *stride, offset) < 0:
+        if min([*size, *stride, offset]) < 0:
             raise ValueError("a size, stride or offset is negative")
         if 0 not in size:
             reach = max(reach, offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)))

@@ -101,11 +101,11 @@ def test_a_string_is_one_object_however_it_came() -> None:
 
 def test_strings_that_come_at_once_are_fetched_where_they_were_before() -> None:
     tape = Tape(None)
-    tape.occur(tape.string(b"a"))
-    (again,) = tape.strings_of([b"\x8c\x01a"])
-    tape.pieces.append(b"")
-    tape.things.append(again)
-    assert tape.join() == HEADER + b"\x8c\x01a\x94h\x00"
+    for literals in ([b"\x8c\x01a", b"\x8c\x01b"], [b"\x8c\x01b", b"\x8c\x01c"]):
+        for string in tape.strings_of(literals):
+            tape.pieces.append(b"")
+            tape.things.append(string)
+    assert tape.join() == HEADER + b"\x8c\x01a\x8c\x01b\x94h\x00\x8c\x01c"
 
 
 @pytest.mark.parametrize("text", ["", "weight", "é" * 200, "lone \ud800", "x" * 70_000])

@@ -1,4 +1,4 @@
-"""From the name of a packed module to the module, top to bottom; `loading.mounts` makes the mount it is in.
+"""From the name of a packed module to the module, top to bottom; `loading.open_mounts` makes its mount.
 
 - `finders`: the names below `wardian.live`, and the folders of packages
 - `specs`: which loader serves a name
