@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import compileall
+import gc
 import importlib.util
 import os
 import sys
@@ -39,6 +41,23 @@ _NEEDED = {
 }
 """What runs in the environment of `make integrations`, each with a library that is in that one only."""
 collect_ignore = [path for path, library in _NEEDED.items() if importlib.util.find_spec(library) is None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile Wardian once, where processes may write no bytecode: each would compile it for itself."""
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        compileall.compile_dir(_ROOT / "src", quiet=2)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from what is there before the tests: closing a case walks through all the rest."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter take apart what is there at its end."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

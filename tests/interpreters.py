@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib.machinery
 import json
 import multiprocessing.process
@@ -203,6 +204,8 @@ def serve(descriptor: int) -> None:
     del sys.modules["tests"], sys.modules["tests.interpreters"]
     wardian.pack  # noqa: B018  loads it
     shared = _SharedTemplates()
+    gc.collect()
+    gc.freeze()  # or each fork would copy the pages of all that it walks through
     children: dict[int, tuple[int, socket.socket]] = {}
     while True:
         ready = select.select([descriptor, *children], [], [])[0]
