@@ -28,6 +28,7 @@ __all__ = [
     "STRINGS",
     "fail",
     "fetch_index",
+    "fetch_of",
     "frame_end",
     "global_names",
     "is_flat",
@@ -36,6 +37,7 @@ __all__ = [
     "run_of_tokens",
     "run_without_marks",
     "split_items",
+    "split_texts",
     "split_tokens",
     "token_end",
 ]
@@ -128,6 +130,8 @@ run_of_tokens: Final = _form(rb"(?:%b){0,4096}+" % _TOKEN % tuple(b"(?:%b)" % pa
 split_tokens: Final = _form(_TOKEN % tuple(b"(%b)" % part for part in _PARTS)).split
 """Splits such a row into nothing and the four parts of a token, over and over: what is plain, the literal of
 a string, a fetch, the number of a tensor; the last three are None where a token has none."""
+split_texts: Final = _form(b"(%b)(%b)" % (_PLAIN_RUN, _SHORT)).split
+"""Splits a row of short strings that are not put into nothing, what is plain, and the string."""
 # Without the opcodes that touch marks, and with strings and the opcodes of the memo: to find marks quickly.
 run_without_marks: Final = _form(
     b"(?:[%b]++|%b)*+"
@@ -170,6 +174,11 @@ def literal_of(text: bytes) -> bytes:
     if size < 1 << 32:
         return b"X" + size.to_bytes(4, "little") + text
     return b"\x8d" + size.to_bytes(8, "little") + text
+
+
+def fetch_of(entry: int) -> bytes:
+    """Return the opcode and argument that fetch a memo entry."""
+    return b"h%c" % entry if entry < 256 else b"j" + entry.to_bytes(4, "little")
 
 
 def token_end(data: bytes, position: int) -> int:

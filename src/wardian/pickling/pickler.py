@@ -26,6 +26,7 @@ from wardian.domain.names import PlainTensor
 from wardian.errors import Problem, UnpicklableError
 from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path
+from wardian.pickling.plain import pickle_plain
 from wardian.pickling.reducers.logging_libraries import silences
 from wardian.pickling.reducers.row import RefusedError
 from wardian.pickling.reducers.table import answer_for
@@ -86,6 +87,8 @@ class PickledObject:
     """(module, qualified name) of every global it names."""
     modules: tuple[str, ...] = ()
     """Modules that are part of the object."""
+    is_plain: bool = False
+    """Whether all of it is known to be Python's own containers, texts and numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,13 +313,16 @@ def _pickled(
     make = _Pickler if seen is None else partial(_Watching, seen=seen)
     buffer = io.BytesIO()
     pickler = make(buffer, hooks)
+    plain = pickle_plain(obj) if seen is None else None
     with nullcontext() if capture is None else capture.trying(partial(_why_not, asking)):
         try:
-            pickler.dump(obj)
+            if plain is None:
+                pickler.dump(obj)
             if capture is not None:
                 capture.try_values()
                 wanted = capture.effects.written_around(obj)
                 if wanted is not obj:
+                    plain = None
                     buffer = io.BytesIO()
                     pickler = make(buffer, hooks)
                     pickler.dump(wanted)
@@ -329,6 +335,8 @@ def _pickled(
             if pickler.error is error:  # of an API of its own, whose callers know its errors
                 raise
             raise _diagnose(obj, name, asking, error) from error
+    if plain is not None:
+        return PickledObject(plain, (), is_plain=True)
     canonical = canonicalise(buffer.getvalue(), hooks.rename, pickler.tensors)
     return PickledObject(canonical.data, canonical.globals, tuple(dict.fromkeys(pickler.modules)))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn, cast
 
 from wardian.domain.names import PlainTensor
-from wardian.pickling.opcodes import COUNTED, HEADER, PUT, literal_of
+from wardian.pickling.opcodes import COUNTED, HEADER, PUT, fetch_of, literal_of
 
 __all__ = ["LOST", "Tape", "named_global", "same_object"]
 
@@ -227,7 +227,7 @@ class Tape:
         shared = [thing for thing, count in counts.items() if count > 1 and thing not in phrases]
         written = [*literals, b""]  # the last one for -1
         for entry, thing in enumerate(shared):
-            written[thing] = b"h%c" % entry if entry < 256 else b"j" + entry.to_bytes(4, "little")
+            written[thing] = fetch_of(entry)
         for phrase, pieces in phrases.items():
             written[phrase] = b"".join([p if type(p) is bytes else written[cast("int", p)] for p in pieces])
         joined = [b""] * (2 * len(things))

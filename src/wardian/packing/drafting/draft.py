@@ -116,7 +116,7 @@ class Drafting:
         self.entries: tuple[Entry, ...] = ()
         self.tensors: tuple[TensorEntry, ...] = tuple(
             tensor
-            for entry, part in objects.items()
+            for entry, part in ({} if self._pickled.is_plain else objects).items()
             for tensor in tensor_index(part, entry, self._storages.key_of, self._storages.described)
         )
 
