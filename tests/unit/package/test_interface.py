@@ -27,10 +27,8 @@ from wardian.package import (
     PackageExporter,
     PackageImporter,
     PackagingError,
-    analyze,
     is_from_package,
 )
-from wardian.package._mangling import PackageMangler, demangle, get_mangle_prefix, is_mangled
 from wardian.package.find_file_dependencies import find_files_source_depends_on
 
 HINT = (
@@ -159,8 +157,6 @@ def test_wrong_uses_are_what_torch_package_raises_too() -> None:
         PackageExporter(BytesIO(), importer=3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="3 is not an Importer"):
         OrderedImporter(3).import_module("json")  # type: ignore[arg-type]
-    with pytest.raises(AssertionError, match="PackagingError"):
-        analyze.find_first_use_of_broken_modules(ValueError())  # type: ignore[arg-type]
     with pytest.raises(EmptyMatchError, match="did not match any modules to"):
         exported(lambda e: e.extern("foo", allow_empty=False))
 
@@ -336,45 +332,3 @@ def test_an_import_above_everything_is_not_found_below_the_name_of_a_loaded_pack
     assert i.import_module("k.inside").sibling is i.import_module("k.sibling")
     with pytest.raises(ValueError, match="beyond top-level package"):
         find_files_source_depends_on("from ... import y", "p")
-
-
-# Mocks
-
-
-def test_whatever_is_done_with_a_mocked_name_raises() -> None:
-    i = imported(
-        in_turn(lambda e: e.mock("tools"), lambda e: e.save_source_string("m", "from tools import result"))
-    )
-    result = i.import_module("m").result
-    assert repr(result) == "MockedObject(tools.result)"
-    for use in (
-        result,
-        lambda: result == 1,
-        lambda: {result},
-        lambda: result.x,
-        lambda: dir(result),
-    ):
-        with pytest.raises(NotImplementedError, match=r"^tools\.result was mocked out during packaging"):
-            use()
-
-
-# Names
-
-
-def test_names_of_packages_are_told_from_others() -> None:
-    i = imported(lambda e: e.save_source_string("shed.door", "class Door: pass"))
-    name = i.import_module("shed.door").Door.__module__
-    assert (is_mangled(name), demangle(name)) == (True, "shed.door")
-    assert get_mangle_prefix(name) == i.id()
-    assert demangle(i.id()) == ""
-    assert (is_mangled("shed.door"), demangle("shed.door"), get_mangle_prefix("shed")) == (
-        False,
-        "shed.door",
-        "shed",
-    )
-    one, other = PackageMangler(), PackageMangler()
-    assert one.mangle("shed") != other.mangle("shed")
-    assert one.demangle(one.mangle("shed")) == demangle(one.mangle("shed")) == "shed"
-    assert one.demangle(other.mangle("shed")) == other.mangle("shed")
-    with pytest.raises(AssertionError):
-        one.mangle("")

@@ -14,6 +14,7 @@ from wardian.archive import ArchiveReader, ArchiveWriter
 from wardian.domain.names import RecordName
 from wardian.tensors.scripts import (
     ScriptingStorageWriter,
+    _Sink,
     device_for_scripts,
     open_draft_for_scripts,
     open_for_scripts,
@@ -84,6 +85,21 @@ def test_a_storage_that_a_script_brought_has_its_number_for_tensors(writer: Arch
     storages.finish_scripts()
     assert storages.offsets["0"][1] == 24
     assert list(storages.offsets) == ["0", "1"]
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
+def test_a_storage_without_bytes_has_a_number_too(writer: ArchiveWriter) -> None:
+    storages = ScriptingStorageWriter(writer)
+    storages.serializer.serialize(torch.jit.script(nn.Linear(0, 2))._c, 0)
+    other = torch.ones(3)
+    assert storages.add(other.untyped_storage()) == "2"
+    storages.finish_scripts()
+    assert sorted(size for _, size in storages.offsets.values()) == [0, 8, 12]
+
+
+def test_a_stream_that_pytorch_does_not_write_by_now_is_told(writer: ArchiveWriter) -> None:
+    with pytest.raises(RuntimeError, match="writes TorchScript in a way that is not known"):
+        _Sink(writer).write(memoryview(b"PK, but no header"))
 
 
 def test_without_scripts_there_are_no_records_of_them(writer: ArchiveWriter) -> None:
