@@ -59,6 +59,8 @@ _COPIED = {
         "reading/opening.py:_temporary"
     },
     "its key is the number of the process": {"sandbox/launching.py:_lasting_thread"},
+    "it is a guess of what the next proof begins with": {"packing/proving/again.py:_last"},
+    "it is of what was imported": {"packing/proving/in_child.py:_stamps"},
     "it is complete when its module is imported": {
         *("package/importer.py:sys_importer", "pickling/reducers/python.py:_ANSWERS"),
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,56 @@ def test_two_distributions_that_share_a_name_can_be_packed_again(tmp_path: Path)
         first = wardian.pack(trees, tmp_path / "grove.case", prove=False)
     again = wardian.pack(wardian.load(tmp_path / "grove.case"), tmp_path / "again.case")
     assert again.manifest.distributions == first.manifest.distributions
+
+
+SHOP = """
+--- shop/__init__.py
+import os
+open(os.path.join(os.environ["OPENED"], str(os.getpid())), "w").close()
+price = 2
+--- shop-1.0.dist-info/METADATA
+Metadata-Version: 2.1
+Name: shop
+Version: 1.0
+--- shop-1.0.dist-info/RECORD
+shop/__init__.py,,
+shop-1.0.dist-info/METADATA,,
+--- project/cart.py
+import shop
+import torch
+
+class Cart(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * shop.price
+"""
+
+_EPOCHS = """
+import os, shop, torch, wardian
+from cart import Cart
+
+cart, policy = Cart(2, 1), wardian.Policy(extern=["shop.**"])
+
+def pack():
+    with torch.no_grad():
+        cart.weight += 1
+    before = len(os.listdir(os.environ["OPENED"]))
+    wardian.pack(cart, "epoch.case", inputs=(torch.ones(1, 2),), policy=policy)
+    return len(os.listdir(os.environ["OPENED"])) - before
+
+print(pack(), pack(), pack())
+with open(shop.__file__, "a") as source:
+    source.write("price = 2  # as before\\n")
+print(pack())
+cart.discount = 1
+print(pack())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has templates")
+def test_the_proofs_of_checkpoints_import_what_stays_outside_once(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path, SHOP)
+    (opened := tmp_path / "opened").mkdir()
+    told = run_python(_EPOCHS, folder=folder, paths=(folder, folder / "project"), OPENED=str(opened))
+    # The run that is watched, and the proof; then a template for the proofs that follow. Where a file has
+    # changed, or the code is another one, both import anew.
+    assert told.splitlines() == ["2 1 0", "2", "2"]

@@ -8,10 +8,6 @@ import shutil
 import tempfile
 import zipfile
 from functools import lru_cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["on_disk", "unpacked"]
 

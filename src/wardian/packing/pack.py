@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from wardian.packing.drafting.draft import Drafting
 from wardian.packing.finishing import finish
 from wardian.packing.planning.decide import make_plan
 from wardian.packing.provenance import find_provenance, own_modules
+from wardian.packing.proving.again import begun_as_last
 from wardian.packing.proving.prove import beginning
 from wardian.packing.remarks import Made
 from wardian.packing.report import PackReport
@@ -118,7 +120,11 @@ def pack(
     )
     asked.require_sound()
     rules, processes = policy or Policy(), asked.processes()
-    with reporting(progress) as tell, ArchiveWriter(path) as archive:
+    with (
+        reporting(progress) as tell,
+        ArchiveWriter(path) as archive,
+        begun_as_last(processes) if prove else nullcontext(),
+    ):
         stages = Stages(tell)
         if prove:
             processes.start_early(BEGINNING)

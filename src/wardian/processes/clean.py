@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,25 @@ class CleanProcesses:
         if not self.isolated and MARKER_VARIABLE not in os.environ and sys.executable:
             templates.start_early(start, search_path())
 
+    @contextmanager
+    def further_early(self, start: Start, further: Start, request: Mapping[str, Any]) -> Iterator[None]:
+        """Have done beforehand, while the block runs, what `run` would have done; do not wait for it.
+
+        Args:
+            start: As for `run`.
+            further: As for `run`.
+            request: What the function of *further* is told.
+        """
+        if self.isolated or MARKER_VARIABLE in os.environ or not sys.executable:
+            yield
+            return
+        with work_folder() as folder:
+            question, log, path = folder / "request.json", folder / "log.txt", search_path()
+            question.write_text(json.dumps({**request, **self._told(path, start, further)}))
+            with log.open("wb") as output:
+                templates.start_further_early(start, further, path, question, output.fileno())
+            yield
+
     def run(
         self,
         work: str,
@@ -96,15 +116,7 @@ class CleanProcesses:
         with work_folder() as folder:
             question, answer, log = (folder / name for name in ("request.json", "answer.json", "log.txt"))
             path = search_path()
-            told = {
-                "sys_path": path,
-                "recursion_limit": sys.getrecursionlimit(),
-                "allow": list(self.allow),
-                "variables": read_at_use(),
-                "umask": _umask(),
-                "prepare": None if start is None else [start.prepare, dict(start.arguments)],
-                "beginning": None if further is None else further.prepare,
-            }
+            told = self._told(path, start, further)
             question.write_text(json.dumps({**request, **told, "work": work, "answer": str(answer)}))
             with log.open("wb") as output:
                 status = None
@@ -125,6 +137,18 @@ class CleanProcesses:
                 output = printed + result["traceback"] + _told(refused)
                 raise ChildError(result["error"], output, result.get("facts"))
             return result
+
+    def _told(self, path: list[str], start: Start | None, further: Start | None) -> dict[str, Any]:
+        """Return what each clean process is told of this one."""
+        return {
+            "sys_path": path,
+            "recursion_limit": sys.getrecursionlimit(),
+            "allow": list(self.allow),
+            "variables": read_at_use(),
+            "umask": _umask(),
+            "prepare": None if start is None else [start.prepare, dict(start.arguments)],
+            "beginning": None if further is None else further.prepare,
+        }
 
     def _run_fork(
         self, start: Start, path: list[str], question: Path, log: Path, output: int, further: Start | None

@@ -32,7 +32,16 @@ from wardian.forks import after_fork, new_lock
 from wardian.processes.starting import command, environment, inherited
 from wardian.processes.template_process import LARGEST
 
-__all__ = ["Forked", "Start", "StillBeginningError", "end_templates", "forget_further", "fork", "start_early"]
+__all__ = [
+    "Forked",
+    "Start",
+    "StillBeginningError",
+    "end_templates",
+    "forget_further",
+    "fork",
+    "start_early",
+    "start_further_early",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,32 @@ def start_early(start: Start, path: Sequence[str]) -> None:
                 _begin(key, start, path)
 
 
+def start_further_early(start: Start, further: Start, path: Sequence[str], question: Path, log: int) -> None:
+    """Fork a template from another one for requests that will likely begin alike, and do not wait for it.
+
+    Nothing is done if there is no template that it can be forked from at once.
+
+    Args:
+        start: How the other one was made ready.
+        further: How the new one begins with the question.
+        path: `sys.path` of the processes that will be asked for.
+        question: A file like that of a request, which stays until the new one is ready.
+        log: Descriptor that it prints to.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return
+    with contextlib.suppress(OSError), _folder() as folder:
+        key = inherited()
+        with _lock:
+            if further in _not_ready or any(template.start == further for template in _templates):
+                return
+            ordinary = [t for t in _templates if t.key == key and not t.is_further and t.is_begun]
+        for origin in reversed(ordinary):
+            if origin.serves(start, path, None) and origin.is_ready(None):
+                _fork_further(origin, further, path, (question, log, folder), None)
+                return
+
+
 def end_templates() -> None:
     """End the processes that wait to become clean processes of this one; those at work finish first.
 
@@ -169,16 +204,21 @@ def end_templates() -> None:
             _forget(template)
 
 
-def forget_further() -> None:
-    """Let templates that were forked from another one end, but for those that another thread waits for."""
+def forget_further(prepare: str | None = None) -> None:
+    """Let templates that were forked from another one end, but for those that another thread waits for.
+
+    Args:
+        prepare: Only those that are made ready by the function of this name.
+    """
     with _lock:
-        for template in [template for template in _templates if template.is_further and template.is_begun]:
-            _forget(template)
+        for template in _templates[:]:
+            if template.is_further and template.is_begun and prepare in (None, template.start.prepare):
+                _forget(template)
 
 
 _MOST = 4
-"""Templates of one process: each holds what importing PyTorch takes. There may be one more that was forked
-from one of them, which shares that memory."""
+"""Templates of one process: each holds what importing PyTorch takes. There may be two more that were forked
+from one of them, which share that memory: for runs that are watched, and for proofs."""
 
 _lock = new_lock()
 _templates: list[_Template] = []
@@ -219,16 +259,24 @@ def _find_further(
             return template
     if start in _not_ready:
         return None
-    forget_further()
-    with _lock:
-        template = _Template(origin.key, start, path, partial(origin.fork, *asked, until), is_further=True)
-        _templates.append(template)
+    template = _fork_further(origin, start, path, asked, until)
     if template.is_ready(until):
         return template
     _not_ready.append(start)
     with _lock:
         _forget(template)
     return None
+
+
+def _fork_further(
+    origin: _Template, start: Start, path: Sequence[str], asked: tuple[Path, int, int], until: float | None
+) -> _Template:
+    """Fork a template in place of the one that was made ready by the same function; it need not be ready."""
+    forget_further(start.prepare)
+    with _lock:
+        template = _Template(origin.key, start, path, partial(origin.fork, *asked, until), is_further=True)
+        _templates.append(template)
+    return template
 
 
 _not_ready: deque[Start] = deque(maxlen=16)

@@ -139,8 +139,13 @@ class Shed:
         further: Start | None = None,
         **request: Any,
     ) -> dict[str, Any]:
-        request["begun"] = {"told": str(self._told)}
-        return CleanProcesses(limit=120).run(work, request, start or self.start(), further)
+        told = {**request, **self.request}
+        return CleanProcesses(limit=120).run(work, told, start or self.start(), further)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The part of a request that `begin` reads."""
+        return {"begun": {"told": str(self._told)}}
 
     @property
     def made(self) -> list[int]:
@@ -475,6 +480,20 @@ def test_others_begin_anew_and_the_former_ones_template_ends(shed: Shed) -> None
     templates.end_templates()
     assert ends(template)
     assert ends(other)
+
+
+def test_what_likely_begins_alike_is_begun_early_by_a_template_that_is_there(shed: Shed) -> None:
+    oak, ash = Start("shed.begin", {"digest": "oak"}), Start("shed.begin", {"digest": "ash"})
+    with CleanProcesses().further_early(shed.start(), oak, shed.request):
+        assert shed.made == []
+    shed.ask()
+    with CleanProcesses().further_early(shed.start(), oak, shed.request):
+        answer = shed.ask(further=oak)
+    assert answer["parent"] == shed.made[1]
+    assert answer["plants"] == ["plant_in_spring"]
+    with CleanProcesses().further_early(shed.start(), oak, shed.request):
+        assert shed.ask(further=ash)["parent"] == shed.made[2]
+    assert len(shed.made) == 3
 
 
 @pytest.mark.parametrize("begin", ["shed.begin_badly", "shed.begin_with_someone"])

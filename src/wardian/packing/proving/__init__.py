@@ -3,5 +3,6 @@
 - `prove`: the stage
 - `in_child`: what runs in the clean process
 - `fence`: what it lets be found there
+- `again`: what a proof of the same code as the last one begins with
 - `advice`: what to do when a proof fails
 """

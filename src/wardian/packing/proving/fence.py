@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -17,9 +17,6 @@ from wardian.domain.manifest import Extern, Manifest
 from wardian.domain.modules import is_stdlib
 from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Filter", "OWN", "allowed_distributions", "find_installed"]
 

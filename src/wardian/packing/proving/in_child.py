@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.abc
+import contextlib
+import importlib
 import importlib.machinery
 import importlib.metadata
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wardian.domain.names import top_level
+from wardian.environment.modules import known_attribute
+from wardian.environment.stamps import Stamps, any_changed, imported_files, stamps_of
 from wardian.errors import CheckError, ModuleNotInCaseError
 from wardian.packing.proving.advice import (
     NEEDS,
@@ -20,11 +24,9 @@ from wardian.packing.proving.advice import (
     chain_of,
 )
 from wardian.packing.proving.fence import Filter
+from wardian.processes.clean import OUTDATED
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["prepare", "prove_in_child"]
+__all__ = ["import_externs", "prepare", "prove_in_child"]
 
 
 def prepare(allowed: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -45,12 +47,33 @@ def prepare(allowed: dict[str, list[str]]) -> dict[str, list[str]]:
     }
 
 
-def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
-    """Do the work of `prove` in the child."""
+_stamps: list[Stamps] = []
+"""Those of the files that were imported beforehand, if any were."""
+
+
+def import_externs(request: Mapping[str, Any]) -> None:
+    """Import what the last proof of the same code had imported of hard externs, for proofs of that code."""
+    _hide_what_is_not_allowed(request["allowed"])
+    for name in request["externs"]:
+        # One that some code had to prepare for is imported by that code.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    _stamps.append(stamps_of(imported_files()))
+
+
+def _hide_what_is_not_allowed(allowed: Mapping[str, Sequence[str]]) -> None:
     for finder in sys.meta_path:
         if isinstance(finder, Filter):
-            finder.allow(request["allowed"])
+            finder.allow(allowed)
     os.chdir(os.sep)  # a data file beside the caller must not be found by a relative path
+
+
+def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
+    """Do the work of `prove` in the child."""
+    if any(map(any_changed, _stamps)):
+        return dict(OUTDATED)
+    _hide_what_is_not_allowed(request["allowed"])
+    before = set(sys.modules)
 
     from wardian.loading.case import Case
     from wardian.loading.stand_ins.externs import used_externs
@@ -84,4 +107,15 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
         }
         error.child_facts = facts  # type: ignore[attr-defined]
         raise
-    return {}
+    return {"externs": [name for name in list(sys.modules) if name not in before and _is_of_extern(name)]}
+
+
+def _is_of_extern(name: str) -> bool:
+    """Tell whether a module was found outside of the case, as it would be by anybody who imports it."""
+    spec = known_attribute(sys.modules[name], "__spec__")
+    return (
+        top_level(name) != "wardian"
+        and isinstance(spec, importlib.machinery.ModuleSpec)
+        and spec.name == name
+        and spec.has_location
+    )

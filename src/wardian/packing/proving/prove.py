@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wardian.domain.manifest import Manifest
 from wardian.environment.distributions import Distributions
@@ -14,11 +14,9 @@ from wardian.packing.proving.advice import (
     _required_with,
     advice_on,
 )
+from wardian.packing.proving.again import externs_as_last, note_proven
 from wardian.packing.proving.fence import allowed_distributions
 from wardian.processes.clean import ChildError, CleanProcesses, Start
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["PROOF_FAILED", "beginning", "prove"]
 
@@ -43,9 +41,14 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
     try:
         allowed = allowed_distributions(manifest.externs)
         start = Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))
-        processes.run(
-            "wardian.packing.proving.in_child.prove_in_child", {"path": str(path), "allowed": allowed}, start
+        further, externs = externs_as_last(manifest, processes.allow) or (None, ())
+        answer = processes.run(
+            "wardian.packing.proving.in_child.prove_in_child",
+            {"path": str(path), "allowed": allowed, "externs": externs},
+            start,
+            further,
         )
+        note_proven(manifest, processes.allow, start, (*externs, *answer["externs"]))
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))
         if error.facts.get("versions"):

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from wardian.archive import ArchiveWriter, FolderReader
 from wardian.domain.live_names import original_name
 from wardian.domain.names import RecordName, top_level
-from wardian.environment.modules import known_attribute
 from wardian.environment.native import mapped_libraries
+from wardian.environment.stamps import Stamps, any_changed, imported_files, stamps_of
 from wardian.errors import CaseError, PackError
 from wardian.packing.tracing.finders import LoadedFinder, SilencingFinder, SourceFinder
 from wardian.packing.tracing.recorder import Recorder, forget_packable
@@ -62,7 +62,7 @@ class _Begun:
         sys.meta_path.insert(0, SilencingFinder(request["silenced"]))
         sys.meta_path.insert(0, LoadedFinder(request["places"]))
         sys.meta_path.insert(0, SourceFinder(request["sources"], import_for))
-        self._stamps: dict[str, _Stamp] = {}
+        self._stamps: Stamps = {}
 
     def import_globals(self, beforehand: Iterable[str], names: Iterable[tuple[str, str]]) -> None:
         """Import what a pickle names, in the order in which unpickling does, and note of what it came."""
@@ -74,29 +74,17 @@ class _Begun:
                 self.cases.import_module(module)
             for module, qualname in names:
                 self.cases.find_global(module, qualname)
-        origins = (
-            getattr(known_attribute(m, "__spec__"), "origin", None) for m in list(sys.modules.values())
-        )
-        files = {origin for origin in origins if isinstance(origin, str)} | self.recorder.files
+        files = imported_files() | self.recorder.files
         # Whoever looks for distributions lists the entries of `sys.path`; whether they still serve is asked
         # before a process is forked.
-        self._stamps = {file: _stamp(file) for file in files.difference(sys.path, _CHANGING)}
+        self._stamps = stamps_of(files.difference(sys.path, _CHANGING))
 
     def is_outdated(self) -> bool:
         """Tell whether a file that was imported or read has changed since."""
-        return any(_stamp(file) != stamp for file, stamp in self._stamps.items())
+        return any_changed(self._stamps)
 
 
 _CHANGING = ("/proc/self/maps",)
-_Stamp = tuple[int, int, int] | None
-
-
-def _stamp(file: str) -> _Stamp:
-    try:
-        found = os.stat(file)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 _begun: list[_Begun] = []

@@ -1,0 +1,75 @@
+"""The proof of the same code again, as of a checkpoint in every epoch: it begins with its externs imported.
+
+The first proof of some code imports all anew. If it passed, the next one of the same code, with other
+weights, forks from a process that has imported the modules of hard externs that the first one had
+imported, in the same order, and nothing that was packed: docs/design/templates.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from wardian.domain.manifest import Manifest
+from wardian.domain.record_names import is_storage
+from wardian.processes.clean import CleanProcesses, Start
+
+__all__ = ["begun_as_last", "externs_as_last", "note_proven"]
+
+_PREPARE = "wardian.packing.proving.in_child.import_externs"
+
+
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    manifest: Manifest
+    """What it declared, without weights and notes."""
+    allow: tuple[str, ...]
+    start: Start
+    externs: tuple[str, ...]
+
+
+_last: list[_Proven] = []
+"""The last proof that passed in this process, if one did."""
+
+
+def note_proven(manifest: Manifest, allow: tuple[str, ...], start: Start, externs: Iterable[str]) -> None:
+    """Remember a proof that passed.
+
+    Args:
+        manifest: What the case declares.
+        allow: What its code was allowed to do.
+        start: How the process of the proof began.
+        externs: Names of the modules of hard externs that were imported, in the order of their import.
+    """
+    _last[:] = [_Proven(_code_of(manifest), allow, start, tuple(externs))]
+
+
+def externs_as_last(manifest: Manifest, allow: tuple[str, ...]) -> tuple[Start, tuple[str, ...]] | None:
+    """Return how the proof of a case of the same code as the last one begins, and what is imported there.
+
+    None if its code is another one.
+    """
+    for proven in _last[:]:
+        if proven.externs and (proven.manifest, proven.allow) == (_code_of(manifest), allow):
+            return Start(_PREPARE, {"externs": proven.externs}), proven.externs
+    return None
+
+
+@contextmanager
+def begun_as_last(processes: CleanProcesses) -> Iterator[None]:
+    """Begin while the block packs with what its proof will begin with, if it has the code of the last one."""
+    for proven in _last[:]:
+        if proven.externs and proven.allow == processes.allow:
+            further = Start(_PREPARE, {"externs": proven.externs})
+            request = {"allowed": proven.start.arguments, "externs": proven.externs}
+            with processes.further_early(proven.start, further, request):
+                yield
+            return
+    yield
+
+
+def _code_of(manifest: Manifest) -> Manifest:
+    """Return what a manifest says of anything but weights and notes."""
+    records = {name: digest for name, digest in manifest.records.items() if not is_storage(name)}
+    return replace(manifest, records=records, tensors=(), metadata={})

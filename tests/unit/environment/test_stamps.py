@@ -1,0 +1,52 @@
+"""A file that was changed, replaced or removed is told from one that was not."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import wardian.environment.stamps
+from wardian.environment.stamps import any_changed, imported_files, stamps_of
+
+
+def _replace(file: Path) -> None:
+    """Put a file of the same size and time in its place."""
+    before, other = file.stat(), file.with_name("other")
+    other.write_text("beech")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(other, file)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda f: f.write_text("larch "), lambda f: os.utime(f, ns=(0, 0)), Path.unlink, _replace]
+)
+def test_a_file_that_changes_is_noticed(change: Callable[[Path], object], tmp_path: Path) -> None:
+    file, other = tmp_path / "tree", tmp_path / "none"
+    file.write_text("beech")
+    stamps = stamps_of(map(str, (file, other)))
+    assert not any_changed(stamps)
+    change(file)
+    assert any_changed(stamps)
+
+
+def test_a_file_that_comes_is_noticed(tmp_path: Path) -> None:
+    stamps = stamps_of([str(tmp_path / "tree")])
+    assert not any_changed(stamps)
+    (tmp_path / "tree").touch()
+    assert any_changed(stamps)
+
+
+def test_imported_files_are_those_of_modules_and_no_module_runs_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Deferred(types.ModuleType):
+        def __getattribute__(self, name: str) -> object:
+            raise AssertionError(f"it runs for {name}")
+
+    monkeypatch.setitem(sys.modules, "oak", Deferred("oak"))
+    assert wardian.environment.stamps.__file__ in imported_files()

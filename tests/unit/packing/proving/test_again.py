@@ -1,0 +1,111 @@
+"""A proof begins with the externs of the last one only if nothing but weights and notes is another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import MANIFEST, run_python, write_tree
+from wardian.domain.digests import RecordDigest
+from wardian.domain.manifest import Extern
+from wardian.domain.names import RecordName
+from wardian.packing.proving import again
+from wardian.packing.proving.again import externs_as_last, note_proven
+from wardian.processes.clean import Start
+
+START = Start("shed.prepare")
+CODE, WEIGHTS = RecordName("grove/oak.py"), RecordName(".data/0.storage")
+
+
+def _digest(of: str) -> RecordDigest:
+    return RecordDigest(size=3, algorithm="sha256", hex=of * 64)
+
+
+PROVEN = replace(MANIFEST, records={**MANIFEST.records, CODE: _digest("a"), WEIGHTS: _digest("b")})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_before() -> Iterator[None]:
+    before = again._last[:]
+    again._last.clear()
+    yield
+    again._last[:] = before
+
+
+def test_nothing_is_known_before_a_proof_has_passed() -> None:
+    assert externs_as_last(PROVEN, ()) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"records": {**PROVEN.records, WEIGHTS: _digest("c")}},
+        {"metadata": {"epoch": "2"}},
+        {"tensors": ()},
+    ],
+)
+def test_other_weights_and_notes_begin_with_the_same_externs(changes: dict[str, Any]) -> None:
+    note_proven(PROVEN, (), START, ["shop", "shop.till"])
+    found = externs_as_last(replace(PROVEN, **changes), ())
+    assert found is not None
+    assert found[1] == ("shop", "shop.till")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"records": {**PROVEN.records, CODE: _digest("c")}},
+        {"records": {**PROVEN.records, RecordName("grove/ash.py"): _digest("a")}},
+        {"externs": (Extern(distribution="shop", version="2", modules=("shop",), names=(), soft=False),)},
+        {"deferred": ("grove",)},
+        {"absent": ("grove",)},
+    ],
+)
+def test_other_code_and_other_needs_are_proven_anew(changes: dict[str, Any]) -> None:
+    note_proven(PROVEN, (), START, ["shop"])
+    assert externs_as_last(replace(PROVEN, **changes), ()) is None
+
+
+def test_what_is_allowed_otherwise_is_proven_anew() -> None:
+    note_proven(PROVEN, (), START, ["shop"])
+    assert externs_as_last(PROVEN, ("processes",)) is None
+
+
+def test_only_the_last_proof_is_remembered() -> None:
+    note_proven(PROVEN, (), START, ["shop"])
+    note_proven(replace(PROVEN, deferred=("grove",)), (), START, ["shop"])
+    assert externs_as_last(PROVEN, ()) is None
+
+
+def test_where_no_extern_was_imported_nothing_is_begun_with() -> None:
+    note_proven(PROVEN, (), START, [])
+    assert externs_as_last(PROVEN, ()) is None
+
+
+_BEFOREHAND = """
+import sys
+from wardian.packing.proving.in_child import import_externs, prove_in_child
+
+allowed = {"roots": ["shop"], "distributions": []}
+request = {"allowed": allowed, "externs": ["shop", "no_such_shop"], "path": ""}
+import_externs(request)
+print(sys.modules["shop"].price, "no_such_shop" in sys.modules)
+open(sys.modules["shop"].__file__, "a").close()
+try:
+    print(prove_in_child(request))
+except OSError:
+    print("as before")
+open(sys.modules["shop"].__file__, "a").write("price = 3")
+print(prove_in_child(request))
+"""
+
+
+def test_a_process_whose_files_have_changed_says_that_it_is_outdated(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path, "--- shop.py\nprice = 2\n")
+    told = run_python(_BEFOREHAND, folder=tmp_path, paths=(folder,)).splitlines()
+    assert told == ["2 False", "as before", "{'outdated': True}"]
