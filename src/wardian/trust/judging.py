@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest, PackedDistribution
@@ -176,15 +176,14 @@ def judge(label: str, facts: Facts | None, policies: Iterable[Trust] = ()) -> No
         WardianWarning: in its place, if the environment variable asks for no more.
     """
     mode = mode_here()
-    refused = {policy.path or "trust=": _problems(facts, policy) for policy in policies}
-    asked = {} if mode == "off" else _by_the_user(facts, mode)
+    answers = [_answer(facts, policy) for policy in policies]
+    by_the_user = [] if mode == "off" else [_answer_of_the_user(facts, mode)]
     if mode == "require":
-        refused |= asked
-    _raise(label, refused)
-    if mode == "warn" and any(asked.values()):
-        warnings.warn(
-            f"{_error(label, asked, 'loaded all the same')}", WardianWarning, _level_of_the_caller()
-        )
+        answers += by_the_user
+    if refused := _error(label, answers):
+        raise refused
+    if mode == "warn" and (warned := _error(label, by_the_user, "loaded all the same")):
+        warnings.warn(f"{warned}", WardianWarning, _level_of_the_caller())
 
 
 def _level_of_the_caller() -> int:
@@ -210,40 +209,43 @@ def refusal(
         policy: The policy.
         outcome: What comes of it, for the message.
     """
-    refused = {policy.path or "trust=": _problems(facts, policy)}
-    return _error(label, refused, outcome) if any(refused.values()) else None
+    return _error(label, [_answer(facts, policy)], outcome)
 
 
-def _by_the_user(facts: Facts | None, mode: str) -> dict[str, tuple[Problem, ...]]:
+class _Answer(NamedTuple):
+    """The answer of one policy: several may have one name, or be from no file."""
+
+    policy: str
+    problems: tuple[Problem, ...]
+
+
+def _answer_of_the_user(facts: Facts | None, mode: str) -> _Answer:
     try:
         policy = user_policy()
     except FileNotFoundError as error:
         what = f"{TRUST_VARIABLE}={mode}, and there is no policy to ask"
-        return {str(error.filename): (Problem(what, "wardian trust init"),)}
-    return {policy.path or "": _problems(facts, policy)}
+        return _Answer(str(error.filename), (Problem(what, "wardian trust init"),))
+    return _answer(facts, policy)
 
 
-def _problems(facts: Facts | None, policy: Trust) -> tuple[Problem, ...]:
+def _answer(facts: Facts | None, policy: Trust) -> _Answer:
+    name = policy.path or "trust="
     if facts is None:
         what = "it is a folder: its files can change after they were judged"
-        return (Problem(what, "pack the object with wardian.pack, or load the file itself"),)
-    return tuple(
-        Problem(str(breach), breach.fix, rule=breach.rule) for breach in find_breaches(policy.rules, facts)
-    )
+        return _Answer(name, (Problem(what, "pack the object with wardian.pack, or load the file itself"),))
+    breaches = find_breaches(policy.rules, facts)
+    return _Answer(name, tuple(Problem(str(breach), breach.fix, rule=breach.rule) for breach in breaches))
 
 
-def _raise(label: str, refused: Mapping[str, tuple[Problem, ...]]) -> None:
-    if any(refused.values()):
-        raise _error(label, refused)
-
-
-def _error(
-    label: str, refused: Mapping[str, tuple[Problem, ...]], outcome: str = _NOTHING_RAN
-) -> UntrustedCaseError:
-    broken = [name for name, problems in refused.items() if problems]
+def _error(label: str, answers: Iterable[_Answer], outcome: str = _NOTHING_RAN) -> UntrustedCaseError | None:
+    """Return the error that names all problems, each once; None if there are none."""
+    refusing = [answer for answer in answers if answer.problems]
+    if not refusing:
+        return None
+    broken = tuple(dict.fromkeys(answer.policy for answer in refusing))
     return UntrustedCaseError(
         f"{label} is not trusted: it breaks the policy {' and '.join(broken)}; {outcome}",
         path=label,
-        policies=tuple(broken),
-        problems=tuple(problem for problems in refused.values() for problem in problems),
+        policies=broken,
+        problems=tuple(dict.fromkeys(problem for answer in refusing for problem in answer.problems)),
     )

@@ -62,12 +62,14 @@ class Trust:
             if len(content) > _LARGEST:
                 raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
             rules = Rules.read(content.decode("utf-8"), TABLE)
-        except ValueError as error:
+            if rules.signers is not None:
+                signers = place.parent / Path(rules.signers).expanduser()
+                require_own(signers)
+                rules = replace(rules, signers=str(signers))
+        except PolicyFileError:
+            raise
+        except (ValueError, RuntimeError) as error:  # also a path with a null byte, or of an unknown user
             raise PolicyFileError(f"the policy {place} cannot be used: {error}", path=str(place)) from None
-        if rules.signers is not None:
-            signers = place.parent / Path(rules.signers).expanduser()
-            require_own(signers)
-            rules = replace(rules, signers=str(signers))
         return cls(rules, str(place))
 
 
