@@ -9,8 +9,9 @@ import os
 import socket
 from typing import Any, NoReturn
 
+from wardian.processes.ties import end_with_parent
 from wardian.sandbox import landlock, syscalls
-from wardian.sandbox.limits import drop_rights, end_with_parent, limit_resources
+from wardian.sandbox.limits import drop_rights, limit_resources
 from wardian.sandbox.memory import Region
 from wardian.sandbox.wire import LENGTH, decode, encode, pack, unpack
 

@@ -7,23 +7,15 @@ import os
 import resource
 import struct
 
-__all__ = ["drop_rights", "end_with_parent", "limit_resources"]
+__all__ = ["drop_rights", "limit_resources"]
 
 _CAPABILITY_VERSION_3 = 0x20080522
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
-_SIGKILL = 9
+_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _LAST_CAPABILITY = 63
 _FILES = 1024
 _THREADS = 4096
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def end_with_parent(parent: int) -> None:
-    """Let the kernel end this process when its parent ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def drop_rights() -> None:
