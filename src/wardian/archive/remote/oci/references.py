@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from wardian.archive.remote.exchange import is_loopback
 from wardian.archive.remote.urls import shown
@@ -67,7 +68,7 @@ class Reference:
                 path=shown(url),
             )
         host = found["host"]
-        plain = options.get("plain_http", is_loopback(host.rpartition(":")[0].strip("[]") or host))
+        plain = options.get("plain_http", is_loopback(urlsplit(f"//{host}").hostname))
         base = f"{'http' if plain else 'https'}://{_API_HOSTS.get(host, host)}/v2/{found['name']}"
         return cls(host=host, name=found["name"], tag=found["tag"], digest=found["digest"], base=base)
 

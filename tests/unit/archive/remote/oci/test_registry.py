@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Answer, Asked, FileServer, Handler, serving
+from tests.servers import Asked, FileServer, Handler, serving
 from wardian.archive.remote.oci.source import OciSource
 from wardian.errors import NotACaseError, RemoteError
 
@@ -60,55 +60,3 @@ def test_a_document_of_brackets_is_told() -> None:
 
     with serving(faults=[refuse]) as server, pytest.raises(RemoteError, match="the registry answers 400"):
         _source(server).tail(100)
-
-
-def _ask(challenge: str) -> Answer:
-    def ask(handler: Handler, asked: Asked) -> bool:
-        handler.answer(401, b"", {"WWW-Authenticate": challenge})
-        return True
-
-    return ask
-
-
-def _named(server: FileServer) -> OciSource:
-    return OciSource(f"oci://127.0.0.1:{server.port}/me/m:v1", {"username": "me", "password": "word"})
-
-
-@pytest.mark.parametrize(
-    "challenge",
-    ['Bearer ,,,,=,=""', "Bearer realm=", "Bearer realm", 'Bearer realm="http://[::1/"', "Bearer"],
-)
-def test_a_challenge_that_says_nothing_is_a_refusal(challenge: str) -> None:
-    with (
-        serving(faults=[_ask(challenge)]) as server,
-        pytest.raises(PermissionError, match="the registry refuses"),
-    ):
-        _named(server).tail(100)
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        b'{"token": "a\\r\\nX-Evil: 1"}',
-        '{"token": "\N{SNOWMAN}"}'.encode(),
-        b'{"token": "\\ud800"}',
-        b'{"token": "\\u00e9"}',
-        b'{"token": ""}',
-        DEEP,
-    ],
-)
-def test_a_token_that_no_header_carries_is_none(token: bytes) -> None:
-    with serving(files={"token": token}) as server:
-        server.faults = [_ask(f'Bearer realm="{server.url("token")}",service="r",,')]
-        with pytest.raises(PermissionError, match="the registry refuses"):
-            _named(server).tail(100)
-        assert [asked.path.partition("?")[0] for asked in server.asked] == ["/v2/me/m/manifests/v1", "/token"]
-
-
-def test_a_challenge_with_empty_parts_is_answered() -> None:
-    manifest = json.dumps({"layers": []}).encode()
-    with serving(files={"token": b'{"token": "abcdef"}', "v2/me/m/manifests/v1": manifest}) as server:
-        server.faults = [_ask(f'Bearer ,realm="{server.url("token")}",,service="r"')]
-        with pytest.raises(NotACaseError, match="no layers"):
-            _named(server).tail(100)
-        assert server.asked[-1].headers["Authorization"] == "Bearer abcdef"
