@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wardian.archive import ArchiveReader, ArchiveWriter, layout
+from wardian.archive import ArchiveReader, layout
 from wardian.archive.deflate import deflate
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
 from wardian.domain.record_names import is_storage

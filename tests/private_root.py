@@ -12,8 +12,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType
 
-from wardian.domain.names import ModuleName
-from wardian.source.rewriting import SHIMMED, compile_module
+from wardian.domain.names import SHIMMED, ModuleName
+from wardian.source.rewriting import compile_module
 
 ROOT = "wardian_test_live.case_3f9a2c1b"
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.interpreters import Process, may_share, start, without_leaks
 from tests.private_root import tree
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.graph import ImportGraph
 from wardian.domain.manifest import (
     FORMAT_VERSION,

@@ -39,7 +39,6 @@ what to do.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -302,6 +301,8 @@ class UntrustedCaseError(CaseError):
                 lines.append(f"{number}. {rule}: {len(found)} findings")
                 lines += [f"    {problem.what.removeprefix(f'{rule}: ')}" for problem in shown]
             if len(found) > len(shown):
+                import shlex  # `import wardian` stays light
+
                 file = shlex.quote(self.path or "FILE")
                 lines.append(f"    and {len(found) - len(shown)} more: wardian trust show {file} --all")
             fixes = dict.fromkeys(problem.fix for problem in shown if problem.fix)

@@ -11,7 +11,7 @@ import torch
 
 import wardian
 from tests.support import MANIFEST, write_case
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.manifest import TensorEntry
 from wardian.domain.names import RecordName
 from wardian.errors import CorruptCaseError

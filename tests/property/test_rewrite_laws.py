@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.private_root import ROOT, importable, run_both, tree
-from wardian.domain.names import ModuleName, ancestors
-from wardian.source.rewriting import SHIMMED, compile_module, dump_code
+from wardian.domain.names import SHIMMED, ModuleName, ancestors
+from wardian.source.rewriting import compile_module, dump_code
 from wardian.source.scanning import scan
 
 LIBRARY = tree(

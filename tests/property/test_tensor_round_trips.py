@@ -16,7 +16,7 @@ from torch import nn
 
 import wardian
 from tests.user.test_tensors import KINDS, _made
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.pickling.pickler import pickle_object
 from wardian.tensors.storages import StorageWriter
 

@@ -43,7 +43,7 @@ _COPIED = {
         *("packing/tracing/guards.py:_blocks_of", "packing/tracing/guards.py:_pieces"),
         *("pickling/reducers/process.py:_known", "pickling/reducers/sharded.py:_known"),
         *("pickling/reducers/state.py:_setting", "pickling/reducers/training.py:_known"),
-        *("reading/fit.py:_names_of", "reading/installed.py:_names_in", "source/rewriting.py:_patterns"),
+        *("reading/provided.py:_names_of", "reading/installed.py:_names_in", "source/rewriting.py:_patterns"),
         *("source/remembered.py:_code", "source/remembered.py:_facts"),
         *("tensors/index.py:_dtype_name", "tensors/matching.py:_casts"),
         "tensors/storages.py:_reduces_as_known",

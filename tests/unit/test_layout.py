@@ -27,6 +27,7 @@ _OF_NO_MODULE = {
     "inspection/reachable": "what an audit calls reachable, over several modules",
     "integrations": "that none is imported unless it is named",
     "layout": "this test",
+    "loading/imports": "what a load imports",
     "package/interface": "the public names of the drop-in",
     "package/packages_of_packages": "exporting what was imported",
     "processes/limits": "time and memory of clean processes",

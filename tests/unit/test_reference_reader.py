@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.reference_reader import Case
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
 

@@ -75,7 +75,7 @@ def test_a_fork_waits_for_no_thread_of_its_parent(tmp_path: Path) -> None:
 _PACKING = """
 import os, signal, torch, wardian
 from tests.archives import contents, document
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.names import RecordName
 
 torch.set_num_threads(1)

@@ -9,6 +9,8 @@ This layer knows names, bytes and digests. It does not know what a manifest says
 - `digests`, `crc`: what is computed of a record; `expected_digests`: compared with what it must be
 - `identify`, `refusals`: what else a file is, and the errors
 - `remote`: cases behind URLs
+
+The package itself names what reads: to load a case needs nothing that writes one.
 """
 
 from __future__ import annotations
@@ -16,7 +18,5 @@ from __future__ import annotations
 from wardian.archive.extracted import FolderReader
 from wardian.archive.parsing import ParsingBudget
 from wardian.archive.reader import ArchiveReader
-from wardian.archive.replacing import ReplacingFile
-from wardian.archive.writer import ArchiveWriter
 
-__all__ = ["ArchiveReader", "ArchiveWriter", "FolderReader", "ParsingBudget", "ReplacingFile"]
+__all__ = ["ArchiveReader", "FolderReader", "ParsingBudget"]

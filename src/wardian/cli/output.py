@@ -101,7 +101,7 @@ def write_output(output: str, content: bytes) -> None:
     if output == "-":
         sys.stdout.buffer.write(content)
         return
-    from wardian.archive import ReplacingFile
+    from wardian.archive.replacing import ReplacingFile
 
     with ReplacingFile(output) as file:
         file.write(content)

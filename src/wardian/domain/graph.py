@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 
-from wardian.domain.names import GlobalRef, ModuleName
+from wardian.domain.global_refs import GlobalRef
+from wardian.domain.names import ModuleName
 
 __all__ = ["Import", "ImportContext", "ImportGraph", "ImportsByNeed"]
 

@@ -1,22 +1,22 @@
-"""Typed names: module names, record names, references to globals and to tensors."""
+"""Typed names: module names, record names, references to tensors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
 __all__ = [
-    "GlobalRef",
     "LOGGING_LIBRARIES",
     "ModuleName",
     "PlainTensor",
     "RecordName",
+    "SHIMMED",
     "ancestors",
     "is_module_name",
     "module_name",
     "module_of",
+    "normalised",
     "record_name",
     "top_level",
 ]
@@ -45,25 +45,17 @@ LOGGING_LIBRARIES = frozenset(
 )
 """Top-level names of libraries that only note what a training does: no object needs one to compute."""
 
+SHIMMED = frozenset({"importlib", "importlib_metadata", "importlib_resources", "pkgutil"})
+"""Modules that are never packed and for which a mount serves its own: they find modules and files by name.
+
+They are roots for `wardian.source.rewriting.compile_module`. `sys` is one more, in modules that look into
+`sys.modules`.
+"""
+
 _MAX_RECORD_NAME = 1024
+_SEPARATORS = re.compile("[-_.]+")
 _USUAL = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", re.ASCII)
 """Names that need no closer look, unless a part begins with a dot."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class GlobalRef:
-    """A class or function by name, as a pickle names it.
-
-    >>> str(GlobalRef(ModuleName("torch.nn"), "Linear"))
-    'torch.nn.Linear'
-    """
-
-    module: ModuleName
-    qualname: str
-    """Empty for the module itself."""
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.qualname}" if self.qualname else self.module
 
 
 class PlainTensor(NamedTuple):
@@ -139,6 +131,17 @@ def top_level(name: str) -> ModuleName:
     'a'
     """
     return ModuleName(name.partition(".")[0])
+
+
+def normalised(distribution: str) -> str:
+    """Return the name of a distribution as all of its spellings have it in common (PEP 503).
+
+    Not by `packaging.utils`: it brings logging and all about wheels into each process that loads a case.
+
+    >>> normalised("Typing_Extensions")
+    'typing-extensions'
+    """
+    return _SEPARATORS.sub("-", distribution).lower()
 
 
 def record_name(text: str) -> RecordName:

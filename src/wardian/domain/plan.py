@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from wardian.domain.decisions import FIRST_PARTY, Decision, PackedFile
 from wardian.domain.graph import ImportGraph
 from wardian.domain.manifest import Extern, PackedDistribution
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import ModuleName, RecordName
+from wardian.domain.names import ModuleName, RecordName, normalised
 from wardian.domain.plan_differences import differences_of
 from wardian.domain.policy import Action
 from wardian.wording import count_text, size_text
@@ -132,7 +130,7 @@ class Plan:
 
     def _nearest_of(self, distribution: str) -> Decision | None:
         """Return the decision for the module of a distribution to which the chain is shortest."""
-        name = str(canonicalize_name(distribution))
+        name = normalised(distribution)
         mine = [d for d in self.decisions if d.distribution == name]
         return min(mine, key=lambda d: (len(self.chain(d.module)) or len(self.decisions), d), default=None)
 
@@ -145,7 +143,7 @@ class Plan:
         >>> [str(decision.module) for decision in plan.modules("torch") if "linear" in decision.module]
         ['torch.nn.modules.linear']
         """
-        name = distribution if distribution in (None, FIRST_PARTY) else str(canonicalize_name(distribution))
+        name = distribution if distribution in (None, FIRST_PARTY) else normalised(distribution)
         return tuple(d for d in self.decisions if name in (None, d.distribution or FIRST_PARTY))
 
     def __repr__(self) -> str:

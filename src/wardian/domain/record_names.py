@@ -11,6 +11,9 @@ __all__ = [
     "BYTE_ORDER",
     "EXTERN_MODULES",
     "IMPORTS",
+    "LEFT_OUT",
+    "LICENCES",
+    "LICENCE_FILES",
     "MANIFEST",
     "METADATA",
     "OF_PYTORCH",
@@ -33,6 +36,12 @@ OF_WARDIAN = ".wardian/"
 """Prefix of the names of records that torch.package does not know."""
 BYTECODE = f"{OF_WARDIAN}bytecode/"
 METADATA = f"{OF_WARDIAN}metadata/"
+LEFT_OUT = "left_out"
+"""Among the metadata of a distribution: the names of its modules that stayed outside."""
+LICENCES = "licenses/"
+"""Prefix of the names of licences there, as in a `.dist-info` folder (PEP 639)."""
+LICENCE_FILES = "licence_files"
+"""The list of them, which may name some whose text is elsewhere."""
 TESTS = f"{OF_WARDIAN}tests/"
 IMPORTS = RecordName(f"{OF_WARDIAN}imports")
 """Imports that lead to the modules (docs/reference/format.md, 5.11)."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from wardian.domain.global_refs import GlobalRef
 from wardian.domain.graph import ImportGraph
 from wardian.domain.modules import ModuleFacts
-from wardian.domain.names import GlobalRef, ModuleName, RecordName
+from wardian.domain.names import ModuleName, RecordName
 from wardian.domain.source_facts import SourceFacts
 
 __all__ = ["DistributionFacts", "Evidence", "ObservedImport", "Trace", "UnreadFile"]

@@ -17,27 +17,17 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wardian.domain.names import ModuleName, record_name, top_level
+from wardian.domain.names import ModuleName, normalised, record_name, top_level
+from wardian.domain.record_names import LICENCE_FILES, LICENCES
 
 if TYPE_CHECKING:
     import importlib.metadata
 
-__all__ = ["Distribution", "Distributions", "LEFT_OUT", "LICENCES", "LICENCE_FILES", "METADATA_FILES"]
+__all__ = ["Distribution", "Distributions", "METADATA_FILES"]
 
 
 METADATA_FILES = ("METADATA", "entry_points.txt", "top_level.txt")
 """Files of a `.dist-info` folder that code reads through `importlib.metadata`."""
-
-
-LEFT_OUT = "left_out"
-
-
-LICENCES = "licenses/"
-"""Prefix of the names of licences, as in a `.dist-info` folder (PEP 639)."""
-
-
-LICENCE_FILES = "licence_files"
-"""The list of them, which may name some whose text is elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +144,7 @@ class Distribution:
             try:
                 requirement = Requirement(text)
                 if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                    name = _canonical(requirement.name)
+                    name = normalised(requirement.name)
                     found[name] = requirement.marker is not None and found.get(name, True)
             except (InvalidRequirement, UndefinedEnvironmentName):
                 continue
@@ -236,7 +226,7 @@ class Distributions:
             name, version = _name_and_version(raw)
             if not name:  # a leftover folder of an interrupted uninstall
                 continue
-            key = _canonical(name)
+            key = normalised(name)
             found = Distribution(key, version or "0", _is_editable(raw), raw)
             if self._by_name.setdefault(key, found) is not found and not found.editable:
                 self._hidden.append(found)
@@ -253,11 +243,11 @@ class Distributions:
         return _current(tuple((entry, _metadata_in(entry, _mtime(entry))) for entry in entries))
 
     def __getitem__(self, name: str) -> Distribution:
-        return self._by_name[_canonical(name)]
+        return self._by_name[normalised(name)]
 
     def get(self, name: str) -> Distribution | None:
         """Return the distribution *name*, or None if it is not installed."""
-        return self._by_name.get(_canonical(name))
+        return self._by_name.get(normalised(name))
 
     def owner(self, module: ModuleName, file: str | None) -> str | None:
         """Return the name of the distribution that installed *module*, or None for first-party code.
@@ -323,7 +313,7 @@ class Distributions:
             everywhere: Follow only requirements without a marker.
         """
         found: set[str] = set()
-        queue = [_canonical(name)]
+        queue = [normalised(name)]
         while queue:
             here = queue.pop()
             if here not in found and here in self._by_name:
@@ -371,12 +361,6 @@ _MOST_OF_LICENCES = 1 << 20
 
 
 _HEADER = re.compile(r"^(Name|Version):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
-
-
-def _canonical(name: str) -> str:
-    from packaging.utils import canonicalize_name  # it imports logging and subprocess
-
-    return str(canonicalize_name(name))
 
 
 def _name_and_version(raw: importlib.metadata.Distribution) -> tuple[str | None, str | None]:

@@ -6,7 +6,6 @@ It is written by hand: cyclonedx-python-lib has no model cards. Its strict valid
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from wardian.archive import ArchiveReader
 from wardian.domain.manifest import Extern, PackedDistribution
+from wardian.domain.names import normalised
 from wardian.inspection.summary import Summary
 
 __all__ = ["bill_of_materials"]
@@ -140,8 +140,7 @@ def _purl(distribution: str, version: str | None) -> str:
     >>> _purl("Torch_Geometric", "2.8.1+cu132")
     'pkg:pypi/torch-geometric@2.8.1%2Bcu132'
     """
-    # As packaging.utils.canonicalize_name, whose module imports much that is not needed to look.
-    name = f"pkg:pypi/{quote(re.sub('[-_.]+', '-', distribution).lower(), safe='')}"
+    name = f"pkg:pypi/{quote(normalised(distribution), safe='')}"
     return name if version is None else f"{name}@{quote(version, safe='')}"
 
 

@@ -9,10 +9,10 @@ import marshal
 from collections.abc import Iterator
 from types import CodeType
 
-from wardian.domain.names import ModuleName, RecordName, top_level
+from wardian.domain.names import SHIMMED, ModuleName, RecordName, top_level
 from wardian.inspection.marshalled import check_marshalled
 from wardian.inspection.units import ModuleUnits, Unit
-from wardian.source.rewriting import SHIMMED, compile_module, dump_code
+from wardian.source.rewriting import compile_module, dump_code
 
 __all__ = ["compiles_from", "units_of_bytecode"]
 

@@ -14,18 +14,15 @@ from wardian.domain.manifest import Entry, Manifest
 from wardian.domain.names import RecordName, module_name
 from wardian.errors import CaseError, ClosedCaseError, Problem
 from wardian.loading.admission import Admission
-from wardian.loading.checks import CheckReport
 from wardian.loading.entries import find_entry
 from wardian.loading.groups import Groups
 from wardian.loading.importing.mount import Mount
 from wardian.loading.installed_library import find_shared
 from wardian.loading.objects import Loading
 from wardian.loading.open_mounts import acquire, is_same_file, release
-from wardian.loading.self_tests import require_passed, run_self_test
 from wardian.loading.weights import Weights
-from wardian.reading.fit import find_problems, with_importers
+from wardian.reading.fit import find_problems
 from wardian.reading.foreign import allowed_externs, extern_modules, is_allowed, read_manifest
-from wardian.reading.licences import Licence, find_licences
 from wardian.reading.opening import ArchiveSource, open_archive
 from wardian.reading.storage_checks import StorageChecks, check_code
 from wardian.wording import MissingNameError
@@ -34,6 +31,8 @@ if TYPE_CHECKING:
     import torch
 
     from wardian.inspection.audit import Audit
+    from wardian.loading.checks import CheckReport
+    from wardian.reading.licences import Licence
     from wardian.tensors.mapping import TensorMapping
     from wardian.trust.policies import Trust
 
@@ -302,6 +301,8 @@ class Case:
         ...         case.environment()
         ()
         """
+        from wardian.reading.importers import with_importers
+
         return with_importers(find_problems(self.manifest), self._file)
 
     def audit(self) -> Audit:
@@ -340,6 +341,8 @@ class Case:
         ...         case.licences()  # each has `files`: case.read(licence.files["LICENSE"])
         ()
         """
+        from wardian.reading.licences import find_licences
+
         return find_licences(self.mount.archive, self.mount.manifest)
 
     @property
@@ -523,13 +526,11 @@ class Case:
         ...         print(case.check())
         model: the same, bit for bit
         """
+        from wardian.loading.self_tests import require_passed, run_self_tests
+
         entries = self.entries if name is None else (find_entry(self.entries, name, self._path),)
         self._admission.require(self.mount)
         check_code(self._file)
-        report = CheckReport(
-            tuple(
-                run_self_test(entry, lambda record: self._unpickle(record, map_location)) for entry in entries
-            )
-        )
+        report = run_self_tests(entries, lambda record: self._unpickle(record, map_location))
         require_passed(report, self._path, self.mount.manifest, exact=exact)
         return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from wardian.domain.manifest import Entry, Manifest
@@ -10,19 +10,23 @@ from wardian.errors import CheckError
 from wardian.loading.checks import CheckReport, CheckResult
 from wardian.reading.fit import packed_elsewhere
 
-__all__ = ["require_passed", "run_self_test"]
+__all__ = ["require_passed", "run_self_tests"]
 
 
-def run_self_test(entry: Entry, load: Callable[[str], Any]) -> CheckResult:
-    """Run the self-test of an entry point, and compare with what was recorded.
+def run_self_tests(entries: Iterable[Entry], load: Callable[[str], Any]) -> CheckReport:
+    """Run the self-tests of entry points, and compare with what was recorded.
 
     Args:
-        entry: The entry point.
+        entries: The entry points.
         load: Returns the object of a record.
 
     Raises:
         CheckError: if tensors are faked here, which have no values to compare.
     """
+    return CheckReport(tuple(_run(entry, load) for entry in entries))
+
+
+def _run(entry: Entry, load: Callable[[str], Any]) -> CheckResult:
     from wardian.tensors import comparison
     from wardian.tensors.changes import differences_of_changes, run_noting_changes
     from wardian.tensors.storages import faking

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.decisions import FIRST_PARTY, Decision, PackedFile
 from wardian.domain.manifest import Entry, Extern, PackedDistribution, TensorEntry
 from wardian.domain.modules import is_stdlib

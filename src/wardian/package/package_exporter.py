@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple, Self
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.globs import GlobGroup
 from wardian.domain.live_names import original_name
 from wardian.domain.names import RecordName, top_level

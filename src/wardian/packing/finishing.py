@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.manifest import Entry, Extern, Manifest
 from wardian.domain.names import ModuleName
 from wardian.domain.plan import Plan

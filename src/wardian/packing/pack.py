@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.collector import collector_paused
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Policy

@@ -1,7 +1,8 @@
 """From an open archive to what may be done with it, before any of its code runs.
 
 - `foreign`: the manifest of a case, or the one that an archive of torch.package would have
-- `fit`: whether this interpreter and the environment have what a case needs
+- `fit`: whether this interpreter and the environment have what a case needs; `installed`: which distributions
+  are here, `provided`: which names they have, `importers`: which packed module asks
 - `licences`: what the packed distributions say about theirs
 - `lock`: lock files of what a case needs
 - `bare`: the weights of an archive of torch.package

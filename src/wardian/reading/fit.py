@@ -15,31 +15,22 @@ imported if the distribution in question has installed it.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.machinery
 import importlib.metadata
 import platform
-import re
-import symtable
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import lru_cache
-from importlib.util import decode_source
-from pathlib import Path
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
-
-from wardian.archive import ArchiveReader, FolderReader, ParsingBudget
-from wardian.domain.graph import Import, ImportContext
-from wardian.domain.live_names import LIVE_PREFIX
+from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Extern, Manifest
-from wardian.domain.names import ModuleName, top_level
+from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import find_module, find_spec, variables_of
+from wardian.environment.modules import find_spec
 from wardian.errors import EnvironmentMismatchError, NotACaseError, Problem
 from wardian.reading.installed import Installed
-from wardian.source.scanning import scan
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 __all__ = [
     "check_environment",
@@ -48,14 +39,7 @@ __all__ = [
     "packed_elsewhere",
     "requirements",
     "requirements_of",
-    "with_importers",
 ]
-
-
-_BINDS_OTHERWISE = re.compile(
-    rb"__getattr__|import\s*\*|\b(?:globals|vars|locals|setattr|exec|eval)\s*\(|\bmodules\b|__dict__"
-)
-"""Ways by which a module may have a name that its source does not bind."""
 
 
 def check_environment(
@@ -74,52 +58,14 @@ def check_environment(
     """
     problems = find_problems(manifest, may_import=may_import)
     if problems:
+        from wardian.reading.importers import with_importers  # it parses sources; most environments fit
+
         path = archive.label
         raise EnvironmentMismatchError(
             f"{path} needs what this environment does not have",
             problems=with_importers(problems, archive),
             path=path,
         )
-
-
-def with_importers(problems: Iterable[Problem], archive: ArchiveReader | FolderReader) -> tuple[Problem, ...]:
-    """Return problems, each with the import of a packed module that asks for it, if a source shows one."""
-    found = list(problems)
-    wanted = _find_imports(archive, {top_level(p.module) for p in found if p.module})
-    return tuple(replace(problem, chain=_chain(problem, wanted)) for problem in found)
-
-
-def _chain(problem: Problem, wanted: Mapping[str, Import]) -> tuple[str, ...]:
-    found = wanted.get(top_level(ModuleName(problem.module or "")))
-    return problem.chain if found is None else (f"{found}",)
-
-
-def _find_imports(archive: ArchiveReader | FolderReader, names: Iterable[str]) -> dict[str, Import]:
-    """Return an import of each top-level name in packed sources, if possible one that must succeed."""
-    tops = frozenset(names)
-    found: dict[str, Import] = {}
-    budget = ParsingBudget(archive)
-    for record in archive.names if tops else ():
-        if not record.endswith(".py") or record.startswith("."):
-            continue
-        source = budget.read(record)
-        if source is None or not any(top.encode() in source for top in tops):
-            continue
-        is_package = record.endswith("/__init__.py")
-        name = record.removesuffix("/__init__.py" if is_package else ".py").replace("/", ".")
-        try:
-            facts = scan(source, ModuleName(name), is_package=is_package, file=record)
-        except SyntaxError:
-            continue
-        for edge in facts.imports:
-            top = top_level(edge.imported)
-            if top in tops and (top not in found or _rank(edge) < _rank(found[top])):
-                found[top] = edge
-    return found
-
-
-def _rank(edge: Import) -> int:
-    return list(ImportContext).index(edge.context)
 
 
 def find_problems(
@@ -232,6 +178,8 @@ def find_problem(extern: Extern, here: Installed, *, may_import: bool = False) -
             return Problem(f"{name} is not installed", _install(_pinned(name, version)), module)
         # Of one library there may be builds under several names: opencv-python and opencv-python-headless.
         label, installed = _provider_of(_roots(extern)[0])
+    if installed == version:
+        return None
     fix = _install(_compatible(name, version))
     have, packed = _parsed(installed), _parsed(version)
     if have is not None and packed is not None:
@@ -244,15 +192,9 @@ def find_problem(extern: Extern, here: Installed, *, may_import: bool = False) -
             return None
     elif installed is not None and packed is not None:
         return None  # by PEP 440 it is none; there is nothing to compare
-    broken: dict[str, str] = {}
-    sources: dict[str, _Source | None] = {}
-    told = {dotted: _has(dotted, sources) for dotted in extern.names}
-    if may_import:
-        from packaging.utils import canonicalize_name  # it imports logging and subprocess
+    from wardian.reading.provided import lacking  # it reads sources; most releases need none
 
-        owner = canonicalize_name(label)
-        told |= {d: _exists(d, broken) for d, has in told.items() if has is None and _owner(d) == owner}
-    missing = [dotted for dotted, has in told.items() if has is False]
+    missing, broken = lacking(extern.names, label, may_import=may_import)
     if not missing:
         return None
     listing = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
@@ -294,6 +236,8 @@ def _provider_of(root: str) -> tuple[str, str | None]:
 
 def _parsed(version: str | None) -> Version | None:
     """Return a version without its local part, which says nothing about what is in it; None if it is none."""
+    from packaging.version import InvalidVersion, Version  # the recorded release is known by its text
+
     try:
         return Version(Version(version or "").public)
     except InvalidVersion:
@@ -318,84 +262,3 @@ def _compatible(name: str, version: str) -> str:
 def _install(*requirements: str) -> str:
     # Without quotes a shell takes < and > for files.
     return "pip install " + " ".join(f'"{r}"' if any(c in r for c in "<>! ") else r for r in requirements)
-
-
-def _owner(dotted: str) -> str | None:
-    """Return the distribution that has installed the module of a dotted name of something in it."""
-    module = ModuleName(dotted.rpartition(".")[0])
-    return find_module(module, Distributions.current()).distribution
-
-
-_Source = tuple[frozenset[str], bool]
-"""The names that a module binds, and whether it may bind others in ways that no reading shows."""
-
-
-def _has(dotted: str, sources: dict[str, _Source | None]) -> bool | None:
-    """Tell whether a module has a name, None if only importing it would tell; nothing is imported.
-
-    Args:
-        dotted: The module, a dot, and the name.
-        sources: What was read before, by the path of a module; filled.
-    """
-    module, _, attribute = dotted.rpartition(".")
-    if f"{dotted}.".startswith(LIVE_PREFIX):  # of cases, which the names of another one have no say in
-        return False
-    if attribute in variables_of(sys.modules.get(module)) or find_spec(dotted) is not None:
-        return True
-    spec = find_spec(module)
-    if spec is None:
-        return None if module in sys.modules else False
-    if spec.loader is None:
-        return False  # a folder
-    origin = spec.origin if spec.has_location else None
-    if origin is None or not origin.endswith(tuple(importlib.machinery.SOURCE_SUFFIXES)):
-        return None
-    if origin not in sources:
-        sources[origin] = _read_source(origin)
-    known = sources[origin]
-    return None if known is None else True if attribute in known[0] else None if known[1] else False
-
-
-def _read_source(path: str) -> _Source | None:
-    try:
-        source = Path(path).read_bytes()
-        return _names_of(source, path), _BINDS_OTHERWISE.search(source) is not None
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return None
-
-
-@lru_cache(maxsize=8)
-def _names_of(source: bytes, path: str) -> frozenset[str]:
-    """Return the names that a module binds somewhere.
-
-    Raises:
-        SyntaxError, ValueError: if it is none.
-    """
-    queue = [symtable.symtable(decode_source(source), path, "exec")]
-    found: set[str] = set()
-    while queue:
-        table = queue.pop()
-        top = table.get_type() == "module"
-        found.update(
-            symbol.get_name()
-            for symbol in table.get_symbols()
-            if (symbol.is_assigned() or symbol.is_imported()) and (top or symbol.is_declared_global())
-        )
-        queue += table.get_children()
-    return frozenset(found)
-
-
-def _exists(dotted: str, broken: dict[str, str]) -> bool:
-    """Tell whether a module has a name; note in *broken* what goes wrong when the module is imported."""
-    module, _, attribute = dotted.rpartition(".")
-    if module in broken:
-        return False
-    try:
-        found = importlib.import_module(module)
-        if not hasattr(found, attribute):
-            importlib.import_module(dotted)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an installed library raises when it is imported
-        if not isinstance(error, ModuleNotFoundError) or not f"{dotted}.".startswith(f"{error.name}."):
-            broken[module] = f"{type(error).__name__}: {error}"
-        return False
-    return True

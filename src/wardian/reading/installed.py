@@ -7,12 +7,14 @@ import importlib.metadata
 import os
 import re
 import sys
-from email.parser import HeaderParser
 from functools import cached_property, lru_cache
+
+from wardian.domain.names import normalised
 
 __all__ = ["Installed"]
 
 _METADATA = (".dist-info", ".egg-info", ".egg")
+_VERSION = re.compile(r"^Version:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
 _NOT_HERE = object()
 _LIBRARY = re.compile(r"\.(?:so|pyd|dll|dylib)[.0-9]*,")
 """A compiled library in the list of a distribution's files."""
@@ -33,7 +35,7 @@ class Installed:
         Raises:
             importlib.metadata.PackageNotFoundError: if it is not here.
         """
-        name = _normal(distribution)
+        name = normalised(distribution)
         if self._names is not None and name not in self._names:
             raise importlib.metadata.PackageNotFoundError(distribution)
         if name not in self._found:
@@ -93,19 +95,16 @@ def _names_in(folder: str, *stamp: int) -> frozenset[str] | None:
         return None
     # As importlib.metadata.Lookup reads them: `a_b-1.0.dist-info`.
     stems = (os.path.splitext(entry)[0] for entry in entries if entry.lower().endswith(_METADATA))
-    return frozenset(_normal(stem.partition("-")[0]) for stem in stems)
+    return frozenset(normalised(stem.partition("-")[0]) for stem in stems)
 
 
 def _version_of(distribution: importlib.metadata.Distribution) -> str | None:
-    """Return the version that the metadata gives, without parsing the description below it.
+    """Return the version that the metadata gives, without parsing all that lies around it.
 
     Not `Distribution.version`, which since Python 3.12 warns of a distribution that has none.
     """
     for file in ("METADATA", "PKG-INFO", ""):  # as `Distribution.metadata` looks for it
         if text := distribution.read_text(file):
-            return HeaderParser().parsestr(text.partition("\n\n")[0])["Version"]
+            found = _VERSION.search(text.partition("\n\n")[0])
+            return None if found is None else found[1]
     return None
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

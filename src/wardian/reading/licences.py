@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest
-from wardian.domain.record_names import METADATA, metadata_record
-from wardian.environment.distributions import LICENCE_FILES, LICENCES
+from wardian.domain.record_names import LICENCE_FILES, LICENCES, METADATA, metadata_record
 
 __all__ = ["Licence", "find_licences", "licences_of"]
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wardian.domain.names import normalised
+
 if TYPE_CHECKING:
     from packaging.pylock import Package
     from packaging.version import Version
@@ -49,7 +51,7 @@ def lock(requirements: Iterable[str], folder: Path) -> tuple[str, tuple[str, ...
     wanted: dict[str, Version] = {}
     for line in requirements:
         requirement = Requirement(line)
-        name = _canonical(requirement.name)
+        name = normalised(requirement.name)
         fitting = [
             v for v in found.get(name, ()) if requirement.specifier.contains(v.public, prereleases=True)
         ]
@@ -64,12 +66,6 @@ def lock(requirements: Iterable[str], folder: Path) -> tuple[str, tuple[str, ...
     locked = Pylock(lock_version=Version("1.0"), created_by="wardian", packages=packages)
     locked.validate()
     return "".join(_toml(locked.to_dict())), tuple(missing)
-
-
-def _canonical(name: str) -> str:
-    from packaging.utils import canonicalize_name
-
-    return str(canonicalize_name(name))
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Version, Path]]:

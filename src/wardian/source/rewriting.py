@@ -20,14 +20,7 @@ from types import CodeType
 from wardian.domain.names import ModuleName, top_level
 from wardian.source.parsing import TokenLines, parse, probe, with_whole_stack
 
-__all__ = ["SHIMMED", "compile_module", "dump_code", "mentioned"]
-
-SHIMMED = frozenset({"importlib", "importlib_metadata", "importlib_resources", "pkgutil"})
-"""Modules that are never packed and for which a mount serves its own: they find modules and files by name.
-
-The caller of `compile_module` includes them in *roots*. `sys` is one more, in modules that look into
-`sys.modules`.
-"""
+__all__ = ["compile_module", "dump_code", "mentioned"]
 
 _BLOCKS = frozenset({"body", "handlers", "orelse", "finalbody", "cases"})
 """Fields of syntax nodes that are, or lead to, lists of statements."""
@@ -53,7 +46,7 @@ def compile_module(
         module: Original name of the module; it is loaded as `<mount>.<module>`.
         is_package: Whether it is the `__init__` of a package.
         filename: Becomes `co_filename`.
-        roots: Top-level names of packed modules, and `SHIMMED`.
+        roots: Top-level names of packed modules, and `wardian.domain.names.SHIMMED`.
         tree: What `wardian.source.parsing.parse` returned for *source*, if it was called before. Not
         modified.
 

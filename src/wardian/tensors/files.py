@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from wardian.archive import ReplacingFile
+from wardian.archive.replacing import ReplacingFile
 
 __all__ = ["call", "evaluate", "is_module", "read_arguments", "save"]
 

@@ -17,8 +17,8 @@ import torch
 from torch.nn.parameter import is_lazy
 from torch.storage import UntypedStorage
 
-from wardian.archive import ReplacingFile
 from wardian.archive.content import open_regular
+from wardian.archive.replacing import ReplacingFile
 from wardian.errors import WeightsFileError
 from wardian.tensors.host import bytes_on_host, map_descriptor
 

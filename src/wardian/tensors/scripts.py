@@ -20,8 +20,9 @@ from typing import IO, Any, cast
 import torch
 from torch.storage import UntypedStorage
 
-from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
+from wardian.archive import ArchiveReader, FolderReader
 from wardian.archive.layout import DEFLATED, LOCAL, LOCAL_SIGNATURE
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.names import RecordName, record_name
 from wardian.domain.record_names import BYTE_ORDER, OF_PYTORCH, SCRIPTS, is_storage, storage_record
 from wardian.tensors.script_pickles import in_one_form

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -15,10 +15,13 @@ from torch.serialization import _get_restore_location, location_tag
 from torch.storage import TypedStorage, UntypedStorage
 from torch.utils._device import _device_constructors
 
-from wardian.archive import ArchiveReader, ArchiveWriter, FolderReader
+from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.names import PlainTensor
 from wardian.domain.record_names import storage_key, storage_record
 from wardian.tensors.host import bytes_on_host, copied, filled, map_descriptor
+
+if TYPE_CHECKING:
+    from wardian.archive.writer import ArchiveWriter
 
 __all__ = [
     "StorageReader",

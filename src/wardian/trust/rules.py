@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, get_args
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wardian.domain.decisions import FIRST_PARTY
 from wardian.domain.manifest import Manifest, PackedDistribution
+from wardian.domain.names import normalised
 from wardian.errors import Problem
 from wardian.inspection.audit import Audit, When
 from wardian.inspection.capabilities import Capability
@@ -482,7 +482,7 @@ def _is_release(pattern: str, name: str, version: str | None, *, unknown: bool) 
     """
     wanted, releases = _release(pattern)
     # `*` is not changed by it, and My_Lib is my-lib.
-    if not _matches(canonicalize_name(name), canonicalize_name(wanted)):
+    if not _matches(normalised(name), normalised(wanted)):
         return False
     if releases is None:
         return True

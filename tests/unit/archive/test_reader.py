@@ -17,7 +17,8 @@ import torch
 
 from tests import archives
 from tests.archives import name
-from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.archive import ArchiveReader
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
 from wardian.errors import ClosedCaseError, CorruptCaseError, NotACaseError

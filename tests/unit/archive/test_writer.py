@@ -16,7 +16,8 @@ from blake3 import blake3
 
 from tests import archives
 from tests.archives import name
-from wardian.archive import ArchiveReader, ArchiveWriter, limits, streaming
+from wardian.archive import ArchiveReader, limits, streaming
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.digests import RecordDigest
 from wardian.domain.names import RecordName
 from wardian.domain.record_names import storage_record
@@ -305,7 +306,7 @@ def test_a_full_disk_while_the_rest_is_written(tmp_path: Path) -> None:
 
 CHILD = """
 import sys
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.names import RecordName
 
 def reached(point):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from packaging.utils import canonicalize_name
 
-from wardian.domain.names import module_name, record_name
+from wardian.domain.names import module_name, normalised, record_name
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,10 @@ def test_a_record_name_is_refused(text: str) -> None:
 def test_a_module_name_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a module name"):
         module_name(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["Torch_Geometric", "torch.geometric", "torch-geometric", "TORCH._-GEOMETRIC"]
+)
+def test_all_spellings_of_a_distribution_have_one_normalised(name: str) -> None:
+    assert normalised(name) == "torch-geometric" == canonicalize_name(name)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support import NOTHING
-from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.archive import ArchiveReader
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.manifest import Manifest
 from wardian.domain.modules import ModuleFacts, ModuleKind
 from wardian.domain.names import ModuleName, RecordName

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import NOTHING, PLAN
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.decisions import PackedFile
 from wardian.domain.manifest import Entry, Extern, Manifest
 from wardian.domain.names import ModuleName, RecordName

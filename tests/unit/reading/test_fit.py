@@ -74,6 +74,7 @@ def problems_of(case: Path, site: Path) -> EnvironmentMismatchError | None:
         ("2.1", None, "turn = 1", None),
         ("2.1", None, "", "compost lacks compost.turn; the case was packed with 2.1"),
         ("wild", "2.0", "turn = 1", None),
+        ("wild", "wild", "", None),
         ("2.1", "3.0", "raise SystemExit('it ran')", f"{LACKS}{PACKED}"),
         ("2.1", "3.0", "from none_such import turn", None),
         ("2.1", "3.0", "def turn(): pass", None),

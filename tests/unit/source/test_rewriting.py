@@ -17,9 +17,9 @@ import pytest
 
 import wardian
 from tests.private_root import ROOT, importable, run_both, tree
-from wardian.domain.names import ModuleName
+from wardian.domain.names import SHIMMED, ModuleName
 from wardian.source.parsing import parse
-from wardian.source.rewriting import SHIMMED, compile_module, dump_code
+from wardian.source.rewriting import compile_module, dump_code
 
 MYLIB = """
     --- mylib/__init__.py

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from wardian.archive import ArchiveReader, ArchiveWriter
+from wardian.archive import ArchiveReader
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.names import RecordName
 from wardian.tensors.scripts import (
     ScriptingStorageWriter,

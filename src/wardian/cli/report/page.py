@@ -16,6 +16,7 @@ from typing import Any
 import jinja2
 
 from wardian.archive import ArchiveReader
+from wardian.collector import collector_paused
 from wardian.domain.manifest import Manifest
 from wardian.domain.record_names import BYTE_ORDER
 from wardian.inspection.audit import Audit, Finding, When, audit
@@ -61,6 +62,7 @@ _NONE_SEEN = {
 }
 
 
+@collector_paused()
 def report_page(archive: ArchiveReader, manifest: Manifest, path: str) -> str:
     """Return the report of a file as HTML. Nothing of the file is run.
 
@@ -78,7 +80,12 @@ def report_page(archive: ArchiveReader, manifest: Manifest, path: str) -> str:
     tensors = list(tensor_facts(manifest))
     licences = licences_of(archive, manifest)
     style, script, page = map(_text_of, ("page.css", "page.js", "page.html.j2"))
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        optimized=False,  # the template has no constant to fold
+    )
     environment.undefined = jinja2.StrictUndefined
     environment.filters["size"] = size_text
     environment.filters["count"] = count_text

@@ -7,15 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from packaging.utils import canonicalize_name
-
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest
-from wardian.domain.names import ModuleName, RecordName, ancestors, top_level
-from wardian.domain.record_names import bytecode_record, metadata_record
-from wardian.environment.distributions import LEFT_OUT
-from wardian.source.guards import find_unguarded_imports
-from wardian.source.rewriting import SHIMMED
+from wardian.domain.names import SHIMMED, ModuleName, RecordName, ancestors, normalised, top_level
+from wardian.domain.record_names import LEFT_OUT, bytecode_record, metadata_record
 
 __all__ = ["Contents", "PackedModule"]
 
@@ -64,7 +59,7 @@ class Contents:
         self._deferred = frozenset(manifest.deferred)
         self._unguarded: dict[str, frozenset[int]] = {}
         self._distributions = frozenset(
-            str(canonicalize_name(d.name)) for d in manifest.distributions if d.version is not None
+            normalised(d.name) for d in manifest.distributions if d.version is not None
         )
 
     @cached_property
@@ -178,13 +173,15 @@ class Contents:
             return True
         lines = self._unguarded.get(packed.record)
         if lines is None:
+            from wardian.source.guards import find_unguarded_imports  # for what imports and may not
+
             source = self._archive.read(packed.record)
             lines = self._unguarded[packed.record] = find_unguarded_imports(source, packed.record)
         return line in lines
 
     def packs_distribution(self, name: str) -> bool:
         """Tell whether the case has distribution *name*."""
-        return str(canonicalize_name(name)) in self._distributions
+        return normalised(name) in self._distributions
 
     def hides_distribution(self, name: str) -> bool:
         """Tell whether distribution *name* was not there when the case was made."""
@@ -192,5 +189,5 @@ class Contents:
 
     def metadata_of(self, distribution: str, filename: str) -> bytes | None:
         """Return a `.dist-info` file of a packed distribution, or None."""
-        record = metadata_record(canonicalize_name(distribution), filename)
+        record = metadata_record(normalised(distribution), filename)
         return self._archive.read(record) if record in self._archive else None

@@ -10,8 +10,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from packaging.version import InvalidVersion, Version
-
 from wardian.archive.digests import digest_of
 from wardian.domain.digests import RecordDigest
 from wardian.domain.manifest import Library
@@ -28,16 +26,26 @@ def fits(library: Library) -> bool:
     """
     if (library.system, library.machine) != (platform.system(), platform.machine()):
         return False
-    try:
-        return _torch_release() == Version(library.torch).release[:2]
-    except (InvalidVersion, importlib.metadata.PackageNotFoundError):
-        return False
+    here = _torch_release()
+    return here is not None and here == _minor_release(library.torch)
 
 
 @cache
-def _torch_release() -> tuple[int, ...]:
+def _torch_release() -> tuple[int, ...] | None:
     # Of one process it stays the same, and the metadata of torch are long.
-    return Version(importlib.metadata.version("torch")).release[:2]
+    try:
+        return _minor_release(importlib.metadata.version("torch"))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _minor_release(version: str) -> tuple[int, ...] | None:
+    from packaging.version import InvalidVersion, Version  # few cases have such libraries
+
+    try:
+        return Version(version).release[:2]
+    except InvalidVersion:
+        return None
 
 
 def is_missing(library: Library) -> bool:

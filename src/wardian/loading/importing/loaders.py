@@ -28,7 +28,6 @@ from wardian.loading.registering.second_copies import (
     tolerate_second_copies,
 )
 from wardian.source.mentions import mentions
-from wardian.source.rewriting import compile_module
 
 __all__ = ["AliasLoader", "CaseLoader", "FolderLoader", "MountLoader"]
 
@@ -144,6 +143,8 @@ class CaseLoader(importlib.abc.SourceLoader):
 
     def source_to_code(self, data: bytes, path: str = "<string>") -> types.CodeType:  # type: ignore[override]
         """Compile the source with its imports of packed modules made relative."""
+        from wardian.source.rewriting import compile_module  # most modules come with their bytecode
+
         try:
             return compile_module(
                 bytes(data),

@@ -7,12 +7,11 @@ import importlib.machinery
 import importlib.util
 import os
 
-from wardian.domain.names import top_level
+from wardian.domain.names import SHIMMED, top_level
 from wardian.loading.importing.loaders import AliasLoader, CaseLoader, FolderLoader, MountLoader
 from wardian.loading.importing.mount import Mount
 from wardian.loading.importing.shims.table import make_shim
 from wardian.loading.stand_ins.mocked import LeftOutLoader, MockLoader
-from wardian.source.rewriting import SHIMMED
 
 __all__ = ["find_spec"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.capture.homes import is_captured
 from wardian.capture.session import Capture
 from wardian.domain.live_names import original_name

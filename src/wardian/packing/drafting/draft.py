@@ -11,12 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.capture.session import Capture
+from wardian.domain.global_refs import GlobalRef
 from wardian.domain.live_names import original_name
 from wardian.domain.manifest import Entry, TensorEntry
-from wardian.domain.modules import PackedOrigin
-from wardian.domain.names import GlobalRef, ModuleName, RecordName, top_level
+from wardian.domain.names import ModuleName, RecordName, top_level
+from wardian.domain.packed_origin import PackedOrigin
 from wardian.domain.policy import Action, Policy
 from wardian.domain.trace import Trace
 from wardian.environment.modules import variables_of

@@ -12,8 +12,9 @@ from typing import Any
 
 from wardian.capture.homes import is_captured
 from wardian.domain.live_names import MountName, is_live, mount_of, original_name
-from wardian.domain.modules import ModuleKind, PackedOrigin
+from wardian.domain.modules import ModuleKind
 from wardian.domain.names import ModuleName, top_level
+from wardian.domain.packed_origin import PackedOrigin
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import find_module, variables_of
 from wardian.errors import PlanError, Problem

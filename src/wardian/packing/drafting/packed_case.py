@@ -6,12 +6,11 @@ import email
 import os
 from collections.abc import Container, Iterable, Mapping
 
-from packaging.utils import canonicalize_name
-
-from wardian.domain.modules import ModuleFacts, ModuleKind, PackedOrigin
-from wardian.domain.names import ModuleName, RecordName, ancestors
-from wardian.domain.record_names import IMPORTS, METADATA
-from wardian.environment.distributions import LEFT_OUT, LICENCE_FILES, LICENCES, METADATA_FILES
+from wardian.domain.modules import ModuleFacts, ModuleKind
+from wardian.domain.names import ModuleName, RecordName, ancestors, normalised
+from wardian.domain.packed_origin import PackedOrigin
+from wardian.domain.record_names import IMPORTS, LEFT_OUT, LICENCE_FILES, LICENCES, METADATA
+from wardian.environment.distributions import METADATA_FILES
 from wardian.loading.importing.mount import Mount
 from wardian.reading.licences import find_licences
 
@@ -33,7 +32,7 @@ def packed_origin(mount: Mount) -> PackedOrigin:
     versions: dict[str, str] = {}
     # First-party code last: what is said of a distribution holds for the files of a name that it shares.
     for packed in sorted(mount.manifest.distributions, key=lambda packed: packed.version is None):
-        name = str(canonicalize_name(packed.name)) if packed.version is not None else None
+        name = normalised(packed.name) if packed.version is not None else None
         for top in packed.roots:
             all_owners.setdefault(top, []).append(name)
         if name is not None and packed.version is not None:

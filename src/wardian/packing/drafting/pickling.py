@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from wardian.capture.homes import look_up
 from wardian.capture.session import Capture
+from wardian.domain.global_refs import GlobalRef
 from wardian.domain.live_names import original_name
-from wardian.domain.names import GlobalRef
 from wardian.packing.drafting.origins import Origins, refuse_closed
 from wardian.packing.drafting.reductions import Reductions
 from wardian.pickling.pickler import PickledObject, pickle_object

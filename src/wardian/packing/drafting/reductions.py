@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from wardian.capture.naming import Global
 from wardian.capture.session import Capture
 from wardian.capture.synthesis import CapturedModule
-from wardian.domain.names import GlobalRef, ModuleName, RecordName, ancestors, record_name
+from wardian.domain.global_refs import GlobalRef
+from wardian.domain.names import ModuleName, RecordName, ancestors, record_name
 from wardian.errors import UnpicklableError
 from wardian.pickling.paths import find_path
 from wardian.pickling.pickler import module_of

@@ -18,9 +18,8 @@ from wardian.domain.names import (
 )
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Action
-from wardian.domain.record_names import bytecode_record
+from wardian.domain.record_names import LEFT_OUT, LICENCES, bytecode_record
 from wardian.domain.trace import DistributionFacts, Trace
-from wardian.environment.distributions import LEFT_OUT, LICENCES
 from wardian.packing.planning.deferral import deferrable
 from wardian.packing.planning.externs import (
     asked_metadata,

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from wardian.domain.manifest import Extern, Manifest
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import top_level
+from wardian.domain.names import normalised, top_level
 from wardian.environment.distributions import Distributions
 
 __all__ = ["Filter", "OWN", "allowed_distributions", "find_installed"]
@@ -120,7 +118,7 @@ class Filter(importlib.abc.MetaPathFinder):
         """Yield the metadata of allowed distributions, as `importlib.metadata` asks its finders."""
         find = getattr(self._finder, "find_distributions", None)
         for found in find(context) if find is not None else ():
-            name = canonicalize_name(found.metadata["Name"] or "")
+            name = normalised(found.metadata["Name"] or "")
             if _PLUGINS in (found.read_text("entry_points.txt") or ""):
                 self.plugins[name] = name in self._distributions
             if name in self._distributions:

@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from wardian.domain.live_names import original_name
 from wardian.domain.modules import TORCH, is_always_there
-from wardian.domain.names import ModuleName, top_level
+from wardian.domain.names import SHIMMED, ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import variables_of
 from wardian.source.parsing import batch
 from wardian.source.remembered import compile_once, scan_once
-from wardian.source.rewriting import SHIMMED
 
 __all__ = ["reading_ahead"]
 

@@ -8,7 +8,8 @@ import stat
 import sys
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
-from wardian.domain.modules import TORCH, ModuleKind, PackedOrigin
+from wardian.domain.modules import TORCH, ModuleKind
+from wardian.domain.packed_origin import PackedOrigin
 from wardian.domain.trace import DistributionFacts, UnreadFile
 from wardian.environment.distributions import Distribution
 from wardian.packing.tracing.following import Follower

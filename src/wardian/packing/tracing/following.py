@@ -15,13 +15,14 @@ from pathlib import Path
 from wardian.capture.synthesis import CapturedModule
 from wardian.domain.graph import Import, ImportContext
 from wardian.domain.live_names import is_live
-from wardian.domain.modules import TORCH, ModuleFacts, ModuleKind, PackedOrigin, is_always_there
+from wardian.domain.modules import TORCH, ModuleFacts, ModuleKind, is_always_there
 from wardian.domain.names import (
     ModuleName,
     ancestors,
     is_module_name,
     top_level,
 )
+from wardian.domain.packed_origin import PackedOrigin
 from wardian.domain.source_facts import SourceFacts
 from wardian.domain.trace import DistributionFacts, Evidence
 from wardian.environment.distributions import Distributions

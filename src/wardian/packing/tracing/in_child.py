@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from wardian.archive import ArchiveWriter, FolderReader
+from wardian.archive import FolderReader
+from wardian.archive.writer import ArchiveWriter
 from wardian.domain.live_names import original_name
 from wardian.domain.names import RecordName, top_level
 from wardian.environment.native import mapped_libraries

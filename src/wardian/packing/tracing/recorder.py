@@ -17,10 +17,8 @@ from enum import Enum
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
-from packaging.utils import canonicalize_name
-
 from wardian.domain.modules import is_stdlib
-from wardian.domain.names import LOGGING_LIBRARIES, ModuleName, top_level
+from wardian.domain.names import LOGGING_LIBRARIES, ModuleName, normalised, top_level
 from wardian.domain.trace import Evidence, ObservedImport
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import known_attribute, variables_of
@@ -332,7 +330,7 @@ class Recorder:
     def _wrap_distribution(self, original: Any) -> Any:
         def distribution(distribution_name: str) -> Any:
             found = original(distribution_name)
-            key = canonicalize_name(distribution_name)
+            key = normalised(distribution_name)
             self._asked.add(f"{key}=={found.version}")
             frame = _past_shims(sys._getframe(1))  # noqa: SLF001
             self._require(frame, METADATA, functools.partial(self._checked.add, key))

@@ -8,15 +8,11 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping, 
 from dataclasses import replace
 
 from wardian.capture.synthesis import CapturedModule
+from wardian.domain.global_refs import GlobalRef
 from wardian.domain.graph import Import, ImportContext, ImportGraph
-from wardian.domain.modules import TORCH, ModuleFacts, ModuleKind, PackedOrigin
-from wardian.domain.names import (
-    GlobalRef,
-    ModuleName,
-    RecordName,
-    module_of,
-    record_name,
-)
+from wardian.domain.modules import TORCH, ModuleFacts, ModuleKind
+from wardian.domain.names import ModuleName, RecordName, module_of, record_name
+from wardian.domain.packed_origin import PackedOrigin
 from wardian.domain.trace import DistributionFacts, Evidence, ObservedImport, Trace
 from wardian.environment.modules import known_attribute
 from wardian.environment.native import mapped_libraries

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.capture.homes import is_captured
 from wardian.collector import collector_paused
 from wardian.domain.digests import RecordDigest
@@ -24,8 +24,8 @@ from wardian.domain.manifest import (
     Platform,
     TensorEntry,
 )
-from wardian.domain.modules import PackedOrigin
 from wardian.domain.names import ModuleName, RecordName, record_name
+from wardian.domain.packed_origin import PackedOrigin
 from wardian.domain.plan import Plan
 from wardian.domain.policy import Action
 from wardian.domain.record_names import BYTE_ORDER, IMPORTS, metadata_record

@@ -9,12 +9,12 @@ import types
 from collections.abc import Iterator, Mapping
 
 from wardian.domain.decisions import PackedFile
-from wardian.domain.names import RecordName, record_name
+from wardian.domain.names import SHIMMED, RecordName, record_name
 from wardian.domain.plan import Plan
 from wardian.domain.record_names import bytecode_record
 from wardian.source.parsing import batch
 from wardian.source.remembered import compile_once
-from wardian.source.rewriting import SHIMMED, dump_code
+from wardian.source.rewriting import dump_code
 
 __all__ = ["compiled_modules", "without_path"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.capture.session import Capture
 from wardian.domain.trace import Evidence
 from wardian.packing.drafting.entries import pickle_entries

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import importable, write_tree
-from wardian.archive import ArchiveWriter
+from wardian.archive.writer import ArchiveWriter
 from wardian.capture.session import Capture
 from wardian.errors import UnpicklableError
 from wardian.packing.drafting.origins import Origins

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from wardian.domain.global_refs import GlobalRef
 from wardian.domain.globs import GlobGroup
 from wardian.domain.graph import Import, ImportContext, ImportGraph
 from wardian.domain.modules import ModuleFacts, ModuleKind
-from wardian.domain.names import GlobalRef, ModuleName, record_name
+from wardian.domain.names import ModuleName, record_name
 from wardian.domain.policy import Action, Policy, Rule
 from wardian.domain.source_facts import SourceFacts
 from wardian.domain.trace import DistributionFacts, Evidence, ObservedImport, Trace

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wardian.domain.decisions import Decision
+from wardian.domain.global_refs import GlobalRef
 from wardian.domain.graph import ImportGraph
 from wardian.domain.modules import ModuleFacts, ModuleKind
-from wardian.domain.names import GlobalRef, ModuleName, RecordName
+from wardian.domain.names import ModuleName, RecordName
 from wardian.domain.policy import Action
 from wardian.domain.trace import DistributionFacts, Evidence, Trace
 from wardian.packing.planning.files import _operator_libraries, _Packed

@@ -15,10 +15,10 @@ import pytest
 import wardian
 from tests.support import write_case
 from wardian.domain.manifest import Extern
+from wardian.domain.names import SHIMMED
 from wardian.errors import MissingExternError, ModuleNotInCaseError
 from wardian.loading.importing.mount import Mount
 from wardian.loading.importing.shims.table import make_shim
-from wardian.source.rewriting import SHIMMED
 
 SAGE = "--- sage/__init__.py\n--- sage/leaf.py\nCOLOUR = 'grey'\n--- soil.py\n"
 
