@@ -16,6 +16,7 @@ from typing import Any
 from wardian.capture.registrations import Registration, find_registration, find_settings
 from wardian.capture.texts import Text, first_line, read_texts
 from wardian.domain.names import top_level
+from wardian.environment.modules import known_attribute
 
 __all__ = [
     "Binding",
@@ -195,7 +196,10 @@ def is_generated(code: types.CodeType) -> bool:
 
 
 def functions_in(value: Any) -> Iterator[types.FunctionType]:
-    """Yield the functions that show where *value* was defined."""
+    """Yield the functions that show where *value* was defined.
+
+    It is asked of all that a script has: no `__getattr__` runs, which may raise anything.
+    """
     if isinstance(value, types.FunctionType):
         yield value
         inner = inspect.unwrap(value)
@@ -203,17 +207,13 @@ def functions_in(value: Any) -> Iterator[types.FunctionType]:
             yield inner
     elif isinstance(value, type):
         for member in list(vars(value).values()):
-            for function in (
-                member,
-                getattr(member, "__func__", None),
-                getattr(member, "fget", None),
-                getattr(member, "__wrapped__", None),
-            ):
+            ways = ("__func__", "fget", "__wrapped__")
+            for function in (member, *(known_attribute(member, way) for way in ways)):
                 if isinstance(function, types.FunctionType) and function.__qualname__.startswith(
                     f"{value.__qualname__}."
                 ):
                     yield function
-    elif isinstance(inner := getattr(value, "__wrapped__", None), types.FunctionType):
+    elif isinstance(inner := known_attribute(value, "__wrapped__"), types.FunctionType):
         yield inner
 
 

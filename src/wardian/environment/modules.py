@@ -38,13 +38,13 @@ def _kind_of(origin: str | None, has_locations: bool) -> ModuleKind:
     return ModuleKind.MISSING
 
 
-def known_attribute(module: Any, name: str) -> Any:
-    """Return an attribute of what is in `sys.modules`, None without one, and run no `__getattr__` for it.
+def known_attribute(obj: object, name: str) -> Any:
+    """Return an attribute of what is in `sys.modules` or in a script, None without one; run no `__getattr__`.
 
     A lazy module would import what it stands for, which may not be there.
     """
     try:
-        return object.__getattribute__(module, name)
+        return object.__getattribute__(obj, name)
     except AttributeError:
         return None
 

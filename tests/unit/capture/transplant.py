@@ -55,7 +55,9 @@ def installed(sources: dict[Any, tuple[str, bool, str | None]]) -> Iterator[None
     finally:
         sys.meta_path.remove(finder)
         for name in sources:
-            sys.modules.pop(name, None)
+            module = sys.modules.pop(name, None)
+            # The next object's code has the same file, and who asks for its lines gets its own.
+            linecache.cache.pop(getattr(module, "__file__", None) or "", None)
 
 
 def find_global(module: str, qualname: str) -> Any:

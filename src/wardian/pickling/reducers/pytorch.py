@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["ROWS"]
 
 
+class _TracedFunctionError(TypeError):
+    """A traced function has neither the source that it does, nor a record of its own."""
+
+    fix = "trace it as the forward of a torch.nn.Module, or leave it to the receiver to trace it"
+
+
 class _LocalOperatorError(TypeError):
     """A custom operator is no global: an import of its module does not define it."""
 
@@ -134,11 +140,24 @@ def _custom_operator(capture: Capture, operator: Any) -> Any:
 
 
 def _script_function(capture: Capture, function: Any) -> Any:
-    original = getattr(function, "_torchdynamo_inline", None)  # None if it was traced
+    original = getattr(function, "_torchdynamo_inline", None)
     if original is None:
         return NotImplemented
-    known = capture.global_in(original.__globals__, function)
-    return (capture.named("torch.jit", "script"), (original,)) if known is NotImplemented else known
+    known = capture.global_in(getattr(original, "__globals__", {}), function)
+    if known is not NotImplemented:
+        return known
+    if not _is_scripted(function, original):
+        # Scripting what it was traced from would give another function, which has all branches.
+        raise _TracedFunctionError("PyTorch has no way to pickle a function that was traced")
+    return capture.named("torch.jit", "script"), (original,)
+
+
+def _is_scripted(function: Any, original: Any) -> bool:
+    """Tell whether `torch.jit.script` made a function; `torch.jit.trace` notes where one is from as well."""
+    if "__name__" in vars(function):
+        return True
+    known = look_up("torch.jit._state", "_try_get_jit_cached_function")(original)  # scripted again
+    return known is not None and known.qualified_name == function.qualified_name
 
 
 def _limits(capture: Capture, limits: Any) -> Any:
