@@ -33,7 +33,7 @@ _COPIED = {
     },
     "the copy has the same objects": {"capture/runtime.py:_whole", "capture/runtime.py:changed"},
     "what is remembered follows from its key": {
-        *("archive/descriptors.py:_function", "archive/digests.py:_blake3"),
+        *("archive/batches.py:_lasting", "archive/descriptors.py:_function", "archive/digests.py:_blake3"),
         *("capture/homes.py:_importable", "capture/usage.py:find_usage"),
         *("capture/texts.py:_text", "capture/texts.py:_process_start"),
         *("domain/manifest.py:_field_names", "domain/manifest.py:_readers"),

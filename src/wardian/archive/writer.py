@@ -153,12 +153,14 @@ class ArchiveWriter:
             self._digests = digests
             del self._central[entries:]
 
-    def add(self, name: RecordName, data: bytes) -> None:
+    def add(self, name: RecordName, data: bytes, *, lasting: bool = False) -> None:
         """Add an ordinary record; it is kept in memory until `finish`.
 
         Args:
             name: Where it lies. Records may come in any order.
             data: The content.
+            lasting: Whether later archives are likely to have the same content: more time is taken to make
+                it small, and it is remembered for them.
 
         Raises:
             ValueError: if the archive already has a record of that name, if the name is one that the
@@ -176,7 +178,7 @@ class ArchiveWriter:
                 f"the record {name!r} has {len(data):,} bytes; only storages may have more than"
                 f" {limits.MAX_RECORD_BYTES:,}"
             )
-        self._batches.add(name, data)
+        self._batches.add(name, data, lasting=lasting)
 
     def finish(self, manifest: Callable[[Mapping[RecordName, RecordDigest]], bytes]) -> str:
         """Write all other records, the manifest, the seal and the central directory.

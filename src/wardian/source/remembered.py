@@ -9,56 +9,15 @@ disk, so that nobody can put bytecode there that was not made of the source that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
 
 from wardian.domain.names import ModuleName
 from wardian.domain.source_facts import SourceFacts
-from wardian.forks import new_lock
+from wardian.memory import Memory
 from wardian.source.parsing import parse
 from wardian.source.rewriting import compile_module, dump_code, mentioned
 from wardian.source.scanning import scan
 
-__all__ = ["Memory", "compile_once", "scan_once"]
-
-_V = TypeVar("_V")
-
-
-class Memory(Generic[_V]):
-    """Values by key, the oldest of which go when there are too many; threads may share it.
-
-    Args:
-        limit: Most bytes that the values may take, by what `get` is told of their size.
-
-    >>> memory: Memory[str] = Memory(limit=100)
-    >>> memory.get("key", lambda: ("value", 60)), memory.get("key", lambda: ("never made", 1))
-    ('value', 'value')
-    >>> memory.get("other", lambda: ("value", 60)), memory.get("key", lambda: ("made again", 60))
-    ('value', 'made again')
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._values: dict[Hashable, tuple[_V, int]] = {}
-        self._lock = new_lock()
-
-    def get(self, key: Hashable, make: Callable[[], tuple[_V, int]]) -> _V:
-        """Return the value of *key*; *make* gives it, with its size in bytes, if it is not known."""
-        with self._lock:
-            known = self._values.pop(key, None)
-            if known is not None:
-                self._values[key] = known  # the last to go
-                return known[0]
-        value, size = make()
-        with self._lock:
-            before = self._values.pop(key, None)
-            self._size += size - (0 if before is None else before[1])
-            self._values[key] = value, size
-            while self._size > self._limit:
-                self._size -= self._values.pop(next(iter(self._values)))[1]
-        return value
-
+__all__ = ["compile_once", "scan_once"]
 
 # BERT has 460 modules in the run, of 9 MB, and bytecode of 8 MB.
 _facts: Memory[SourceFacts] = Memory(limit=64 << 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from wardian.domain.graph import ImportContext
 from wardian.domain.names import ModuleName
@@ -190,8 +190,10 @@ class _Scanner:
 
     def read(self, tree: ast.Module, text: bytes) -> None:
         if self.is_package and (b"__getattr__" in text or b"sys.modules" in text):
-            for statement in filter(_makes_lazy, tree.body):
-                self.edges.add_walk(self.package, statement.lineno, ImportContext.FUNCTION)
+            for statement in filter(_makes_lazy, _when_imported(tree.body)):
+                at_any_rate = statement in tree.body
+                context = ImportContext.FUNCTION if at_any_rate else ImportContext.GUARDED
+                self.edges.add_walk(self.package, statement.lineno, context)
         self.lines = TokenLines(text, _TOKENS, _WORDS)
         if not self.lines:
             return
@@ -247,6 +249,8 @@ class _Scanner:
             case ast.If() | ast.While():
                 self.later((node.test,), context)
                 when_true, when_false = self.branches(node.test, context)
+                if self.is_package and isinstance(node, ast.If) and self.is_for_checkers(node):
+                    when_true = ImportContext.TYPE_CHECKING
                 return [(node.body, when_true), (node.orelse, when_false)]
             case ast.For() | ast.AsyncFor():
                 self.later((node.target, node.iter), context)
@@ -284,6 +288,18 @@ class _Scanner:
             case False:
                 return ImportContext.TYPE_CHECKING, context
         return _guarded(context), _guarded(context)
+
+    def is_for_checkers(self, node: ast.If) -> bool:
+        """Tell whether an `if` makes a package lazy, but for type checkers, and whoever asks for all of it.
+
+        It is `if TYPE_CHECKING or EAGER: from .oak import Oak` and `else: sys.modules[__name__] = Lazy(...)`.
+        """
+        match node.test:
+            case ast.BoolOp(op=ast.Or(), values=values):
+                return any(truth(value, self.type_checking) is False for value in values) and any(
+                    map(_makes_lazy, _when_imported(node.orelse))
+                )
+        return False
 
     def found_import(self, node: ast.Import, context: ImportContext) -> None:
         for alias in node.names:
@@ -395,6 +411,17 @@ class _Scanner:
             case ast.Name(id="getattr") if len(node.args) >= 2 and self.is_torch_ops(node.args[0]):
                 if namespace := self.texts.text(node.args[1]):
                     self.operator(namespace)
+
+
+def _when_imported(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that an import carries out, also those under a condition; no class's own."""
+    stack: list[ast.AST] = [*reversed(body)]
+    while stack:
+        match stack.pop():
+            case (ast.If() | ast.With() | ast.Try() | ast.TryStar() | ast.ExceptHandler()) as node:
+                stack += reversed([*ast.iter_child_nodes(node)])
+            case ast.stmt() as node:
+                yield node
 
 
 def _makes_lazy(node: ast.stmt) -> bool:

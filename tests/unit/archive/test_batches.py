@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from pathlib import Path
 
 import pytest
 
 from wardian.archive import batches, layout
-from wardian.archive.batches import Batches, PackedRecord, pack_record
+from wardian.archive.batches import Batches, PackedRecord, pack_lasting, pack_record
 from wardian.archive.inflating import inflate
 from wardian.domain.names import RecordName
 
@@ -25,6 +26,16 @@ def test_a_record_is_stored_where_deflating_makes_it_no_shorter() -> None:
     )
 
 
+def test_what_lasts_is_smaller_and_made_once() -> None:
+    source = Path(__file__).read_bytes()
+    packed, small = pack_record(source), pack_lasting(source)
+    assert len(small.content) < len(packed.content)
+    assert inflate(small.content, small.size) == source
+    assert small._replace(content=packed.content) == packed
+    assert pack_lasting(bytes(bytearray(source))) is small
+    assert pack_lasting(b"oak") == pack_record(b"oak")
+
+
 @pytest.mark.parametrize(("most", "records"), [(1 << 20, 1000), (2000, 1000), (1 << 20, 3)])
 def test_batches_of_any_size_give_the_same_records(
     most: int, records: int, monkeypatch: pytest.MonkeyPatch
@@ -35,10 +46,19 @@ def test_batches_of_any_size_give_the_same_records(
     gathered = Batches()
     for name in names:
         assert name not in gathered
-        gathered.add(name, SOURCE + name.encode())
+        gathered.add(name, SOURCE + name.encode(), lasting=name.endswith("5.py"))
         assert name in gathered
     assert len(gathered) == 7
-    assert gathered.take() == [(name, pack_record(SOURCE + name.encode())) for name in sorted(names)]
+    assert gathered.take() == [
+        (name, (pack_lasting if name.endswith("5.py") else pack_record)(SOURCE + name.encode()))
+        for name in sorted(names)
+    ]
     assert len(gathered) == 0
     assert gathered.take() == []
     gathered.close()
+
+
+def test_what_is_large_is_packed_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MOST_LASTING", len(SOURCE) - 1)
+    monkeypatch.setattr(batches, "deflate_small", None)
+    assert pack_lasting(SOURCE) == pack_record(SOURCE)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wardian.domain.names import ModuleName
-from wardian.source.remembered import Memory, compile_once, scan_once
+from wardian.source.remembered import compile_once, scan_once
 from wardian.source.rewriting import compile_module, dump_code
 
 SOURCE = b"import mylib.ops\nfrom . import layers\n"
@@ -63,22 +63,3 @@ def test_an_error_is_not_remembered() -> None:
         with pytest.raises(SyntaxError, match="invalid syntax") as caught:
             scan_once(b"import", ModuleName("app"), is_package=False, file="app.py")
         assert caught.value.filename == "app.py"
-
-
-def test_a_memory_forgets_what_was_asked_for_longest_ago() -> None:
-    memory: Memory[str] = Memory(limit=3)
-    made: list[str] = []
-
-    def ask(key: str, size: int = 1) -> None:
-        def make() -> tuple[str, int]:
-            made.append(key)
-            return key, size
-
-        memory.get(key, make)
-
-    for key in ("a", "b", "c", "a", "d", "a", "b"):
-        ask(key)
-    assert made == ["a", "b", "c", "d", "b"]
-    ask("larger than all", 4)
-    ask("a")
-    assert made[-2:] == ["larger than all", "a"]

@@ -1,22 +1,27 @@
-"""Read the sources that a case will have while the clean process runs, which this one waits for."""
+"""Make code ready that a case will have while the clean process runs, which this one waits for."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.machinery
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
+from wardian.archive.batches import MOST_LASTING, pack_lasting
 from wardian.domain.live_names import original_name
 from wardian.domain.modules import TORCH, is_always_there
-from wardian.domain.names import SHIMMED, ModuleName, top_level
+from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import variables_of
+from wardian.environment.native import mapped_libraries
+from wardian.packing.writing.bytecode import compiled
 from wardian.source.parsing import batch
-from wardian.source.remembered import compile_once, scan_once
+from wardian.source.remembered import scan_once
 
 __all__ = ["reading_ahead"]
 
@@ -26,10 +31,14 @@ class _Source(NamedTuple):
     is_package: bool
     file: str
 
+    @property
+    def record(self) -> str:
+        return self.module.replace(".", "/") + ("/__init__.py" if self.is_package else ".py")
+
 
 @contextmanager
 def reading_ahead(named: Iterable[str]) -> Iterator[None]:
-    """Scan and compile, while the context lasts, modules that are likely to be packed.
+    """Scan, compile and then deflate, while the context lasts, modules that are likely to be packed.
 
     It is a guess, of which nothing but time depends: what it reads is remembered by its content, and is asked
     for as if nothing had been read. Python has one lock for all threads, so it pays while this thread waits
@@ -38,10 +47,11 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
     Args:
         named: Full names of modules that the pickle names.
     """
-    sources, roots = _likely(named)
+    sources, roots, libraries = _likely(named)
     stop = threading.Event()
 
     def read() -> None:
+        records: list[bytes] = []
         for source in sources:
             if stop.is_set():
                 return
@@ -49,14 +59,17 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
             with contextlib.suppress(OSError, SyntaxError), open(source.file, "rb") as file:
                 content = file.read()
                 scan_once(content, source.module, is_package=source.is_package, file=source.file)
-                record = source.module.replace(".", "/") + ("/__init__" if source.is_package else "")
-                compile_once(
-                    content,
-                    source.module,
-                    is_package=source.is_package,
-                    filename=f"{record}.py",
-                    roots=roots | SHIMMED,
-                )
+                records += content, compiled(content, source.module, source.record, roots)
+        for record in records:
+            if stop.is_set():
+                return
+            pack_lasting(record)
+        for path in libraries:
+            if stop.is_set():
+                return
+            with contextlib.suppress(OSError):
+                if os.path.getsize(path) <= MOST_LASTING:
+                    pack_lasting(Path(path).read_bytes())
 
     thread = threading.Thread(target=read, name="wardian-ahead", daemon=True)
     # The settings of `batch` are those of the process: this thread, which waits, makes and takes them back.
@@ -69,8 +82,11 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
             thread.join()
 
 
-def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str]]:
-    """Return the loaded modules that may be packed, the likely ones first, and the top-level names of all."""
+def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str], list[str]]:
+    """Return the loaded modules that may be packed, the likely ones first, and the top-level names of all.
+
+    The third are shared libraries that may come along with them, those of operators.
+    """
     distributions = Distributions.current()
     own = {top_level(original_name(name)) for name in named}
     owners = {owner.name for top in own for owner in distributions.providing(top)}
@@ -80,7 +96,7 @@ def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str]]:
     outside = {root for name in distributions.closure(TORCH) for root in distributions[name].roots}
     sources: list[_Source] = []
     if own <= outside | sys.stdlib_module_names:
-        return sources, frozenset()
+        return sources, frozenset(), []
     for name, module in sys.modules.copy().items():
         top = top_level(name)
         if top in outside or is_always_there(top):  # those of open cases are below Wardian
@@ -96,4 +112,7 @@ def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str]]:
             sources.append(_Source(ModuleName(name), is_package, origin))
     packed = [source for source in sources if top_level(source.module) not in outside]
     packed.sort(key=lambda source: top_level(source.module) not in near)
-    return packed, frozenset(top_level(source.module) for source in packed)
+    roots = frozenset(top_level(source.module) for source in packed)
+    owners = {owner.name for top in roots for owner in distributions.providing(top)}
+    libraries = [path for path in sorted(mapped_libraries()) if distributions.owner_of_file(path) in owners]
+    return packed, roots, libraries

@@ -116,7 +116,9 @@ class _Search:
 
     def _follow(self, name: ModuleName, facts: SourceFacts) -> None:
         modules = self._stock.modules
-        waits = name in self._ran and self._is_lazy(name)
+        # One that is lazy under a condition may take another branch elsewhere: where less is installed.
+        always = any(e.imported == name and e.context is not ImportContext.GUARDED for e in facts.walks)
+        waits = name in self._ran and self._is_lazy(name) and always
         for edge in facts.imports:
             if _never(edge, waits=waits) or edge.imported not in modules:
                 continue

@@ -75,13 +75,14 @@ def assemble(archive: ArchiveWriter, plan: Plan, contents: Contents) -> tuple[Ma
     """
     records = _code_and_data(plan, contents)
     # The archive deflates what it has in the background while the modules are compiled.
+    lasting = {f.record for f in plan.files if f.module or f.distribution}
     for name, data in records.items():
-        archive.add(name, data)
+        archive.add(name, data, lasting=name in lasting)
     builds = [records[name] for name in plan.libraries]
     skeleton = _manifest(plan, contents, tuple(o for o in plan.operators if _mentions(builds, o)))
     sources = {f: records[f.record] for f in plan.files if f.module is not None and f.record.endswith(".py")}
     for name, data in compiled_modules(plan, sources, skeleton.roots):
-        archive.add(name, data)
+        archive.add(name, data, lasting=True)
     records = records_for_torch_package(plan, sources.values(), skeleton, contents.extern_modules)
     for distribution, files in plan.metadata.items():
         records |= {record_name(metadata_record(distribution, name)): data for name, data in files.items()}

@@ -9,14 +9,14 @@ import types
 from collections.abc import Iterator, Mapping
 
 from wardian.domain.decisions import PackedFile
-from wardian.domain.names import SHIMMED, RecordName, record_name
+from wardian.domain.names import SHIMMED, ModuleName, RecordName, record_name
 from wardian.domain.plan import Plan
 from wardian.domain.record_names import bytecode_record
 from wardian.source.parsing import batch
 from wardian.source.remembered import compile_once
 from wardian.source.rewriting import dump_code
 
-__all__ = ["compiled_modules", "without_path"]
+__all__ = ["compiled", "compiled_modules", "without_path"]
 
 
 def compiled_modules(
@@ -32,21 +32,28 @@ def compiled_modules(
                 continue
             assert file.module is not None
             try:
-                code = compile_once(
-                    source,
-                    file.module,
-                    is_package=file.record.endswith("/__init__.py"),
-                    filename=file.record,
-                    roots=roots | SHIMMED,
-                )
+                bytecode = compiled(source, file.module, file.record, roots)
             except SyntaxError:  # nobody has imported it: it may be for another Python
                 continue
-            # PEP 552: hash-based (bit 0), not checked against the source (bit 1 clear): the digest did that.
-            header = (
-                importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
-            )
-            name = record_name(bytecode_record(tag, file.record.removesuffix(".py")))
-            yield name, header + code
+            yield record_name(bytecode_record(tag, file.record.removesuffix(".py"))), bytecode
+
+
+def compiled(source: bytes, module: ModuleName, record: str, roots: frozenset[str]) -> bytes:
+    """Return the bytecode record of a module.
+
+    Args:
+        source: Of the module.
+        module: Its name.
+        record: Name of the record of the source.
+        roots: Top-level names of packed modules.
+
+    Raises:
+        SyntaxError: if the source is for another Python.
+    """
+    is_package = record.endswith("/__init__.py")
+    code = compile_once(source, module, is_package=is_package, filename=record, roots=roots | SHIMMED)
+    # PEP 552: hash-based (bit 0), not checked against the source (bit 1 clear): the digest did that.
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source) + code
 
 
 def without_path(data: bytes, record: str) -> bytes:

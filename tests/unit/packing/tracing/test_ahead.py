@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support import importable, write_tree
+from wardian.archive import batches
 from wardian.domain.names import ModuleName
 from wardian.packing.tracing.ahead import reading_ahead
+from wardian.packing.writing.bytecode import compiled
 from wardian.source import remembered
 from wardian.source.rewriting import compile_module
 
@@ -34,10 +36,10 @@ def _wait_for_the_thread() -> None:
 
 
 def test_what_is_read_ahead_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[str] = []
+    noted: list[str] = []
 
     def compile_noted(source: bytes, module: ModuleName, **options: Any) -> CodeType:
-        compiled.append(module)
+        noted.append(module)
         return compile_module(source, module, **options)
 
     monkeypatch.setattr(remembered, "compile_module", compile_noted)
@@ -49,19 +51,40 @@ def test_what_is_read_ahead_is_remembered(tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / "sedge" / "broken.py").write_text("def")
         with reading_ahead({"sedge.leaf", "torch.nn"}):
             _wait_for_the_thread()
-        assert [name for name in compiled if name.startswith(("sedge", "rush"))] == [
+        assert [name for name in noted if name.startswith(("sedge", "rush"))] == [
             "sedge",
             "sedge.leaf",
             "rush",
         ]
-        compiled.clear()
+        noted.clear()
         source = (tmp_path / "rush" / "__init__.py").read_bytes()
         roots = frozenset({"rush", "sedge", "importlib", "something_that_it_does_not_mention"})
         for _ in range(2):
             remembered.compile_once(
                 source, ModuleName("rush"), is_package=True, filename="rush/__init__.py", roots=roots
             )
-        assert compiled == []
+        assert noted == []
+
+
+def test_what_is_read_ahead_is_deflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deflated: list[bytes] = []
+
+    def deflate_noted(data: bytes) -> bytes:
+        deflated.append(data)
+        return data
+
+    monkeypatch.setattr(batches, "deflate_small", deflate_noted)
+    with importable(write_tree(tmp_path, "--- tansy/__init__.py\n--- tansy/leaf.py\nTEETH = 12\n")) as load:
+        load("tansy.leaf")
+        with reading_ahead({"tansy.leaf"}):
+            _wait_for_the_thread()
+        source = (tmp_path / "tansy" / "leaf.py").read_bytes()
+        name, record = ModuleName("tansy.leaf"), "tansy/leaf.py"
+        assert {source, compiled(source, name, record, frozenset({"tansy"}))} <= set(deflated)
+        deflated.clear()
+        for data in (source, compiled(source, name, record, frozenset({"tansy", "unmentioned"}))):
+            batches.pack_lasting(data)
+        assert deflated == []
 
 
 def test_nothing_is_read_for_an_object_of_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,36 @@ def test_a_lazy_package_that_did_not_run_may_import_what_its_conditions_allow() 
     assert "orchard.walnut" in reach.modules
 
 
+_LAZY_IN_A_BRANCH = """
+--- orchard/__init__.py
+import sys
+from typing import TYPE_CHECKING
+try:
+    import grafting
+except ImportError:
+    from orchard import stub
+if TYPE_CHECKING or EAGER:
+    from orchard.walnut import Walnut
+else:
+    sys.modules[__name__] = Lazy(__name__)
+--- orchard/apple.py
+def f():
+    from orchard import Pear
+--- orchard/pear.py
+class Pear: ...
+--- orchard/stub.py
+--- orchard/walnut.py
+class Walnut: ...
+"""
+
+
+def test_a_package_that_is_lazy_in_a_branch_imports_what_is_asked_of_it_or_depends_on_the_environment() -> (
+    None
+):
+    reach = _reach(_LAZY_IN_A_BRANCH, ran=("orchard",))
+    assert reach.modules == {"orchard", "orchard.apple", "orchard.pear", "orchard.stub"}
+
+
 _COMPUTED = """
 --- orchard/__init__.py
 --- orchard/apple.py
