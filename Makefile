@@ -3,9 +3,11 @@
 PYTHON  ?= python3.11
 VENV    ?= .venv
 BIN     := $(VENV)/bin
-# Tests of one file stay in one process: they share what takes long to make, and blocks of a page their names.
+# Tests of one file stay in one process: they share what takes long to make, and blocks of a page their names. The
+# order of the files is that of conftest.py: pytest-xdist would put those with few and long tests last.
 JOBS    ?= auto
-PYTEST  := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+SPREAD  := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+PYTEST  := $(BIN)/python -m pytest $(SPREAD)
 # Both uv and pip understand these words.
 INSTALL := -c constraints.txt -e ".[cli]" --group dev
 
@@ -48,7 +50,7 @@ $(TOOLS)/.complete: pyproject.toml constraints-integrations.txt
 	@touch $@
 
 integrations: $(TOOLS)/.complete ## try the tools that people have, in an environment of their own (minutes)
-	$(TOOLS)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "" tests/integrations src/wardian/integrations docs/how-to/lightning.md docs/how-to/mlflow.md docs/how-to/ray.md
+	$(TOOLS)/bin/python -m pytest $(SPREAD) -m "" tests/integrations src/wardian/integrations docs/how-to/lightning.md docs/how-to/mlflow.md docs/how-to/ray.md
 
 check: format lint types layers test ## all that a change must pass: format, lint, types, layers, every test
 

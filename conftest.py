@@ -8,6 +8,7 @@ import importlib.util
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ _NEEDED = {
     "tests/integrations": "mlflow",
 }
 """What runs in the environment of `make integrations`, each with a library that is in that one only."""
+_SLOW = ("models", "services", "slow")
+"""Marks of what takes more than a few seconds."""
 collect_ignore = [path for path, library in _NEEDED.items() if importlib.util.find_spec(library) is None]
 
 
@@ -49,8 +52,15 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(_ROOT / "src", quiet=2)
 
 
-def pytest_collection_finish() -> None:
-    """Keep the collector from what is there before the tests: closing a case walks through all the rest."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Put files with many slow tests first, and keep the collector from what is there before the tests."""
+    # Each file goes to the process that has nothing to do: a long one that is last has all others wait.
+    if hasattr(session.config, "workerinput"):
+        slow = Counter(item.path for item in session.items if any(map(item.get_closest_marker, _SLOW)))
+        number = Counter(item.path for item in session.items)
+        session.items.sort(key=lambda item: (-slow[item.path], -number[item.path]))
+    # Closing a case walks through all that the collector knows.
     gc.collect()
     gc.freeze()
 

@@ -1,11 +1,12 @@
-"""Packs each model of the zoo once a session, models of one library in one process."""
+"""Packs each model of the zoo once for all tests, models of one library in one process."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,17 @@ class Nursery:
     folder: Path
     wanted: frozenset[str]
     """Names of the zoo that this session tests."""
-    _done: set[str] = field(default_factory=set)
 
     def packed(self, name: str) -> Path:
         """Return the case of the model *name*, packing it with its library's other models at first use."""
         library = ZOO[name].blocked[0]
-        if library not in self._done:
-            self._done.add(library)
-            group = [n for n in ZOO if ZOO[n].blocked[0] == library and (n in self.wanted or n == name)]
-            self.pack(*group, hash_seed="1")
+        done = self.folder / f"{library}.done"
+        with (self.folder / f"{library}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # each process of pytest-xdist wants it
+            if not done.exists():
+                done.touch()
+                group = [n for n in ZOO if ZOO[n].blocked[0] == library and (n in self.wanted or n == name)]
+                self.pack(*group, hash_seed="1")
         return self.result(name)
 
     def pack(self, *arguments: str, hash_seed: str) -> None:
@@ -82,4 +85,7 @@ class Nursery:
 def nursery(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Nursery:
     """Where this session's cases are."""
     wanted = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
-    return Nursery(tmp_path_factory.mktemp("nursery"), frozenset(n for n in wanted if n in ZOO))
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "nursery"
+    folder.mkdir(exist_ok=True)
+    return Nursery(folder, frozenset(n for n in wanted if n in ZOO))
