@@ -17,7 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["Hub", "serving_hub"]
+import pytest
+
+__all__ = ["Hub", "may_be_reached", "serving_hub"]
 
 _LARGE = 1000
 """Bytes from which a file goes to the large storage."""
@@ -251,6 +253,18 @@ class _Server(ThreadingHTTPServer):
         self.hub = hub
         super().__init__(("127.0.0.1", 0), _Handler)
         hub.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+def may_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the client of the Hub reach a hub on loopback, also where its settings keep it off the network.
+
+    It reads them when it is imported, here and in the processes of the tests.
+    """
+    from huggingface_hub import constants
+
+    for setting, value in {"HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}.items():
+        monkeypatch.setenv(setting, str(int(value)))
+        monkeypatch.setattr(constants, setting, value)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import wardian
-from tests.services.hub import Hub, serving_hub
+from tests.services.hub import Hub, may_be_reached, serving_hub
 from tests.support import finish, start_python
 
 pytestmark = [
@@ -21,14 +21,8 @@ ONES = torch.ones(1, 1024)
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    from huggingface_hub import constants
-
-    # The client reads its settings when it is imported, here and in the processes of the tests. Where they
-    # keep it off the network, as in .ci/run, it may still reach our hub.
-    for setting, value in {"HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}.items():
-        monkeypatch.setenv(setting, str(int(value)))
-        monkeypatch.setattr(constants, setting, value)
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    may_be_reached(monkeypatch)
     with serving_hub() as found:
         yield found
 

@@ -49,10 +49,11 @@ def run(arguments: Sequence[str]) -> int:
     words = list(arguments)
     keep_whole(words)
     # Wherever it stands: one adds it to the line that went wrong.
-    debug = "--debug" in words[: words.index("--") if "--" in words else None]
+    end = words.index("--") if "--" in words else len(words)
+    debug = "--debug" in words[:end]
+    words = [word for word in words[:end] if word != "--debug"] + words[end:]
     # https://no-color.org: any text but the empty one turns colours off.
     color = False if os.environ.get("NO_COLOR") else None
-    words = [word for word in words if not (debug and word == "--debug")]
     try:
         if COMPLETION in os.environ:
             commands.main(words, "wardian", complete_var=COMPLETION)
@@ -73,7 +74,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code if isinstance(error, AnswerIsNo) else UNANSWERED
     except BrokenPipeError:
         # The reader has enough, as `head` does. The interpreter would complain when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())
         return 0
     except (WardianError, OSError) as error:
         return _tell(error, _text_of(error), debug=debug)

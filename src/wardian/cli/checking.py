@@ -118,7 +118,8 @@ def check_in_child(
 
 def _end(code: int) -> str:
     if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
+        names = {int(known): known.name for known in signal.Signals}
+        return f"was ended by {names.get(-code, f'signal {-code}')}"  # those of real time have no names
     return f"ended its process with exit code {code}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services.hub import Hub, Repository, serving_hub
+from tests.services.hub import Hub, Repository, may_be_reached, serving_hub
 from wardian.archive.remote.hub import HubFile, hub_source, parse_hub_url
 from wardian.errors import RemoteError
 
@@ -47,6 +47,7 @@ def test_what_names_no_repository_is_refused(url: str) -> None:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    may_be_reached(monkeypatch)
     with serving_hub() as serving:
         branch = [(COMMITS[0], {"model.case": b"old"}), (COMMITS[1], {"model.case": CONTENT})]
         serving.repositories["me/oak"] = Repository(branches={"main": branch})
@@ -82,7 +83,8 @@ def test_what_is_not_there_is_no_file_and_asked_for_once(url: str, served: Hub) 
     assert len(served.asked) == 1
 
 
-def test_a_hub_that_nobody_knows_is_told_without_secrets() -> None:
+def test_a_hub_that_nobody_knows_is_told_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_be_reached(monkeypatch)
     with pytest.raises(RemoteError, match=r"hf://me/oak/m\.case cannot be read") as caught:
         hub_source("hf://me/oak/m.case", {"endpoint": "http://nobody.invalid", "token": "hf_topsecret"})
     assert "topsecret" not in str(caught.value)
