@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wardian.source.mentions import mentions, parts_of
+from wardian.source.mentions import mentioned_by, mentions, parts_of
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,16 @@ from wardian.source.mentions import mentions, parts_of
     ],
 )
 def test_names_are_found_at_any_depth(source: str, is_mentioned: bool) -> None:
-    assert mentions(compile(source, "app.py", "exec"), frozenset({"oak", "elm"})) is is_mentioned
+    code, names = compile(source, "app.py", "exec"), frozenset({"oak", "elm"})
+    assert mentions(code, names) is is_mentioned
+    assert mentioned_by(code).any_of(names) is is_mentioned
+
+
+@pytest.mark.parametrize("source", ["'oak'", "def grow(): return ['oak']", "class Tree: kind: str = 'oak'"])
+def test_texts_are_found_at_any_depth(source: str) -> None:
+    mentioned = mentioned_by(compile(source, "app.py", "exec"))
+    assert "oak" in mentioned.texts
+    assert "oak" not in mentioned.names
 
 
 def test_every_part_comes_once() -> None:

@@ -8,7 +8,6 @@ import os
 import shutil
 import stat
 import tempfile
-import types
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -28,7 +27,7 @@ from wardian.environment.cache import (
     make_private,
 )
 from wardian.environment.native import mapped_libraries
-from wardian.source.mentions import mentions, parts_of
+from wardian.source.mentions import Mentioned
 
 __all__ = ["CaseFiles", "FolderFiles"]
 
@@ -37,10 +36,8 @@ _LOOKS_AT_FILES = frozenset(
 )
 
 
-def _mentions_files(code: types.CodeType) -> bool:
-    return mentions(code, _LOOKS_AT_FILES) or any(
-        constant in ("__file__", "__path__") for part in parts_of(code) for constant in part.co_consts
-    )
+_FILE_ATTRIBUTES = frozenset({"__file__", "__path__"})
+"""As texts, too: `getattr(module, "__file__")`."""
 
 
 _NOWHERE = Path(os.devnull, "wardian")
@@ -156,10 +153,12 @@ class CaseFiles:
         relative = os.path.relpath(path, self.folder)
         return None if relative.startswith(os.pardir) else RecordName(Path(relative).as_posix())
 
-    def prepare(self, module: str, code: types.CodeType) -> None:
-        """Make the files of a module's top-level name if its code could look at them."""
+    def prepare(self, module: str, mentioned: Mentioned) -> None:
+        """Make the files of a module's top-level name if what its code mentions could look at them."""
         top = top_level(module)
-        if top not in self._made and _mentions_files(code):
+        if top not in self._made and (
+            mentioned.any_of(_LOOKS_AT_FILES) or not _FILE_ATTRIBUTES.isdisjoint(mentioned.texts)
+        ):
             for name in (top, *self._beside):
                 self.materialise(name)
 
@@ -341,7 +340,7 @@ class FolderFiles:
         relative = os.path.relpath(path, self.folder)
         return None if relative.startswith(os.pardir) else RecordName(Path(relative).as_posix())
 
-    def prepare(self, module: str, code: types.CodeType) -> None:
+    def prepare(self, module: str, mentioned: Mentioned) -> None:
         """Do nothing: the files are there."""
 
     def materialise(self, top: str) -> None:

@@ -27,7 +27,7 @@ from wardian.loading.registering.second_copies import (
     registers,
     tolerate_second_copies,
 )
-from wardian.source.mentions import mentions
+from wardian.source.mentions import mentioned_by
 
 __all__ = ["AliasLoader", "CaseLoader", "FolderLoader", "MountLoader"]
 
@@ -181,24 +181,25 @@ class CaseLoader(importlib.abc.SourceLoader):
         """Execute the code of *module* in it."""
         code = code or self.get_code(module.__name__)
         assert code is not None
-        self.mount.files.prepare(self.module.name, code)
+        mentioned = mentioned_by(code)
+        self.mount.files.prepare(self.module.name, mentioned)
         self.mount.operators.declare()
         module.__dict__.update(self.mount.attributes)
         # Bytecode without source has its imports as they were written.
         if (
             self.mount.allows is not None
-            or needs_hooked_builtins(code, self.mount.lacking.hidden)
+            or needs_hooked_builtins(mentioned, self.mount.lacking.hidden)
             or self.module.record not in self.mount.archive
         ):
             module.__dict__["__builtins__"] = builtins_for(self.mount)
         # Warnings show the line of code that way; what else shows lines brings the globals with it.
         linecache.lazycache(self.path, module.__dict__)
-        if registers(code):
+        if registers(mentioned):
             self.mount.registers = True
             note_registering(self.module.top_level)
-        if mentions(code, HOOKING):
+        if mentioned.any_of(HOOKING):
             note_hooks(self.mount.name)
-        with tolerate_second_copies(wanted=self.mount.registers or calls_back(code)):
+        with tolerate_second_copies(wanted=self.mount.registers or calls_back(mentioned)):
             exec(code, module.__dict__)
         self._correct_names(module)
 

@@ -22,14 +22,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from wardian.environment.modules import variables_of
 from wardian.errors import WardianWarning
 from wardian.forks import after_fork, new_reentrant_lock
 from wardian.loading.registering.lifetimes import ExitFunction, callback_of, hold_definers, kernel_of
-from wardian.source.mentions import mentions
+from wardian.source.mentions import Mentioned
 
 __all__ = ["calls_back", "registers", "sharing", "tolerate_second_copies"]
 
@@ -276,14 +276,14 @@ def _fragment_of_custom_operator(original: Callable[..., Any]) -> Callable[..., 
     return wrapper
 
 
-def registers(code: CodeType) -> bool:
-    """Tell whether *code*, of a module, mentions what could register something in PyTorch's tables."""
-    return mentions(code, _REGISTERING)
+def registers(mentioned: Mentioned) -> bool:
+    """Tell whether a module mentions what could register something in PyTorch's tables."""
+    return mentioned.any_of(_REGISTERING)
 
 
-def calls_back(code: CodeType) -> bool:
-    """Tell whether *code*, of a module, mentions what could register something in those of Python."""
-    return mentions(code, _CALLING_BACK)
+def calls_back(mentioned: Mentioned) -> bool:
+    """Tell whether a module mentions what could register something in those of Python."""
+    return mentioned.any_of(_CALLING_BACK)
 
 
 def _targets() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:

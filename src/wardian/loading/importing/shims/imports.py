@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from wardian.domain.names import top_level
-from wardian.source.mentions import mentions, parts_of
+from wardian.source.mentions import Mentioned
 
 if TYPE_CHECKING:
     from wardian.loading.importing.mount import Mount
@@ -25,16 +25,14 @@ __all__ = ["builtins_for", "needs_hooked_builtins"]
 _DYNAMIC = frozenset({"__import__", "exec", "eval", "builtins", "__builtins__"})
 
 
-def needs_hooked_builtins(code: types.CodeType, hidden: frozenset[str]) -> bool:
-    """Tell whether *code* mentions a name through which it could import at run time, or a hidden module.
+def needs_hooked_builtins(mentioned: Mentioned, hidden: frozenset[str]) -> bool:
+    """Tell whether code mentions a name through which it could import at run time, or a hidden module.
 
     Args:
-        code: Of a module.
+        mentioned: By the code of a module.
         hidden: Top-level names that it does not get from the environment.
     """
-    return mentions(code, _DYNAMIC) or any(
-        top_level(name) in hidden for part in parts_of(code) for name in part.co_names
-    )
+    return mentioned.any_of(_DYNAMIC) or not hidden.isdisjoint(map(top_level, mentioned.names))
 
 
 def builtins_for(mount: Mount) -> dict[str, Any]:
