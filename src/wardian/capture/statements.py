@@ -36,9 +36,8 @@ __all__ = [
 _CELL = re.compile(r"<|.*[/\\]ipykernel_\d+[/\\]")
 """Names that IPython, the REPL, doctest and others give to what stands for a file in `linecache`."""
 
-_GENERATED = re.compile(
-    r"<(frozen|eval_with_key|attrs generated|string|__array_function__|lambdifygenerated)"
-)
+_GENERATED = re.compile(r"<(frozen|eval_with_key|\w+ generated|string|__array_function__|lambdifygenerated)")
+"""Names of what libraries generate in the run: attrs and SQLAlchemy say so, the latter hundreds of times."""
 
 
 @dataclass(frozen=True, eq=False)
