@@ -191,12 +191,15 @@ class ProofError(PackError):
         output: What the clean process printed, its traceback included.
         used: Top-level names of soft externs that were used there.
         missing: Top-level names of modules that were not found there.
+        hidden: Those of modules that code asked for there, and that the environment has but the case does not
+            declare.
         left_out: Modules that were asked for there and stayed outside because nothing seemed to reach them.
     """
 
     output: str
     used: frozenset[str]
     missing: frozenset[str]
+    hidden: frozenset[str]
     left_out: frozenset[str]
 
 

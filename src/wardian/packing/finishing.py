@@ -119,17 +119,27 @@ def _relaxed(
 ) -> Manifest | None:
     """Return what is proven next, None if nothing is left to try."""
     before = manifest.externs
-    externs = with_missing(plan, before, error.missing)
-    if externs == before:
-        found = find_installed(error.missing, manifest)
-        externs = (*externs, *(extern for extern in found if not _is_denied(extern, policy)))
+    externs = _with(error.missing, plan, manifest, policy)
     if externs == before:
         externs = with_hard(externs, None if final else error.used or None)
     if externs == before:
         externs = with_hard(externs, None)
     if externs != before:
         return replace(manifest, externs=externs)
-    return replace(manifest, deferred=()) if manifest.deferred else None
+    if manifest.deferred:
+        return replace(manifest, deferred=())
+    # No error says so: a library has noted that another one is not there, and gives something else.
+    externs = _with(error.hidden, plan, manifest, policy)
+    return replace(manifest, externs=externs) if externs != before else None
+
+
+def _with(missing: frozenset[str], plan: Plan, manifest: Manifest, policy: Policy) -> tuple[Extern, ...]:
+    """Return the externs of a case, with those that have what was missing."""
+    externs = with_missing(plan, manifest.externs, missing)
+    if externs == manifest.externs:
+        found = find_installed(missing, manifest)
+        externs = (*externs, *(extern for extern in found if not _is_denied(extern, policy)))
+    return externs
 
 
 def _difference(before: Manifest, after: Manifest) -> str:

@@ -47,7 +47,13 @@ PLAN_OF_GROVE = replace(
 
 
 def _fails(**facts: Any) -> ProofError:
-    known = {"output": "", "used": frozenset(), "missing": frozenset(), "left_out": frozenset()}
+    known = {
+        "output": "",
+        "used": frozenset(),
+        "missing": frozenset(),
+        "left_out": frozenset(),
+        "hidden": frozenset(),
+    }
     return ProofError(f"{PROOF_FAILED}it differs\nat length", **{**known, **facts})
 
 
@@ -120,6 +126,17 @@ def test_each_failure_asks_for_more(finishing_case: Finishing) -> None:
     ]
     assert case.attempts[0].failure == "it differs"
     assert case.manifest == finishing_case.proven[-1]
+
+
+def test_what_was_hidden_is_asked_for_when_nothing_else_is_left(finishing_case: Finishing) -> None:
+    hidden = _fails(hidden={"cedar"})
+    case = finishing_case.of(hidden, hidden, hidden)
+    assert [attempt.change for attempt in case.attempts] == [
+        "alder, birch needed",
+        "no package deferred",
+        "cedar needed",
+        None,
+    ]
 
 
 def test_no_extern_is_soft_after_three_failures(finishing_case: Finishing) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 from wardian.domain.live_names import LIVE_PREFIX
@@ -12,16 +12,13 @@ from wardian.domain.manifest import Manifest
 from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
 from wardian.errors import CheckError
+from wardian.packing.proving.fence import speaks_of
 from wardian.processes.clean import ChildError
 
 if TYPE_CHECKING:
     from wardian.loading.case import Case
 
-__all__ = ["NEEDS", "advice_on", "chain_of"]
-
-
-NEEDS = {"Numpy is not available": "numpy"}
-"""Errors of other kinds that say what is missing, and its top-level name."""
+__all__ = ["advice_on", "chain_of"]
 
 
 _MISSING_FILE = re.compile(r"FileNotFoundError: .*: '([^']+)'$")
@@ -123,21 +120,19 @@ def _fails_alike(case: Case, error: CheckError) -> bool:
     return False
 
 
-def _externs_named(error: BaseException, manifest: Manifest) -> set[str]:
-    """Return the top-level names of soft externs of which an ImportError in the chain of *error* speaks.
+def _externs_named(error: BaseException, manifest: Manifest, hidden: Container[str]) -> set[str]:
+    """Return the top-level names of soft externs of which the chain of *error* speaks.
 
-    Libraries check versions and say "safetensors>=0.8.0 is required"; torch says "Numpy is not available".
+    Libraries check versions and say "safetensors>=0.8.0 is required". An error that is no ImportError counts
+    if code has asked for the extern in vain: torch says "Numpy is not available".
     """
-    text = " ".join(
-        str(e).lower()
-        for e in chain_of(error)
-        if isinstance(e, ImportError) or any(need in str(e) for need in NEEDS)
-    )
+    messages = [(isinstance(e, ImportError), str(e)) for e in chain_of(error)]
     found: set[str] = set()
     for extern in manifest.externs:
         tops = {top_level(module) for module in extern.modules}
         names = {*tops, extern.distribution or ""} - {""}
-        if extern.soft and any(re.search(rf"\b{re.escape(name.lower())}\b", text) for name in names):
+        asked = any(top in hidden for top in tops)
+        if extern.soft and any(speaks_of(text, names) for told, text in messages if told or asked):
             found |= tops
     return found
 

@@ -6,6 +6,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
@@ -16,7 +17,7 @@ from wardian.domain.modules import is_stdlib
 from wardian.domain.names import normalised, top_level
 from wardian.environment.distributions import Distributions
 
-__all__ = ["Filter", "OWN", "allowed_distributions", "find_installed"]
+__all__ = ["Filter", "OWN", "allowed_distributions", "find_installed", "speaks_of", "spoken_of"]
 
 
 OWN = ("wardian", "torch", "blake3", "packaging", "platformdirs")
@@ -57,6 +58,32 @@ def find_installed(missing: Iterable[str], manifest: Manifest) -> tuple[Extern, 
                     soft=False,
                 )
     return tuple(found.values())
+
+
+def spoken_of(hidden: Iterable[str], messages: Iterable[str]) -> frozenset[str]:
+    """Return those top-level names that errors speak of, by themselves or by a distribution that has them.
+
+    Who has noted that a library is not there raises later what it likes: `RuntimeError: install pillow`.
+
+    Args:
+        hidden: What code has asked for in vain.
+        messages: Of the errors.
+    """
+    installed = Distributions.current()
+    text = "\n".join(messages)
+    return frozenset(
+        top for top in hidden if speaks_of(text, {top, *(d.name for d in installed.providing(top))})
+    )
+
+
+def speaks_of(text: str, names: Iterable[str]) -> bool:
+    """Tell whether one of some names is a word of a text.
+
+    >>> speaks_of("Numpy is not available", ["numpy"]), speaks_of("numpydoc is", ["numpy"])
+    (True, False)
+    """
+    words = "|".join(re.escape(name) for name in names)
+    return re.search(rf"\b(?:{words})\b", text, re.IGNORECASE) is not None
 
 
 _PATHS: Any = importlib.machinery.PathFinder

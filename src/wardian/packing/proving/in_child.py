@@ -17,7 +17,6 @@ from wardian.environment.modules import known_attribute
 from wardian.environment.stamps import Stamps, any_changed, imported_files, stamps_of
 from wardian.errors import CheckError, ModuleNotInCaseError
 from wardian.packing.proving.advice import (
-    NEEDS,
     _externs_named,
     _fails_alike,
     _place_above,
@@ -86,17 +85,19 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
                 case.load(entry.name)
         case.check(exact=True)
     except Exception as error:
-        used = used_externs(error) | _externs_named(error, case.manifest)
+        hidden = {name for f in sys.meta_path if isinstance(f, Filter) for name in f.hidden}
+        used = used_externs(error) | _externs_named(error, case.manifest, hidden)
         versions = any(isinstance(e, importlib.metadata.PackageNotFoundError) for e in chain_of(error))
         missing: set[str] = {
             top_level(e.name) for e in chain_of(error) if isinstance(e, ImportError) and e.name
         }
-        missing |= {name for e in chain_of(error) for text, name in NEEDS.items() if text in str(e)}
         alike = isinstance(error, CheckError) and _fails_alike(case, error)
         facts = {
             "used": sorted(used),
             "versions": versions,
             "missing": sorted(missing),
+            "hidden": sorted(hidden),
+            "messages": [str(e)[:_MESSAGE] for e in chain_of(error)],
             "left_out": sorted(
                 e.name
                 for e in chain_of(error)
@@ -108,6 +109,10 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
         error.child_facts = facts  # type: ignore[attr-defined]
         raise
     return {"externs": [name for name in list(sys.modules) if name not in before and _is_of_extern(name)]}
+
+
+_MESSAGE = 10_000
+"""Characters of a message that are looked at: an error may show a tensor."""
 
 
 def _is_of_extern(name: str) -> bool:

@@ -15,7 +15,7 @@ from wardian.packing.proving.advice import (
     advice_on,
 )
 from wardian.packing.proving.again import externs_as_last, note_proven
-from wardian.packing.proving.fence import allowed_distributions
+from wardian.packing.proving.fence import allowed_distributions, spoken_of
 from wardian.processes.clean import ChildError, CleanProcesses, Start
 
 __all__ = ["PROOF_FAILED", "beginning", "prove"]
@@ -51,6 +51,7 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
         note_proven(manifest, processes.allow, start, (*externs, *answer["externs"]))
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))
+        hidden = frozenset(error.facts.get("hidden", ()))
         if error.facts.get("versions"):
             used = _required_with(used, manifest)
         raise ProofError(
@@ -58,7 +59,8 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
             f"{advice_on(error, manifest)}",
             output=error.output,
             used=used,
-            missing=frozenset(error.facts.get("missing", ())),
+            missing=spoken_of(hidden, error.facts.get("messages", ())).union(error.facts.get("missing", ())),
+            hidden=hidden,
             left_out=frozenset(error.facts.get("left_out", ())),
         ) from None
 
