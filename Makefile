@@ -38,7 +38,8 @@ models: env ## pack and load models of real libraries (minutes)
 	$(PYTEST) -m models tests/models
 
 # Tools that want other versions of torch and of each other than the rest of the tests. uv takes the torch that pip has
-# found, whatever index pip is configured for.
+# found, whatever index pip is configured for. uv compiles only what it has installed itself, and pip with one process: so
+# neither compiles, and all is compiled at the end. Some files are templates, and no Python.
 TOOLS := .venv-integrations
 TOOLS_INSTALL := -c constraints-integrations.txt -e . --group integrations
 
@@ -46,7 +47,8 @@ $(TOOLS)/.complete: pyproject.toml constraints-integrations.txt
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install -q -c constraints-integrations.txt "pip>=25.1" uv
 	$(TOOLS)/bin/python -m pip install -q --no-compile -c constraints-integrations.txt torch
-	$(TOOLS)/bin/uv pip install -q --compile-bytecode --python $(TOOLS)/bin/python $(TOOLS_INSTALL) || $(TOOLS)/bin/python -m pip install -q $(TOOLS_INSTALL)
+	$(TOOLS)/bin/uv pip install -q --python $(TOOLS)/bin/python $(TOOLS_INSTALL) || $(TOOLS)/bin/python -m pip install -q --no-compile $(TOOLS_INSTALL)
+	$(TOOLS)/bin/python -m compileall -qq -j 0 $(TOOLS)/lib || true
 	@touch $@
 
 integrations: $(TOOLS)/.complete ## try the tools that people have, in an environment of their own (minutes)
