@@ -12,11 +12,11 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from benchmarks import caging, loading, looking, package, packing, remote, tensors, waiting
+from benchmarks import caging, containers, loading, looking, package, packing, remote, tensors, waiting
 from benchmarks.timing import HEAD, Row, machine, measured_at
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
-PARTS = ("caging", "loading", "looking", "package", "packing", "remote", "tensors", "waiting")
+PARTS = ("caging", "containers", "loading", "looking", "package", "packing", "remote", "tensors", "waiting")
 
 
 _TIMED = (
@@ -25,6 +25,7 @@ _TIMED = (
     ("caging", caging),
     ("loading", loading),
     ("packing", packing),
+    ("containers", containers),
     ("package", package),
 )
 

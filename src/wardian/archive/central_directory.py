@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from wardian.archive import layout, limits
 from wardian.archive.content import FileParts
+from wardian.collector import collector_paused
 from wardian.domain.names import RecordName, record_name
 from wardian.domain.record_names import (
     EXTERN_MODULES,
@@ -197,6 +198,7 @@ def _widen(name: bytes, extra: bytes, *narrow: int) -> list[int]:
     raise DamageError("its ZIP64 field is missing or too short", _shown(name))
 
 
+@collector_paused()
 def case_records(data: Source, directory: Directory) -> dict[RecordName, Record]:
     """Hold a case to sections 1, 2 and 7 of the format; return its records in file order.
 

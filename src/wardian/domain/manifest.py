@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from itertools import pairwise
 from math import prod
+from operator import itemgetter
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
@@ -456,19 +457,10 @@ def _make_reader(hint: Any) -> _Reader:
     origin, args = get_origin(hint), get_args(hint)
     if hint is RecordDigest:
         return _read_digest
+    if hint is TensorEntry:
+        return _tensor_reader()
     if isinstance(hint, type) and is_dataclass(hint):
-        hints = get_type_hints(hint)
-        readers = {f.name: _reader(hints[f.name]) for f in fields(hint)}
-
-        def read_object(value: Any, where: str) -> Any:
-            if not isinstance(value, dict) or value.keys() != readers.keys():
-                keys = sorted(value.keys() ^ readers.keys()) if isinstance(value, dict) else []
-                raise _InvalidError(
-                    f"{where} must be an object with the keys of the format; wrong: {keys[:5]!r:.400}"
-                )
-            return hint(**{key: read(value[key], f"{where}.{key}") for key, read in readers.items()})
-
-        return read_object
+        return _object_reader(hint)
     if origin is tuple:
         item = _reader(args[0])
 
@@ -501,6 +493,68 @@ def _make_reader(hint: Any) -> _Reader:
         return value
 
     return read_atom
+
+
+def _object_reader(hint: Any) -> _Reader:
+    """Return the function that reads a dataclass."""
+    hints = get_type_hints(hint)
+    readers = {f.name: _reader(hints[f.name]) for f in fields(hint)}
+
+    def read_object(value: Any, where: str) -> Any:
+        if not isinstance(value, dict) or value.keys() != readers.keys():
+            keys = sorted(value.keys() ^ readers.keys()) if isinstance(value, dict) else []
+            raise _InvalidError(
+                f"{where} must be an object with the keys of the format; wrong: {keys[:5]!r:.400}"
+            )
+        return hint(**{key: read(value[key], f"{where}.{key}") for key, read in readers.items()})
+
+    return read_object
+
+
+_TENSOR_FIELDS = tuple(f.name for f in fields(TensorEntry))
+_TENSOR_KEYS = frozenset(_TENSOR_FIELDS)
+_TENSOR_KINDS = get_args(get_type_hints(TensorEntry)["kind"])
+
+
+def _tensor_reader() -> _Reader:
+    """Return the function that reads a tensor; of plain ones, there may be a hundred thousand in a case."""
+    read_any = _object_reader(TensorEntry)
+    values = itemgetter(*_TENSOR_FIELDS)
+
+    def read_tensor(value: Any, where: str) -> Any:
+        if isinstance(value, dict) and value.keys() == _TENSOR_KEYS:
+            entry, name, record, dtype, shape, stride, offset, requires_grad, kind, form = values(value)
+            if (
+                form is None
+                and type(entry) is type(name) is type(record) is type(dtype) is str
+                and _are_sizes(shape)
+                and _are_sizes(stride)
+                and type(offset) is int
+                and 0 <= offset < 2**63
+                and type(requires_grad) is bool
+                and kind in _TENSOR_KINDS
+            ):
+                return TensorEntry(
+                    entry=entry,
+                    name=name,
+                    record=record,
+                    dtype=dtype,
+                    shape=tuple(shape),
+                    stride=tuple(stride),
+                    offset=offset,
+                    requires_grad=requires_grad,
+                    kind=kind,
+                    form=None,
+                )
+        return read_any(value, where)  # and say what is wrong with it
+
+    return read_tensor
+
+
+def _are_sizes(values: Any) -> bool:
+    return type(values) is list and (
+        not values or ({int}.issuperset(map(type, values)) and min(values) >= 0 and max(values) < 2**63)
+    )
 
 
 def _one_of(allowed: tuple[Any, ...]) -> _Reader:

@@ -55,9 +55,23 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
                 yield f".{name}", getattr(obj, name)
 
 
+_HOLDERS = (Mapping, list, tuple, set, frozenset, types.MethodType, weakref.ref)
+
+
+def _holds_nothing(kind: type) -> bool:
+    """Tell whether `_children` finds nothing in any instance of a class, as in arrays."""
+    return (
+        not issubclass(kind, _HOLDERS)
+        and kind.__dictoffset__ == 0
+        and not any("__slots__" in vars(cls) or "__class__" in vars(cls) for cls in kind.__mro__[:-1])
+        and kind.__getattribute__ is object.__getattribute__  # proxies have one of their own
+    )
+
+
 def _walk(root: Any, name: str) -> Iterator[tuple[str, Any]]:
     # Breadth first, so that the shortest path is found. Seen objects are held, so that no id is used twice.
     seen: dict[int, Any] = {id(root): root}
+    empty: dict[type, bool] = {}
     queue = deque([(name, root)])
     while queue and len(seen) < _MAX_OBJECTS:
         path, obj = queue.popleft()
@@ -69,6 +83,11 @@ def _walk(root: Any, name: str) -> Iterator[tuple[str, Any]]:
         if is_leaf:
             continue
         try:
+            kind = type(obj)
+            if kind not in empty:
+                empty[kind] = _holds_nothing(kind)
+            if empty[kind]:
+                continue
             for step, child in _children(obj):
                 if id(child) not in seen:
                     seen[id(child)] = child
@@ -123,8 +142,15 @@ def find_type_paths(
         rename: Maps the module of a class to the name it has in *wanted*.
     """
     found: dict[tuple[str, str], str] = {}
+    looked_at: set[type] = set()
     for path, obj in _walk(root, name) if wanted else ():
-        named = obj if isinstance(obj, type | types.FunctionType) else type(obj)
+        if isinstance(obj, type | types.FunctionType):
+            named: Any = obj
+        else:
+            named = type(obj)
+            if named in looked_at:
+                continue
+            looked_at.add(named)
         key = (rename(getattr(named, "__module__", None) or ""), named.__qualname__)
         if key in wanted and key not in found:
             found[key] = path

@@ -12,6 +12,7 @@ import torch
 from torch.storage import UntypedStorage
 
 from wardian.archive import ArchiveReader, FolderReader
+from wardian.collector import collector_paused
 from wardian.domain.manifest import Manifest, TensorEntry
 from wardian.domain.names import RecordName
 from wardian.domain.record_names import is_storage, storage_key, storage_record
@@ -129,6 +130,7 @@ class TensorMapping(Mapping[str, torch.Tensor]):
         few = ", ".join(islice(self._entries, _SHOWN)) + (", ..." if len(self) > _SHOWN else "")
         return f"<{count_text(len(self), 'tensor')} of {self._path}{few and f': {few}'}>"
 
+    @collector_paused()
     def read(self, names: Iterable[str]) -> dict[str, torch.Tensor]:
         """Return some tensors by name, whose records are checked together, with one look at the file.
 

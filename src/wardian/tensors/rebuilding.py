@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from operator import mul
 from typing import Any, Protocol, cast
 
 import torch
@@ -44,20 +45,12 @@ def rebuild(entry: TensorEntry, source: Bytes) -> torch.Tensor:
     form = entry.form
     try:
         if form is None:
-            return _strided(_own_part(entry), source.placed)
+            return _strided(entry, source.placed)
         if form.type is not None:
             raise NotDescribedError(form.type)
         return _rebuild(entry, form, source)
     except (RuntimeError, KeyError, OverflowError) as error:  # such as a number of elements that overflows
         raise ValueError(str(error)) from None
-
-
-def _own_part(entry: TensorEntry) -> TensorPart:
-    if entry.record is None:
-        raise ValueError("it has no record")
-    return TensorPart(
-        record=entry.record, dtype=entry.dtype, shape=entry.shape, stride=entry.stride, offset=entry.offset
-    )
 
 
 def _rebuild(entry: TensorEntry, form: TensorForm, source: Bytes) -> torch.Tensor:
@@ -70,7 +63,7 @@ def _rebuild(entry: TensorEntry, form: TensorForm, source: Bytes) -> torch.Tenso
             if len(entry.shape) != len(entry.stride):
                 raise ValueError("shape and stride differ in length")
             return torch.empty_strided(entry.shape, entry.stride, dtype=_dtype(entry.dtype), device="meta")
-        tensor = _strided(_own_part(entry), source.placed)
+        tensor = _strided(entry, source.placed)
         tensor = tensor.conj() if form.conj else tensor
         return torch._neg_view(tensor) if form.neg else tensor
     parts = {role: _strided(part, source.on_host) for role, part in form.parts.items()}
@@ -147,8 +140,8 @@ def _check_jagged(parts: Mapping[str, torch.Tensor], axis: int | None) -> None:
 def _rebuild_quantized(
     entry: TensorEntry, form: TensorForm, parts: Mapping[str, torch.Tensor], source: Bytes
 ) -> torch.Tensor:
-    part, dtype = _own_part(entry), _dtype(entry.dtype)
-    held = _place(part, dtype, source.on_host)
+    dtype = _dtype(entry.dtype)
+    held = _place(entry, dtype, source.on_host)
     if form.qscheme == "per_tensor_affine":
         if form.scale is None or form.zero_point is None:
             raise ValueError("it has no scale or no zero point")
@@ -165,10 +158,10 @@ def _rebuild_quantized(
         tensor = torch._empty_per_channel_affine_quantized(
             empty, scales=scales, zero_points=zero_points, axis=axis, dtype=dtype
         )
-    return tensor.set_(held, part.offset, part.shape, part.stride)
+    return tensor.set_(held, entry.offset, entry.shape, entry.stride)
 
 
-def _strided(part: TensorPart, storage: Callable[[str], UntypedStorage]) -> torch.Tensor:
+def _strided(part: TensorPart | TensorEntry, storage: Callable[[str], UntypedStorage]) -> torch.Tensor:
     dtype = _dtype(part.dtype)
     if dtype in QUANTISED:  # torch makes it without a scheme, and crashes when it is used
         raise ValueError(f"a {dtype} needs a scheme")
@@ -176,14 +169,20 @@ def _strided(part: TensorPart, storage: Callable[[str], UntypedStorage]) -> torc
     return torch.empty(0, dtype=dtype, device=held.device).set_(held, part.offset, part.shape, part.stride)
 
 
-def _place(part: TensorPart, dtype: torch.dtype, storage: Callable[[str], UntypedStorage]) -> UntypedStorage:
+def _place(
+    part: TensorPart | TensorEntry, dtype: torch.dtype, storage: Callable[[str], UntypedStorage]
+) -> UntypedStorage:
     """Return the storage of a part, all elements of which it has."""
-    if len(part.shape) != len(part.stride):
+    record, shape, stride = part.record, part.shape, part.stride
+    if record is None:
+        raise ValueError("it has no record")
+    if len(shape) != len(stride):
         raise ValueError("shape and stride differ in length")
-    held = storage(part.record)
-    last = part.offset + sum((n - 1) * s for n, s in zip(part.shape, part.stride, strict=True))
+    held = storage(record)
+    # The sum of (n - 1) * s over all axes
+    last = part.offset + sum(map(mul, shape, stride)) - sum(stride)
     packed = ELEMENTS_IN_A_BYTE.get(dtype, 1)
-    if 0 not in part.shape and -(-(last + 1) * dtype.itemsize // packed) > held.nbytes():
+    if 0 not in shape and -(-(last + 1) * dtype.itemsize // packed) > held.nbytes():
         raise ValueError("its elements lie outside of its record")
     return held
 

@@ -311,7 +311,7 @@ class StorageReader:
             elif place is not None and self._to_meta:  # what is not looked at is not read
                 storage = UntypedStorage(place[1], device="meta")  # type: ignore[no-untyped-call]
             else:
-                storage = self._restore(self._shared(key), location)
+                storage = self._restore(self._shared(key, place), location)
             self._loaded[key] = storage
             self._sizes[key] = storage.nbytes()
         return storage
@@ -357,22 +357,26 @@ class StorageReader:
 
     def on_host(self, key: str) -> UntypedStorage:
         """Return the bytes of storage *key* on the CPU."""
-        return self._raw[key] if key in self._raw else self._shared(key)
+        return self._raw[key] if key in self._raw else self._shared(key, self._offsets(key))
 
-    def _shared(self, key: str) -> UntypedStorage:
+    def _shared(self, key: str, place: tuple[int, int] | None) -> UntypedStorage:
         """Return the bytes of storage *key*, those that TorchScript has if it has them."""
+        if self._scripts is None:
+            raw = self._raw[key] = self._bytes_at(key, place)
+            return raw
         name = f"{key}.storage"
-        if self._scripts is not None and self._scripts.has_storage(name):
+        if self._scripts.has_storage(name):
             storage: UntypedStorage = self._scripts.get_storage(name, torch.uint8).untyped_storage()
             return storage
-        raw = self._raw[key] = self.raw(key)
-        if self._scripts is not None:
-            self._scripts.add_storage(name, _as_tensor(raw))
+        raw = self._raw[key] = self._bytes_at(key, place)
+        self._scripts.add_storage(name, _as_tensor(raw))
         return raw
 
     def raw(self, key: str) -> UntypedStorage:
         """Return the bytes of storage *key* on the CPU, private to the caller (copy on write)."""
-        place = self._offsets(key)
+        return self._bytes_at(key, self._offsets(key))
+
+    def _bytes_at(self, key: str, place: tuple[int, int] | None) -> UntypedStorage:
         if place is not None and place[1] == 0:
             return UntypedStorage(0)  # type: ignore[no-untyped-call]
         if self._whole_of is None or place is None or key in self._unmapped:
@@ -386,7 +390,10 @@ class StorageReader:
             assert isinstance(sliced, UntypedStorage)
             part = sliced
         # Observers of quantisation resize what they note, and only PyTorch's own memory can be resized.
-        return part if part.nbytes() > _COPIED else part.clone()  # type: ignore[no-untyped-call]
+        if part.nbytes() > _COPIED:
+            return part
+        # `part.clone()`, of which there may be a hundred thousand, by way of fewer functions.
+        return UntypedStorage(part.nbytes(), device="cpu").copy_(part)  # type: ignore[no-untyped-call]
 
 
 def _whole(archive: ArchiveReader | FolderReader) -> Callable[[], UntypedStorage] | None:
