@@ -96,10 +96,10 @@ class Statements:
             if file in self._read:
                 continue
             self._read.add(file)
-            if any(os.path.basename(known) == os.path.basename(file) for known in self._read - {file}) and (
-                not os.path.exists(file) and not _CELL.match(file)
-            ):
-                continue  # the script again, by the relative path it was started with
+            if not _CELL.match(file) and not os.path.exists(file):
+                name = os.path.basename(file)
+                if any(os.path.basename(known) == name for known in self._read - {file}):
+                    continue  # the script again, by the relative path it was started with
             for text in read_texts(file):
                 self._index(text)
                 break

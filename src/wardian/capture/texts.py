@@ -13,7 +13,7 @@ import textwrap
 import time
 import tokenize
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -176,11 +176,27 @@ def _unparsed(piece: str) -> str:
 
 
 def read_texts(file: str) -> Iterator[Text]:
-    """Yield the known texts of *file*, what running code was more likely made from first."""
+    """Yield the known texts of *file*, what running code was more likely made from first.
+
+    Each is looked for when it is asked for: of a cell, the first is all that most want, and the next one
+    takes a look at all modules.
+    """
+    for source in _once(_sources(file)):
+        yield _text(file, source)
+
+
+def _once(sources: Iterable[str]) -> Iterator[str]:
+    seen = set()
+    for source in sources:
+        if source not in seen:
+            seen.add(source)
+            yield source
+
+
+def _sources(file: str) -> Iterator[str]:
     cached = linecache.cache.get(file)
-    seen = []
     if cached is not None and len(cached) > 1:
-        seen.append("".join(cached[2]))
+        yield "".join(cached[2])
     for module in list(sys.modules.values()):
         if known_attribute(module, "__file__") == file:
             get_source = getattr(known_attribute(module, "__loader__"), "get_source", None)
@@ -189,7 +205,7 @@ def read_texts(file: str) -> Iterator[Text]:
             except (ImportError, OSError, SyntaxError, UnicodeDecodeError):
                 source = None
             if isinstance(source, str):
-                seen.append(source)
+                yield source
     path = file
     if not os.path.exists(path):
         # A script that was started by a relative path, from a folder that is the current one no more.
@@ -200,11 +216,10 @@ def read_texts(file: str) -> Iterator[Text]:
         with open(path, "rb") as stream:
             data = stream.read()
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        seen.append(io.TextIOWrapper(io.BytesIO(data), encoding).read())
+        source = io.TextIOWrapper(io.BytesIO(data), encoding).read()
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError):
-        pass
-    for source in dict.fromkeys(seen):
-        yield _text(file, source)
+        return
+    yield source
 
 
 @lru_cache(maxsize=64)
