@@ -90,7 +90,7 @@ def _number(size: float | None) -> float | None:
     return size if size is not None and math.isfinite(size) else None
 
 
-def check_plainly(check: Callable[[], CheckReport]) -> dict[str, Any]:
+def check_plainly(check: Callable[[], CheckReport]) -> dict[str, object]:
     """Run self-tests, and return plain data, which can leave the process.
 
     Args:

@@ -22,7 +22,7 @@ _MOST_OBJECTS = 500_000
 """Where more is reached, it is taken to be in use."""
 
 
-def find_holder(objects: list[Any], prefix: str, tables: Iterable[dict[Any, Any]]) -> Any | None:
+def find_holder(objects: list[object], prefix: str, tables: Iterable[object]) -> object:
     """Return that by which something else holds *objects*, or a module, class or function of theirs.
 
     Args:
@@ -34,7 +34,7 @@ def find_holder(objects: list[Any], prefix: str, tables: Iterable[dict[Any, Any]
         An object that has references from elsewhere, and leads to these; None if there is none, so that
         nothing needs any of it. If there are very many, any of them.
     """
-    reached: dict[int, Any] = {}
+    reached: dict[int, object] = {}
     own: set[int] = set()
     inside: dict[int, int] = {}  # references from what was reached
     leads: dict[int, list[int]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import sys
 import types
 from collections.abc import Iterator
@@ -113,6 +114,22 @@ def test_a_source_that_its_loader_knows_is_taken_from_it() -> None:
     found = find_in(memory, name("orchardmemory"))
     assert found is not None
     assert found.read() == b"# orchardmemory\n"
+    assert found.facts.file == "/nowhere/x.py"
+
+
+def test_the_loader_of_an_installed_module_may_know_its_source_better(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Loader(importlib.machinery.SourceFileLoader):
+        def get_source(self, fullname: str) -> str:
+            return "RINGS = 4\n"
+
+    oak = library("orchardfound.oak")
+    found = find(sys_importer, name("orchardfound.oak"))
+    assert found is not None
+    assert found.read() == b"RINGS = 3\n"
+    monkeypatch.setattr(oak.__spec__, "loader", Loader("orchardfound.oak", oak.__file__))
+    assert found.read() == b"RINGS = 4\n"
 
 
 def test_a_package_has_sources_folders_mocks_and_what_it_may_take_from_outside(library: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from wardian.domain.manifest import Manifest
 from wardian.domain.modules import ModuleFacts, ModuleKind
 from wardian.domain.names import ModuleName, RecordName
 from wardian.domain.policy import Action
-from wardian.domain.record_names import SERIALIZATION_ID
+from wardian.domain.record_names import SERIALIZATION_ID, bytecode_record, metadata_record
 from wardian.errors import PackError
 from wardian.package._closure import Closure, Member
 from wardian.package._modules import FoundModule, stand_in_source
@@ -121,3 +123,32 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PackError, match=r"mylib\.py"):
         written(tmp_path, member("mylib", source=b""), resources={"mylib.py": b""})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_runs_when_the_package_is_used_has_bytecode(tmp_path: Path) -> None:
+    read: dict[str, Any] = {"scanned": True, "source": b"x = 1"}
+    given = Member(ModuleName("given"), Action.INTERN, "saved as source", b"x = 1", scanned=True)
+    _, records = written(
+        tmp_path,
+        given,
+        member("wardian.nothing", **read),  # installed, and not imported here
+        member("plots", Action.MOCK, **read),
+        member("unread", source=b"def f(:"),
+    )
+    compiled = {name for name in records if name.endswith(".pyc")}
+    assert compiled == {bytecode_record(sys.implementation.cache_tag, "given")}
+
+
+def test_a_packaged_distribution_comes_with_its_metadata_and_version(tmp_path: Path) -> None:
+    manifest, records = written(tmp_path, member("packaging", owner="packaging", source=b"", is_package=True))
+    (packed,) = manifest.distributions
+    assert (packed.name, packed.version) == ("packaging", importlib.metadata.version("packaging"))
+    assert b"Name: packaging" in records[metadata_record("packaging", "METADATA")]
+
+
+def test_torch_package_is_told_the_names_of_external_modules(tmp_path: Path) -> None:
+    _, records = written(
+        tmp_path, member("mylib", source=b""), member("csv", Action.EXTERN), member("numpy", Action.EXTERN)
+    )
+    (name,) = (name for name in records if name.endswith("extern_modules"))
+    assert records[name].decode().split() == ["csv", "numpy"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
-from typing import Any
 
 from wardian.environment.modules import variables_of
 
@@ -64,7 +63,7 @@ def mark_closed(modules: Iterable[ModuleType], path: str, *, shared: bool) -> No
         closed = ClosedModuleName(own)
         closed.path, closed.call = path, call
         names["__name__"] = closed  # of what its functions make from now on, too
-        queue: list[Any] = list(names.values())
+        queue: list[object] = list(names.values())
         while queue:
             found = queue.pop()
             if isinstance(found, FunctionType):

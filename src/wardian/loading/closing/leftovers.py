@@ -61,7 +61,7 @@ def _living(mount: str) -> list[weakref.ref[Life]]:
 class _Entry:
     """An entry that was taken out; what it was for holds it."""
 
-    def __init__(self, table: Table, handle: Any, value: Any) -> None:
+    def __init__(self, table: Table, handle: object, value: object) -> None:
         self.table, self.handle, self.value = table, handle, value
 
 
@@ -84,7 +84,7 @@ def take_out_leftovers(mount: str, open_mounts: Collection[str], in_use: Callabl
         forget()
     OPERATORS.hold_libraries(tuple(f"{name}." for name in _left))
     alone = threading.active_count() == 1
-    looked_at = [name for name, is_used in _left.items() if alone or not is_used()]
+    looked_at = [name for name, is_used in list(_left.items()) if alone or not is_used()]
     prefixes = tuple(f"{name}." for name in looked_at)
     if not any(True for _ in _find(prefixes)):
         _forget(looked_at, open_mounts)
@@ -111,7 +111,7 @@ def take_out_leftovers(mount: str, open_mounts: Collection[str], in_use: Callabl
 
 def _forget(names: Iterable[str], open_mounts: Collection[str]) -> None:
     for name in names:
-        del _left[name]
+        _left.pop(name, None)  # the collection above may have closed another case, which did the same
         _lives.pop(name, None)
     forget_hooks({*open_mounts, *_left})
 
@@ -133,14 +133,14 @@ def _take_out(prefixes: tuple[str, ...]) -> list[weakref.ref[_Entry]]:
     return references
 
 
-def _find(prefixes: tuple[str, ...]) -> Iterator[tuple[Table, Any, Any]]:
+def _find(prefixes: tuple[str, ...]) -> Iterator[tuple[Table, object, object]]:
     for table in TABLES:
         for handle, value in table.entries():
             if any(True for _ in _places(value, prefixes)):
                 yield table, handle, value
 
 
-def _places(value: Any, prefixes: tuple[str, ...], depth: int = 0) -> Iterator[dict[str, Any] | type]:
+def _places(value: object, prefixes: tuple[str, ...], depth: int = 0) -> Iterator[dict[str, Any] | type]:
     """Yield the packed classes and the globals of packed functions in an entry of a table."""
     if isinstance(value, type):
         if str(value.__module__).startswith(prefixes):
@@ -179,7 +179,7 @@ def _places(value: Any, prefixes: tuple[str, ...], depth: int = 0) -> Iterator[d
             yield from _places(part, prefixes, depth + 1)
 
 
-def _parts(value: Any) -> Iterable[Any]:
+def _parts(value: object) -> Iterable[object]:
     if isinstance(value, tuple | list):
         return value
     if isinstance(value, logging.Handler):

@@ -78,18 +78,18 @@ class StandIn(ABCMeta):
     def __repr__(cls) -> str:
         return f"<{cls._path}, which is not installed>"
 
-    def __getitem__(cls, item: Any) -> StandIn:
+    def __getitem__(cls, item: object) -> StandIn:
         """Stand for a parametrised type (`numpy.ndarray[...]`)."""
         return cls
 
 
-def _called(cls: StandIn, *args: Any, **kwargs: Any) -> Any:
+def _called(cls: StandIn, *args: object, **kwargs: object) -> object:
     """Return what was decorated, or a stand-in for what would have been made."""
     decorates = len(args) == 1 and not kwargs and isinstance(args[0], type | FunctionType)
     return args[0] if decorates and not isinstance(args[0], StandIn) else cls
 
 
-_NOTHING: dict[str, Callable[..., Any]] = {
+_NOTHING: dict[str, Callable[..., object]] = {
     "__call__": _called,
     "__bool__": lambda cls: False,
     "__len__": lambda cls: 0,
@@ -102,8 +102,8 @@ _NOTHING: dict[str, Callable[..., Any]] = {
 """Methods of the stand-ins for logging libraries: a model that logs computes without them."""
 
 
-def _refusing(method: str) -> Callable[..., Any]:
-    def refuse(cls: StandIn, *args: Any, **kwargs: Any) -> Any:
+def _refusing(method: str) -> Callable[..., object]:
+    def refuse(cls: StandIn, *args: object, **kwargs: object) -> object:
         if cls._refuse is None and method in _NOTHING:
             return _NOTHING[method](cls, *args, **kwargs)
         _used.add(top_level(cls._path))

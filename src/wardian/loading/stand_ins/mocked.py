@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import types
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from wardian.errors import ModuleNotInCaseError
 
@@ -25,11 +25,11 @@ class MockedObject:
             raise AttributeError(attribute)
         return MockedObject(f"{self._mock_name}.{attribute}")
 
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
         """Stand for `object` where packed code derives a class from a mocked name."""
         return (object,)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
         """Raise NotImplementedError: the code behind the name is not there."""
         raise NotImplementedError(
             f"{self._mock_name} was mocked when the case was packed and cannot be used; "

@@ -110,6 +110,29 @@ def test_while_there_are_other_threads_nothing_is_taken_out_of_what_is_used() ->
         thread.join()
 
 
+def test_a_case_that_is_closed_by_the_collector_meanwhile_does_no_harm() -> None:
+    other = "wardian.live.other_0123abcd"
+
+    class Last:
+        """The last object of another case, which nobody has closed."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            take_out_leftovers(other, [], unused)
+
+    gc.disable()
+    try:
+        registered()
+        Last()
+        take_out_leftovers(MOUNT, [], unused)
+    finally:
+        gc.enable()
+    assert entries() == []
+    assert not leftovers._left.keys() & {MOUNT, other}
+
+
 def test_a_mount_is_watched_as_long_as_a_module_of_it_lives() -> None:
     one, other = registered(), registered()
     watch_modules(MOUNT, [one, other])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wardian.domain.names import top_level
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["delegate", "own_name"]
 
 
-def delegate(name: str, original: types.ModuleType, **own: Any) -> types.ModuleType:
+def delegate(name: str, original: types.ModuleType, **own: object) -> types.ModuleType:
     """Return a module that has *own* and else the attributes of *original*."""
     module = types.ModuleType(name, original.__doc__)
     module.__dict__["__getattr__"] = lambda attribute: getattr(original, attribute)

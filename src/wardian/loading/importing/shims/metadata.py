@@ -26,11 +26,11 @@ class _PackedMetadata(importlib.metadata.Distribution):
         self._mount = mount
         self._distribution = distribution
 
-    def read_text(self, filename: Any) -> str | None:
+    def read_text(self, filename: object) -> str | None:
         data = self._mount.contents.metadata_of(self._distribution, str(filename))
         return None if data is None else data.decode("utf-8")
 
-    def locate_file(self, path: Any) -> Any:
+    def locate_file(self, path: object) -> Any:
         return self._mount.files.path_of(str(path))
 
     @property

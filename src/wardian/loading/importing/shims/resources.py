@@ -10,7 +10,7 @@ import pkgutil
 import re
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from wardian.loading.importing.shims.delegating import delegate, own_name
@@ -24,16 +24,16 @@ __all__ = ["make_pkgutil", "make_resources"]
 def make_resources(mount: Mount, name: str) -> types.ModuleType:
     """Return an `importlib.resources` that finds packed packages by their own names."""
 
-    def anchor_in_mount(anchor: Any) -> Any:
+    def anchor_in_mount(anchor: object) -> object:
         if not isinstance(anchor, str):
             return anchor
         anchor = own_name(mount, anchor, 2)
         return f"{mount.name}.{anchor}" if mount.contents.answers_for(anchor) else anchor
 
-    def wrap(function_name: str) -> Any:
+    def wrap(function_name: str) -> Callable[..., object]:
         function = getattr(importlib.resources, function_name)
 
-        def wrapped(anchor: Any = None, *args: Any, **kwargs: Any) -> Any:
+        def wrapped(anchor: object = None, *args: object, **kwargs: object) -> object:
             if anchor is None:  # "the caller's module", which the original would look for one frame up
                 anchor = sys._getframe(1).f_globals["__name__"]  # noqa: SLF001
             return function(anchor_in_mount(anchor), *args, **kwargs)
@@ -69,7 +69,7 @@ def make_pkgutil(mount: Mount, _: str) -> types.ModuleType:
             prefix = f"{mount.name}.{prefix}"
         return pkgutil.walk_packages(path, prefix, onerror)
 
-    def resolve_name(name: str) -> Any:
+    def resolve_name(name: str) -> object:
         """Return what a dotted name stands for; a packed module is named as in the environment."""
         top = re.split("[.:]", name, maxsplit=1)[0]
         return pkgutil.resolve_name(f"{mount.name}.{name}" if mount.contents.answers_for(top) else name)
