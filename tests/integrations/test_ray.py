@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import textwrap
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,35 @@ def test_several_columns_are_several_arguments_and_a_dictionary_several_columns(
     found = predict({"x": X, "by": np.ones((3, 2), np.float32)})
     assert sorted(found) == ["by", "output.moved", "output.plain", "x"]
     assert np.allclose(found["output.moved"], found["output.plain"] + 1)
+
+
+def test_parts_of_a_tuple_are_columns_of_each_format(tmp_path: Path) -> None:
+    project = """
+    --- mint/__init__.py
+    --- mint/net.py
+    import torch
+
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            return x + 1, x.sum(1)
+    """
+    with importable(write_tree(tmp_path / "project", textwrap.dedent(project))) as load:
+        wardian.pack(load("mint.net").Net(), tmp_path / "net.case", prove=False)
+    batches: dict[Any, Any] = {
+        "numpy": {"x": X},
+        "pandas": pd.DataFrame({"x": list(X)}),
+        "pyarrow": pa.table({"x": X.tolist()}, pa.schema([("x", pa.list_(pa.float32()))])),
+    }
+    for kind, batch in batches.items():
+        predict = wardian.ray.Predictor(
+            str(tmp_path / "net.case"), input_column="x", output_column="y", batch_format=kind
+        )
+        found = predict(batch)
+        first, second = (
+            found[name].to_pylist() if kind == "pyarrow" else list(found[name]) for name in ("y.0", "y.1")
+        )
+        assert np.array_equal(np.stack(first), X + 1)
+        assert np.array_equal(second, X.sum(1))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ class Predictor:
         input_column: The column that the model is called with, as a tensor; a list of them, in the order of
             arguments.
         output_column: Where the answer goes. If the model answers with a dictionary, its names follow this
-            one: `output.logits`.
+            one: `output.logits`; if with a tuple, the numbers of its parts: `output.0`.
         batch_format: That of `map_batches`.
         device: Where the model and its inputs go; without it, a GPU if the actor has one.
         **options: As for `wardian.load`.
@@ -66,6 +66,8 @@ class Predictor:
         arrays = (np.require(self._read(batch, name), requirements=["C", "W"]) for name in self._columns)
         with torch.inference_mode():
             found = self._model(*(torch.as_tensor(array, device=self._device) for array in arrays))
+        if isinstance(found, tuple):  # a list may have an item for each row
+            found = dict(enumerate(found))
         if isinstance(found, Mapping):
             answers = {f"{self._output}.{name}": _array(value) for name, value in found.items()}
         else:
