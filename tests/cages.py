@@ -45,6 +45,7 @@ class Child:
         self.region: Region | None = None
         self.starts: list[dict[str, Any]] = []
         self._threads: list[threading.Thread] = []
+        self._ends: list[socket.socket] = []
 
     def start(
         self, path: str, name: str, *, digest: str, limits: Limits, way: Way | None, size: int
@@ -59,6 +60,7 @@ class Child:
         # It prints what it is told, and lives until it is killed.
         self.process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=printing)
         os.close(printing)
+        self._ends.append(theirs)
         thread = threading.Thread(target=self._serve, args=(theirs,), daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -77,7 +79,10 @@ class Child:
         self.process.wait()
 
     def close(self) -> None:
-        """Wait for what was started."""
+        """Wait for what was started, and end what a cage has left."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
         if self.starts:
