@@ -23,7 +23,7 @@ _PREPARE = "wardian.packing.proving.in_child.import_externs"
 @dataclass(frozen=True, slots=True)
 class _Proven:
     manifest: Manifest
-    """What it declared, without weights and notes."""
+    """As the case declared it, without weights and notes."""
     allow: tuple[str, ...]
     start: Start
     externs: tuple[str, ...]
