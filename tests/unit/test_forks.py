@@ -44,7 +44,11 @@ _COPIED = {
         *("pickling/reducers/process.py:_known", "pickling/reducers/sharded.py:_known"),
         *("pickling/reducers/state.py:_setting", "pickling/reducers/training.py:_known"),
         *("reading/provided.py:_names_of", "reading/installed.py:_names_in", "source/rewriting.py:_patterns"),
-        *("source/remembered.py:_code", "source/remembered.py:_facts"),
+        *(
+            "source/remembered.py:_code",
+            "source/remembered.py:_facts",
+            "packing/tracing/need.py:_definitions",
+        ),
         *("tensors/index.py:_dtype_name", "tensors/matching.py:_casts"),
         "tensors/storages.py:_reduces_as_known",
     },

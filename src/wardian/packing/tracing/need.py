@@ -6,7 +6,9 @@ inputs, and methods that the inputs did not reach import the rest. Pure but for 
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +17,7 @@ from typing import Protocol
 from wardian.domain.graph import Import, ImportContext
 from wardian.domain.names import ModuleName, ancestors, is_module_name, top_level
 from wardian.domain.source_facts import SourceFacts
+from wardian.memory import Memory
 
 __all__ = [
     "Reach",
@@ -190,7 +193,7 @@ class _Search:
             known = self._defined[top] = {}
             for name in sorted(self._stock.modules):
                 if top_level(name) == top:
-                    for defined in set(_DEFINED.findall(self._stock.source(name))):
+                    for defined in _defined_in(self._stock.source(name)):
                         known.setdefault(defined, []).append(name)
         return known
 
@@ -216,6 +219,20 @@ class _Search:
 def _never(edge: Import, *, waits: bool) -> bool:
     conditional = edge.context in (ImportContext.GUARDED, ImportContext.FUNCTION)
     return edge.context is ImportContext.TYPE_CHECKING or (waits and conditional)
+
+
+# transformers has 2,860 modules, which define 60,000 names.
+_definitions: Memory[frozenset[bytes]] = Memory(limit=64 << 20)
+
+
+def _defined_in(source: bytes) -> frozenset[bytes]:
+    """Return the names that a source defines at module level; a library defines the same in the next pack."""
+
+    def make() -> tuple[frozenset[bytes], int]:
+        found = frozenset(_DEFINED.findall(source))
+        return found, sum(map(sys.getsizeof, found))
+
+    return _definitions.get(hashlib.sha256(source).digest(), make)
 
 
 def names_in(source: bytes) -> Iterator[str]:
