@@ -140,7 +140,8 @@ def importable(*folders: Path) -> Iterator[Callable[[str], Any]]:
 
 
 def _comes_from(module: Any, folders: list[str]) -> bool:
-    places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
+    own = vars(module)  # `torch.classes` has whatever it is asked for
+    places = [own.get("__file__") or "", *(own.get("__path__") or ())]
     return any(place.startswith(folder + os.sep) for place in places for folder in folders)
 
 

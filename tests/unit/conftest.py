@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forest import Forest, grown
 from wardian.environment.cache import CACHE_VARIABLE
 
 
@@ -15,3 +16,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv(CACHE_VARIABLE, str(folder))
     return folder
+
+
+@pytest.fixture
+def forest(tmp_path: Path) -> Forest:
+    """Return what builds a trace of a few modules, of which more can be added."""
+    return grown(tmp_path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from wardian.capture.homes import is_importable
 from wardian.domain.modules import is_stdlib
@@ -27,7 +27,7 @@ class TableEntry(NamedTuple):
     cls: type
     by_text: bool
     """Whether the key is `str(cls)`, which is another text where the case is loaded, or the class itself."""
-    value: Any
+    value: object
 
 
 def find_entries(classes: Iterable[type]) -> Iterator[TableEntry]:

@@ -137,7 +137,7 @@ def is_copy(module: types.ModuleType) -> bool:
     return compiled or file == getattr(known, "__file__", None)
 
 
-def importable(obj: Any) -> tuple[str, str] | None:
+def importable(obj: object) -> tuple[str, str] | None:
     """Return the module and qualified name that an import of *obj* takes, or None if none leads to it."""
     module, qualname = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(qualname, str) or not is_importable(module):
@@ -181,7 +181,7 @@ def _own_name(module: str) -> str:
     return own if isinstance(own, str) and own != module and sys.modules.get(own) is found else module
 
 
-def is_globals(value: Any) -> bool:
+def is_globals(value: object) -> bool:
     """Tell whether *value* is the dictionary of a module or script, which registers nothing.
 
     A shell keeps that of its notebook.
@@ -189,7 +189,7 @@ def is_globals(value: Any) -> bool:
     return isinstance(value, dict) and {"__name__", "__builtins__"} <= dict.keys(value)
 
 
-def is_at(module: str, path: str, obj: Any) -> bool:
+def is_at(module: str, path: str, obj: object) -> bool:
     """Tell whether a loaded module has *obj* under a dotted path."""
     try:
         return look_up(module, path) is obj
@@ -230,7 +230,7 @@ def is_bound_by_import(module: types.ModuleType, depth: int) -> bool:
     return True
 
 
-def find_path_in(namespace: Mapping[str, Any], obj: Any) -> str | None:
+def find_path_in(namespace: Mapping[str, object], obj: object) -> str | None:
     """Return the path by which a module's dictionary leads to *obj*: `name`, or `Class.name`.
 
     >>> find_path_in({"act": len}, len)
@@ -247,7 +247,7 @@ def find_path_in(namespace: Mapping[str, Any], obj: Any) -> str | None:
     return None
 
 
-def _members(cls: type, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+def _members(cls: type, path: str, depth: int) -> Iterator[tuple[str, object]]:
     for name, value in list(vars(cls).items()):
         if not name.isidentifier():
             continue
@@ -260,7 +260,7 @@ def _members(cls: type, path: str, depth: int) -> Iterator[tuple[str, Any]]:
             yield from _members(value, f"{path}.{name}", depth + 1)
 
 
-def public_name(obj: Any) -> tuple[str, str] | None:
+def public_name(obj: object) -> tuple[str, str] | None:
     """Return the public name of a built-in function, method descriptor or the like; None if it has none.
 
     >>> import math
@@ -300,7 +300,7 @@ def public_name_of_class(cls: type) -> tuple[str, str] | None:
     return None
 
 
-def _search(obj: Any, name: str) -> tuple[str, str] | None:
+def _search(obj: object, name: str) -> tuple[str, str] | None:
     """Look through all modules for the name, or what is left of it without theirs (`linalg_vector_norm`)."""
     candidates = [
         (module_name, key)

@@ -79,12 +79,11 @@ class LocalFunctions:
         """Return the name of a function in *home* that makes the function; it is written if there is none."""
         in_script = isinstance(home, Namespace)
         stem = re.sub(r"\W", "_", re.sub(r"<(\w+)>\.?", "", function.__qualname__)).strip("_") or "function"
-        stem = f"make_{stem}" if not isinstance(node, types.LambdaType) else stem
         edits = home.script.absolute_imports(text, node) if isinstance(home, Namespace) else []
         number = 1
         while True:
             # No line: it is another one when what was loaded is packed again.
-            name = f"captured_{stem}_{number}"
+            name = f"captured_make_{stem}_{number}"
             expression = "globals()" if in_script else "namespace"
             source = factory_source(name, function.__code__, text, node, expression, edits)
             piece = Piece(source, text.file, first_line(node) - 2)

@@ -19,9 +19,9 @@ __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
 class Change(NamedTuple):
     """A name that a script set in a module, or in a class of one."""
 
-    owner: Any
+    owner: object
     name: str
-    value: Any
+    value: object
 
 
 class Holder(NamedTuple):
@@ -62,7 +62,7 @@ def _patches_of(
 
 def find_changes(
     modules: Iterable[types.ModuleType],
-    settings: Iterable[tuple[Any, str]],
+    settings: Iterable[tuple[types.ModuleType | type, str]],
     scripts: Collection[Script],
     is_synthesised: Callable[[dict[str, Any]], bool],
 ) -> Iterator[tuple[str, Change]]:
@@ -108,7 +108,7 @@ def find_changes(
 
 def find_held(
     module: types.ModuleType, script: Script
-) -> Iterator[tuple[tuple[str, str], tuple[Holder, Any, Any]]]:
+) -> Iterator[tuple[tuple[str, str], tuple[Holder, object, object]]]:
     """Yield the classes and functions of the script that containers of a module hold, and where.
 
     Whatever put them there, a loop or a function of the script, does not run again.
@@ -119,7 +119,9 @@ def find_held(
         if type(container) is dict:
             entries = list(container.items())
         else:
-            entries = [(None, value) for value in container]
+            # A set has the order of addresses, which is another in each process.
+            ordered = sorted(container, key=_name_of) if type(container) is set else container
+            entries = [(None, value) for value in ordered]
         for number, (key, value) in enumerate(entries):
             parts = value if type(value) is tuple else (value,)
             if any(map(script.owns, parts)) and not any(map(script.decorates, parts)):
@@ -127,7 +129,15 @@ def find_held(
                 yield place, (Holder(module.__name__, path), key, value)
 
 
-def _containers_of(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
+def _name_of(value: object) -> tuple[str, ...]:
+    """Return the qualified names of a class or function, or of those in a tuple."""
+    parts = value if type(value) is tuple else (value,)
+    return tuple(str(getattr(part, "__qualname__", "")) for part in parts)
+
+
+def _containers_of(
+    module: types.ModuleType,
+) -> Iterator[tuple[str, dict[object, object] | list[object] | set[object]]]:
     """Yield the dictionaries, lists and sets in a module's globals, classes and objects of its classes."""
     for name, value in list(variables_of(module).items()):
         if name.startswith("__"):

@@ -97,7 +97,9 @@ def _find_in_loop(loop: ast.For, variables: Mapping[str, Any]) -> Registration |
     return Registration(frozenset(names - targets | set(_names_in([loop.iter]))), frozenset(operators))
 
 
-def find_settings(node: ast.stmt, variables: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+def find_settings(
+    node: ast.stmt, variables: Mapping[str, Any]
+) -> Iterator[tuple[types.ModuleType | type, str]]:
     """Yield what *node* sets in modules and classes: `shop.settings.RATE = 2`, `setattr(Net, "scale", 2)`.
 
     Args:

@@ -347,7 +347,8 @@ class Silent:
     """Takes the place of a run or writer of a logging library: whatever is asked of it does nothing."""
 
     def __init__(self, name: str, values: dict[str, Any]) -> None:
-        self.__dict__["_name"], self.__dict__["_values"] = name, dict(values)
+        # No copy: what is set in `run.config` is set in the run.
+        self.__dict__["_name"], self.__dict__["_values"] = name, values
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("_name", "_values"):

@@ -143,7 +143,7 @@ class Script:
         ]
         return bindings[-1] if bindings and bindings[-1].node.value is not None else None  # type: ignore[attr-defined]
 
-    def binding_of(self, name: str, value: Any) -> Binding | None:
+    def binding_of(self, name: str, value: object) -> Binding | None:
         """Return the statement that defined *value*, a function or class, as *name*."""
         bindings = self.statements.bindings(name)
         defs = [
@@ -213,7 +213,7 @@ class Script:
 
     # Names of objects
 
-    def owns(self, obj: Any) -> bool:
+    def owns(self, obj: object) -> bool:
         """Tell whether *obj* is a class or function that the script has defined, or wraps one."""
         if isinstance(obj, types.FunctionType):
             wrapped = (cell.cell_contents for cell in obj.__closure__ or () if cell != types.CellType())
@@ -223,7 +223,7 @@ class Script:
             )
         return isinstance(obj, type) and obj.__module__ == self.name
 
-    def shows(self, path: str, obj: Any) -> bool:
+    def shows(self, path: str, obj: object) -> bool:
         """Tell whether the statement of a class holds *obj*, to which *path* leads, or got it later."""
         top, _, below = path.partition(".")
         if not below or not isinstance(obj, types.FunctionType):
@@ -232,7 +232,7 @@ class Script:
         place = (obj.__code__.co_filename, obj.__code__.co_firstlineno)
         return binding is None or holds(binding, {place})
 
-    def decorates(self, obj: Any) -> bool:
+    def decorates(self, obj: object) -> bool:
         """Tell whether *obj* is defined under decorators, which run again."""
         name = getattr(obj, "__name__", None)
         if not isinstance(name, str) or self.variables.get(name) is not obj:
@@ -240,7 +240,7 @@ class Script:
         node = getattr(self.binding_of(name, obj), "node", None)
         return bool(getattr(node, "decorator_list", None))
 
-    def path_of(self, obj: Any) -> str | None:
+    def path_of(self, obj: object) -> str | None:
         """Return the path by which the namespace leads to *obj*, with all it needs taken; or None."""
         qualname = getattr(obj, "__qualname__", None)
         path = None

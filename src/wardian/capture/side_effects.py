@@ -90,7 +90,7 @@ class SideEffects:
         return found
 
     def find_settings(
-        self, modules: Iterable[types.ModuleType], before: Iterable[tuple[Any, str]] = ()
+        self, modules: Iterable[types.ModuleType], before: Iterable[tuple[types.ModuleType | type, str]] = ()
     ) -> bool:
         """Note what scripts set in other modules, functions and classes of their own above all.
 

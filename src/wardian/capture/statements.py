@@ -155,7 +155,7 @@ def statements(body: list[ast.stmt], *, into_loops: bool = True) -> Iterator[ast
 
 
 def bound_names(node: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement binds itself, not those that statements in it bind."""
+    """Yield the names that a statement binds itself, not those that statements and expressions in it bind."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
@@ -170,6 +170,9 @@ def bound_names(node: ast.stmt) -> Iterator[str]:
             yield name
         case ast.For(target=target) | ast.AsyncFor(target=target):
             yield from _stored_names(target)
+        case ast.With(items=items) | ast.AsyncWith(items=items):
+            for item in items:
+                yield from () if item.optional_vars is None else _stored_names(item.optional_vars)
         case _ if type(node).__name__ == "TypeAlias":
             yield node.name.id  # type: ignore[attr-defined]
 
@@ -194,7 +197,7 @@ def is_generated(code: types.CodeType) -> bool:
     return _GENERATED.match(code.co_filename) is not None
 
 
-def functions_in(value: Any) -> Iterator[types.FunctionType]:
+def functions_in(value: object) -> Iterator[types.FunctionType]:
     """Yield the functions that show where *value* was defined.
 
     It is asked of all that a script has: no `__getattr__` runs, which may raise anything.

@@ -247,9 +247,13 @@ class Plan:
         """
         known = json.loads(older) if isinstance(older, str) else older
         before: Mapping[str, Any] = known.to_plain() if isinstance(known, Plan) else known
-        if not isinstance(before, Mapping) or not {"decisions", "files", "externs"} <= before.keys():
+        if not isinstance(before, Mapping) or not before.keys() >= _COMPARED:
             raise ValueError("older is no plan: pass a Plan, or what its to_json or to_plain returned")
         return differences_of(before, self.to_plain())
+
+
+_COMPARED = frozenset({"decisions", "files", "distributions", "externs"})
+"""What is compared of two plans."""
 
 
 def _shortened(items: Sequence[str]) -> list[str]:

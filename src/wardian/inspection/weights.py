@@ -183,8 +183,8 @@ def _fitting(name: str, box: Box) -> str:
     """Return as many of the last parts of a name as there is room for, or nothing."""
     room = int((box.width - 8) / _LETTER)
     parts = name.split(".")
-    for count in range(len(parts), 0, -1):
-        label = ".".join(parts[-count:])
-        if len(label) <= room:
-            return label
-    return ""
+    begin, length = len(parts), -1
+    # From the end on: a name in a hostile file may have very many parts.
+    while begin and (longer := length + 1 + len(parts[begin - 1])) <= room:
+        begin, length = begin - 1, longer
+    return ".".join(parts[begin:])

@@ -259,7 +259,11 @@ def _content(key: str, value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
-        return value.encode()
+        try:
+            return value.encode()
+        except UnicodeEncodeError as error:
+            # Its class cannot be raised anew with the words of several errors.
+            raise ValueError(f"resource {key!r} cannot be encoded as UTF-8: {error}") from None
     if isinstance(value, os.PathLike):
         return Path(value).read_bytes()
     raise TypeError(f"resource {key!r} must be bytes, text or a path, not {type(value).__name__}")

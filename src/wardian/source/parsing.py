@@ -91,8 +91,9 @@ def with_whole_stack(run: Callable[[], _T], file: str) -> _T:
     except SyntaxError as error:
         error.filename = file  # a null byte comes without
         raise
-    except RecursionError as error:
-        raise SyntaxError(f"nested too deeply: {error}", (file, 1, 1, None, 1, 1)) from error
+    except (RecursionError, MemoryError) as error:
+        # The second is how the parser of CPython 3.11 tells of its own limit.
+        raise SyntaxError("nested too deeply", (file, 1, 1, None, 1, 1)) from error
     except ValueError as error:  # a null byte, before CPython 3.12
         raise SyntaxError(str(error), (file, 1, 1, None, 1, 1)) from error
 
@@ -106,13 +107,15 @@ def probe(source: bytes) -> bytes:
     >>> probe("import \N{FULLWIDTH LATIN SMALL LETTER X}\r\n".encode())
     b'import x\n'
     """
+    # First, as the compiler does: the line that names the encoding may end so, too.
+    source = _LINE_END.sub(b"\n", source) if b"\r" in source else source
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
         if encoding != "utf-8" or not source.isascii():
             source = unicodedata.normalize("NFKC", source.decode(encoding)).encode()
     except (SyntaxError, UnicodeDecodeError):
         pass  # the compiler refuses it, with the better message
-    return _LINE_END.sub(b"\n", source) if b"\r" in source else source
+    return source
 
 
 class TokenLines:

@@ -123,7 +123,7 @@ class Origins:
         self.resolve()
         return tuple(self._roots.values())
 
-    def changes(self) -> Iterator[tuple[Any, str]]:
+    def changes(self) -> Iterator[tuple[types.ModuleType | type, str]]:
         """Yield what the cases set in their modules when they were loaded: module or class, and name."""
         for mount in self._roots.values():
             for top in filter(is_captured, sorted(mount.contents.top_levels)):

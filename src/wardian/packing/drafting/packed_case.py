@@ -7,7 +7,7 @@ import os
 from collections.abc import Container, Iterable, Mapping
 
 from wardian.domain.modules import ModuleFacts, ModuleKind
-from wardian.domain.names import ModuleName, RecordName, ancestors, normalised
+from wardian.domain.names import ModuleName, RecordName, ancestors, normalised, top_level
 from wardian.domain.packed_origin import PackedOrigin
 from wardian.domain.record_names import IMPORTS, LEFT_OUT, LICENCE_FILES, LICENCES, METADATA
 from wardian.environment.distributions import METADATA_FILES
@@ -79,9 +79,8 @@ def _modules_of(mount: Mount, owners: Mapping[str, str | None]) -> dict[ModuleNa
     for name in list(modules):
         for above in ancestors(name):
             folder = mount.files.path_of(above.replace(".", "/"))
-            modules.setdefault(
-                above, ModuleFacts(above, ModuleKind.NAMESPACE, folder, True, owners.get(above))
-            )
+            owner = owners.get(top_level(above))
+            modules.setdefault(above, ModuleFacts(above, ModuleKind.NAMESPACE, folder, True, owner))
     return modules
 
 
@@ -109,7 +108,7 @@ def _metadata_of(mount: Mount, versions: Iterable[str]) -> dict[str, dict[str, b
         )
         metadata[name] = {file: data for file, data in texts if data is not None}
     for licence in find_licences(mount.archive, mount.manifest):
-        metadata[licence.distribution] |= {
+        metadata[normalised(licence.distribution)] |= {
             f"{LICENCES}{path}": mount.archive.read(RecordName(record))
             for path, record in licence.files.items()
             if record is not None

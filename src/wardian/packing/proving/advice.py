@@ -138,8 +138,10 @@ def _externs_named(error: BaseException, manifest: Manifest, hidden: Container[s
 
 
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those that led to it."""
-    while error is not None:
+    """Yield an error and those that led to it, each once: two may be causes of each other."""
+    seen: set[int] = set()  # every error in it is held by the first
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 

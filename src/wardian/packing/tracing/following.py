@@ -194,8 +194,7 @@ class Follower:
 
         Args:
             seeds: Where to begin.
-            loaded: Modules that count as needed when an import leads to them; None follows only to
-                first-party code.
+            loaded: Modules that imports are followed to beside first-party code; None follows to that only.
 
         Returns:
             The modules that were reached.

@@ -51,7 +51,7 @@ def make_trace(
         globals: Every class and function its pickles name.
         paths: Where in the object the first of each is (`model.encoder`).
         evidence: Of a run in a clean process. None takes this process for the evidence: an import in the
-            source counts as needed if its module is loaded here.
+            source counts as needed if its module is loaded here, or is first-party code.
         captured: Modules that were synthesised for the object, or are not what their files hold.
         origins: Open cases that parts of the object were loaded from; their modules go before installed ones.
         texts: Dotted names in the object, which may be those of modules that it imports when it runs.

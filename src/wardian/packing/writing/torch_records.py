@@ -19,11 +19,17 @@ from wardian.domain.record_names import BYTE_ORDER, EXTERN_MODULES, PYTHON_VERSI
 __all__ = ["records_for_torch_package"]
 
 
-_IMPORT = re.compile(rb"import(?=[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*)|[ \t(*])")
+_IMPORT = re.compile(
+    rb"import(?=[ \t]+([\w.]+(?:[ \t]+as[ \t]+\w+)?(?:[ \t]*,[ \t]*[\w.]+(?:[ \t]+as[ \t]+\w+)?)*)|[ \t(*])"
+)
 """The word that every import has.
 
 A search that starts with a literal is several times faster than one for the beginnings of lines.
 """
+
+
+_BEGINNING = re.compile(rb"[;:]")
+"""After what a statement can begin within a line."""
 
 
 def records_for_torch_package(
@@ -49,11 +55,12 @@ def _top_level_externs(plan: Plan, sources: Iterable[bytes], manifest: Manifest)
     names: set[bytes] = set()
     for source in sources:
         for match in _IMPORT.finditer(source):
-            before = source[source.rfind(b"\n", 0, match.start()) + 1 : match.start()].strip()
-            if before.startswith(b"from "):
-                names.add(before[5:])
+            line = source[source.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+            before = _BEGINNING.split(line)[-1].split()
+            if before[:1] == [b"from"] and len(before) == 2:
+                names.add(before[1])
             elif not before and match[1] is not None:
-                names.update(match[1].split(b","))
-    tops = {top_level(name.decode("utf-8", "replace").strip()) for name in names}
+                names.update(part.split()[0] for part in match[1].split(b","))
+    tops = {top_level(name.decode("utf-8", "replace")) for name in names}
     outside |= {top for top in tops if is_stdlib(ModuleName(top))}
     return sorted(outside - manifest.roots - {"__main__"})

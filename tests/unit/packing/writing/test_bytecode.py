@@ -1,0 +1,64 @@
+"""The bytecode that comes along, and what its header says."""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.support import PLAN
+from wardian.domain.decisions import PackedFile
+from wardian.domain.names import ModuleName, record_name
+from wardian.packing.writing.bytecode import compiled_modules, without_path
+
+UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
+
+
+def _file(record: str, module: str | None) -> PackedFile:
+    return PackedFile(record_name(record), "", 0, None if module is None else ModuleName(module), None)
+
+
+def _compiled(*sources: tuple[str, str | None, bytes], loaded: tuple[str, ...]) -> dict[str, bytes]:
+    plan = replace(PLAN, loaded=frozenset(map(ModuleName, loaded)))
+    files = {_file(record, module): source for record, module, source in sources}
+    return {str(record): data for record, data in compiled_modules(plan, files, frozenset({"elm"}))}
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def test_only_modules_that_run_and_that_compile_have_bytecode() -> None:
+    tag = sys.implementation.cache_tag
+    found = _compiled(
+        ("elm/__init__.py", "elm", b"RINGS = 3\n"),
+        ("elm/unused.py", "elm.unused", b""),
+        ("elm/newer.py", "elm.newer", b"match = (\n"),
+        ("elm/data.json", None, b"{}"),
+        ("elm/oak.py", "elm.oak", b""),
+        loaded=("elm", "elm.newer", "elm.oak"),
+    )
+    assert list(found) == [f".wardian/bytecode/{tag}/elm/{name}.pyc" for name in ("__init__", "oak")]
+
+
+def test_bytecode_is_unchecked_and_of_the_source() -> None:
+    source = b"RINGS = 3\n"
+    (data,) = _compiled(("elm.py", "elm", source), loaded=("elm",)).values()
+    assert data[:16] == UNCHECKED + importlib.util.source_hash(source)
+    made: dict[str, object] = {}
+    exec(marshal.loads(data[16:]), made)
+    assert made["RINGS"] == 3
+
+
+def test_bytecode_without_source_names_its_record_and_no_path_of_the_packer() -> None:
+    code = compile("def act():\n    return lambda: 1\n", "/home/me/elm/bark.py", "exec")
+    data = without_path(bytes(16) + marshal.dumps(code), ".wardian/bytecode/cpython-311/elm/bark.pyc")
+    assert data[:16] == UNCHECKED + bytes(8)
+    assert b"/home/me" not in data
+    assert [code.co_filename for code in _codes(marshal.loads(data[16:]))] == ["elm/bark.py"] * 3
