@@ -148,3 +148,51 @@ def test_the_proofs_of_checkpoints_import_what_stays_outside_once(tmp_path: Path
     # The run that is watched, and the proof; then a template for the proofs that follow. Where a file has
     # changed, or the code is another one, both import anew.
     assert told.splitlines() == ["2 1 0", "2", "2"]
+
+
+_PREPARING = """
+--- shop/__init__.py
+import subprocess, torch
+prices = torch.ones(1)
+try:
+    subprocess.run(["true"])
+except PermissionError:
+    pass
+--- shop-1.0.dist-info/METADATA
+Metadata-Version: 2.1
+Name: shop
+Version: 1.0
+--- shop-1.0.dist-info/RECORD
+shop/__init__.py,,
+shop-1.0.dist-info/METADATA,,
+--- project/cart.py
+import torch
+torch.set_default_dtype(torch.float64)
+import shop
+torch.set_default_dtype(torch.float32)
+
+class Cart(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * shop.prices
+"""
+
+_EPOCHS_OF_PREPARING = """
+import torch, wardian
+from cart import Cart
+
+cart, policy = Cart(2, 1), wardian.Policy(extern=["shop.**"])
+for allow in ((), (), (), ("processes",), ("processes",), (), ()):
+    inputs = (torch.ones(1, 2),)
+    report = wardian.pack(cart, "epoch.case", inputs=inputs, policy=policy, allow=allow)
+    hard = [extern.distribution for extern in report.manifest.externs if not extern.soft]
+    print(hard, len(report.attempts), any("start" in warning for warning in report.warnings))
+"""
+
+
+def test_code_that_prepares_for_what_it_imports_is_proven_alike_each_time(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path, _PREPARING)
+    told = run_python(
+        _EPOCHS_OF_PREPARING, folder=folder, paths=(folder, folder / "project"), PYTHONWARNINGS="ignore"
+    )
+    may_not, may = ("['shop', 'torch'] 1 True", "['shop', 'torch'] 1 False")
+    assert told.splitlines() == [may_not] * 3 + [may] * 2 + [may_not] * 2

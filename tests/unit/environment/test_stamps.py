@@ -41,6 +41,29 @@ def test_a_file_that_comes_is_noticed(tmp_path: Path) -> None:
     assert any_changed(stamps)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_module"),
+    [
+        ("oak.py", True),
+        ("oak", True),
+        ("oak.cpython-311-x86_64-linux-gnu.so", os.name == "posix"),
+        ("oak.case", False),
+        ("__pycache__", False),
+    ],
+)
+def test_a_folder_of_a_package_changes_with_the_modules_in_it(
+    name: str, is_module: bool, tmp_path: Path
+) -> None:
+    stamps = stamps_of([os.path.join(tmp_path, "")])
+    (tmp_path / name).mkdir()
+    assert any_changed(stamps) is is_module
+
+
+def test_imported_packages_stand_with_their_folders() -> None:
+    folder = os.path.dirname(wardian.environment.stamps.__file__)
+    assert os.path.join(folder, "") in imported_files()
+
+
 def test_imported_files_are_those_of_modules_and_no_module_runs_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

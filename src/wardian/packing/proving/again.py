@@ -52,7 +52,7 @@ def externs_as_last(manifest: Manifest, allow: tuple[str, ...]) -> tuple[Start, 
     """
     for proven in _last[:]:
         if proven.externs and (proven.manifest, proven.allow) == (_code_of(manifest), allow):
-            return Start(_PREPARE, {"externs": proven.externs}), proven.externs
+            return _further(proven), proven.externs
     return None
 
 
@@ -61,12 +61,18 @@ def begun_as_last(processes: CleanProcesses) -> Iterator[None]:
     """Begin while the block packs with what its proof will begin with, if it has the code of the last one."""
     for proven in _last[:]:
         if proven.externs and proven.allow == processes.allow:
-            further = Start(_PREPARE, {"externs": proven.externs})
             request = {"allowed": proven.start.arguments, "externs": proven.externs}
-            with processes.further_early(proven.start, further, request):
+            with processes.further_early(proven.start, _further(proven), request):
                 yield
             return
     yield
+
+
+def _further(proven: _Proven) -> Start:
+    """Return how the process begins: what may be found there, and done, is a part of what it is known by."""
+    return Start(
+        _PREPARE, {"externs": proven.externs, "allowed": proven.start.arguments, "allow": proven.allow}
+    )
 
 
 def _code_of(manifest: Manifest) -> Manifest:

@@ -21,6 +21,8 @@ from wardian.processes.clean import ChildError, CleanProcesses, Start
 __all__ = ["PROOF_FAILED", "beginning", "prove"]
 
 
+_WORK = "wardian.packing.proving.in_child.prove_in_child"
+
 PROOF_FAILED = "the finished case does not work in a clean process: "
 """How a failed proof begins."""
 
@@ -41,14 +43,11 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
     try:
         allowed = allowed_distributions(manifest.externs)
         start = Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))
-        further, externs = externs_as_last(manifest, processes.allow) or (None, ())
-        answer = processes.run(
-            "wardian.packing.proving.in_child.prove_in_child",
-            {"path": str(path), "allowed": allowed, "externs": externs},
-            start,
-            further,
-        )
-        note_proven(manifest, processes.allow, start, (*externs, *answer["externs"]))
+        request = {"path": str(path), "allowed": allowed, "externs": ()}
+        answer = _prove_again(request, manifest, processes, start)
+        if answer is None:
+            answer = processes.run(_WORK, request, start)
+        note_proven(manifest, processes.allow, start, answer["externs"])
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))
         hidden = frozenset(error.facts.get("hidden", ()))
@@ -63,6 +62,26 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
             hidden=hidden,
             left_out=frozenset(error.facts.get("left_out", ())),
         ) from None
+
+
+def _prove_again(
+    request: Mapping[str, Any], manifest: Manifest, processes: CleanProcesses, start: Start
+) -> dict[str, Any] | None:
+    """Prove a case of the same code as the last one where its externs are imported already.
+
+    Returns:
+        The answer; None if that was of other code, or if it failed: code that prepares for what it imports
+        may fail where that is imported before, which says nothing of the case.
+    """
+    known = externs_as_last(manifest, processes.allow)
+    if known is None:
+        return None
+    further, externs = known
+    try:
+        answer = processes.run(_WORK, {**request, "externs": externs}, start, further)
+    except ChildError:
+        return None
+    return {"externs": (*externs, *answer["externs"])}
 
 
 def beginning(top_levels: Iterable[str]) -> Start:

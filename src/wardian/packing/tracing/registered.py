@@ -27,6 +27,11 @@ _MANY = 10_000
 """Entries of a container that are looked at; a registry is no table of data."""
 
 
+_RUNNING = frozenset({"asyncio", "atexit", "concurrent", "multiprocessing", "queue", "threading", "weakref"})
+"""Modules whose tables hold what runs in this process, or will: threads, tasks, children, calls at the end.
+The function of a thread of the script is no registered one, whatever else the run has imported."""
+
+
 def modules_beside(named: Iterable[str], seen: Collection[str]) -> dict[str, types.ModuleType]:
     """Return the user's loaded modules from the folders, or open cases, that modules *named* come from.
 
@@ -109,9 +114,9 @@ def find_registered(loaded: Iterable[str], unseen: Collection[str]) -> list[Any]
     for name, module in sorted(sys.modules.copy().items(), key=lambda item: original_name(item[0])):
         if original_name(name) not in names or not isinstance(module, types.ModuleType):
             continue
-        if top_level(name) == "torch":
-            continue
         library = top_level(original_name(name))
+        if library == "torch" or library in _RUNNING:
+            continue
         search = searches.get(library)
         if search is None:
             search = searches[library] = _Search(library, wanted, found)

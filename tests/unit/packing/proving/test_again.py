@@ -92,9 +92,9 @@ import sys
 from wardian.packing.proving.in_child import import_externs, prove_in_child
 
 allowed = {"roots": ["shop"], "distributions": []}
-request = {"allowed": allowed, "externs": ["shop", "no_such_shop"], "path": ""}
+request = {"allowed": allowed, "externs": ["shop"], "path": ""}
 import_externs(request)
-print(sys.modules["shop"].price, "no_such_shop" in sys.modules)
+print(sys.modules["shop"].price)
 open(sys.modules["shop"].__file__, "a").close()
 try:
     print(prove_in_child(request))
@@ -108,4 +108,4 @@ print(prove_in_child(request))
 def test_a_process_whose_files_have_changed_says_that_it_is_outdated(tmp_path: Path) -> None:
     folder = write_tree(tmp_path, "--- shop.py\nprice = 2\n")
     told = run_python(_BEFOREHAND, folder=tmp_path, paths=(folder,)).splitlines()
-    assert told == ["2 False", "as before", "{'outdated': True}"]
+    assert told == ["2", "as before", "{'outdated': True}"]

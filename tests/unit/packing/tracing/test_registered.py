@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,3 +91,24 @@ def test_containers_are_looked_through_down_to_a_depth(depth: int, tmp_path: Pat
     with importable(write_tree(tmp_path, project)) as load:
         leaves = load("moss.leaves")
         assert find_registered(("moss.table",), ("moss.leaves",)) == [leaves.Leaf] * (depth == 3)
+
+
+def _of_script(wait: Callable[[], object]) -> Callable[[], object]:
+    def heartbeat() -> object:
+        return wait()
+
+    heartbeat.__module__ = "__main__"
+    return heartbeat
+
+
+def test_what_runs_in_a_thread_is_registered_by_nobody() -> None:
+    done, answer = threading.Event(), Future[None]()
+    thread = threading.Thread(target=_of_script(done.wait))
+    thread.start()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_of_script(done.wait))
+        answer.add_done_callback(_of_script(done.wait))  # type: ignore[arg-type]
+        running = ("threading", "concurrent.futures", "concurrent.futures.thread", "queue", "weakref")
+        assert find_registered(running, ()) == []
+        done.set()
+    thread.join()
