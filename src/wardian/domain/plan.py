@@ -253,7 +253,7 @@ class Plan:
 
 
 _COMPARED = frozenset({"decisions", "files", "distributions", "externs"})
-"""What is compared of two plans."""
+"""The keys of plans that are compared."""
 
 
 def _shortened(items: Sequence[str]) -> list[str]:

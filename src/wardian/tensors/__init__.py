@@ -1,4 +1,4 @@
-"""Tensors to bytes and back. With `wardian.package`, the only part of Wardian that imports torch.
+"""Tensors to bytes and back. With `wardian.package` and `wardian.integrations`, all that imports torch.
 
 Import them late: torch takes seconds. A new kind of tensor begins in `index` and in `rebuilding`.
 

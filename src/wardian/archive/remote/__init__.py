@@ -5,11 +5,11 @@
 - `exchange`: requests over HTTP, repeated while what goes wrong may pass
 - `pace`: the least speed of what comes
 - `http`, `filesystems`, `hub`, `oci`: the sources
-- `connecting`: which source serves a URL
+- `connecting`: which source serves a URL; `netrc`: who asks; `redirects`: those that lead nowhere
 - `ranges`: which requests bring the bytes that are wanted
 - `copies`: the local copy, with its map of complete records
 - `reader`: the archive reader over a local copy
-- `opening`: from a URL to a reader
+- `opening`: from a URL to a reader; `early`: requests made before it is known what for
 """
 
 from __future__ import annotations
