@@ -71,6 +71,16 @@ class Text:
             code.co_flags & __future__.annotations.compiler_flag
         )
 
+    def holds_but_for_columns(self, code: types.CodeType) -> bool:
+        """Tell whether the text compiles to *code*, of which nothing may say where in its lines it stands.
+
+        It is so under `-X no_debug_ranges`, and where a tool has replaced the code by a copy.
+        """
+        flags = (0, code.co_flags & __future__.annotations.compiler_flag)
+        here = {found for flag in flags for found in self._codes(flag)}
+        wanted = _without_places(code)
+        return any(_without_places(found) == wanted for found in here if found.co_name == code.co_name)
+
     @cached_property
     def _known(self) -> dict[int, frozenset[types.CodeType]]:
         return {}
@@ -227,6 +237,11 @@ def _text(file: str, source: str) -> Text:
     return Text(file, source)
 
 
+def _without_places(code: types.CodeType) -> types.CodeType:
+    constants = tuple(_without_places(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    return code.replace(co_linetable=b"", co_consts=constants)
+
+
 def find_function(code: types.CodeType) -> tuple[Text, Function] | None:
     """Find the syntax of a live function.
 
@@ -241,15 +256,25 @@ def find_function(code: types.CodeType) -> tuple[Text, Function] | None:
             named = code if isinstance(node, ast.Lambda) else code.replace(co_name=node.name)
             if text.holds(named):
                 return text, node
-            # Text that a tool rewrites before it is compiled (pytest, IPython) never gives the very code.
-            if found is None and not was_changed(text.file):
+            if found is None and _may_give(text, named):
                 found = text, node
     return found
 
 
 def is_source_of(text: Text, code: types.CodeType) -> bool:
     """Tell whether *code* was made from *text*, as far as can be known."""
-    return text.holds(code) or not was_changed(text.file)
+    return text.holds(code) or _may_give(text, code)
+
+
+def _may_give(text: Text, code: types.CodeType) -> bool:
+    """Tell whether *code*, which is not the very code of a text, may have been made from it all the same.
+
+    A file that a tool rewrites before it is compiled, as pytest does, never gives the very code. What is no
+    file, as a cell is, may have been replaced by another one of its name.
+    """
+    if os.path.isfile(text.file):
+        return not was_changed(text.file)
+    return text.holds_but_for_columns(code)
 
 
 def was_changed(file: str) -> bool:

@@ -265,3 +265,19 @@ def test_modules_are_looked_at_only_for_whoever_wants_more_than_the_first_text(
     assert next(texts).source == "cached = 1\n"
     monkeypatch.setitem(sys.modules, "text_of_a_test", _module("<cell 1>", "loaded = 1\n"))
     assert [text.source for text in texts] == ["loaded = 1\n"]
+
+
+def test_a_cell_that_another_one_of_its_name_has_replaced_is_not_the_source_of_a_function() -> None:
+    def define(source: str) -> types.FunctionType:
+        linecache.cache["<oak>"] = (len(source), None, source.splitlines(keepends=True), "<oak>")
+        namespace: dict[str, types.FunctionType] = {}
+        exec(compile(source, "<oak>", "exec"), namespace)
+        return namespace["grow"]
+
+    old, new = define("def grow(x):\n    return x + 1\n"), define("def grow(x):\n    return x + 1000\n")
+    try:
+        assert find_function(old.__code__) is None
+        assert find_function(new.__code__) is not None
+        assert find_function(new.__code__.replace(co_linetable=old.__code__.co_linetable[:2])) is not None
+    finally:
+        del linecache.cache["<oak>"]
