@@ -7,6 +7,10 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+import torch  # noqa: F401  no attack is measured with its import
+
+import wardian.loading.case
+import wardian.package  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

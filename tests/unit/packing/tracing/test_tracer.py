@@ -123,7 +123,10 @@ def test_captured_modules_go_before_files() -> None:
     assert trace.captured == {"elm.bark": module.source, "captured": made.source}
 
 
-def test_without_a_run_what_this_process_has_loaded_is_needed(load: Callable[[str], Any]) -> None:
+def test_without_a_run_what_this_process_has_loaded_is_needed(
+    load: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "packaging.licenses", raising=False)  # another test may have loaded it
     load("elm.model")
     source = "import pluggy\ndef late():\n    import packaging.licenses\n"
     made = CapturedModule(ModuleName("captured"), source, True)
