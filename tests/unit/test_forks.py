@@ -36,7 +36,7 @@ _COPIED = {
         *("archive/batches.py:_lasting", "archive/descriptors.py:_function", "archive/digests.py:_blake3"),
         *("capture/homes.py:_importable", "capture/usage.py:find_usage"),
         *("capture/texts.py:_text", "capture/texts.py:_process_start"),
-        *("domain/manifest.py:_field_names", "domain/manifest.py:_readers"),
+        "domain/manifest.py:_field_names",
         *("environment/distributions.py:_" + name for name in ("current", "forms", "metadata_in")),
         *("environment/distributions.py:_real_folder", "environment/unpacking.py:_unpacked"),
         "loading/importing/libraries.py:_torch_release",

@@ -4,5 +4,5 @@
 - `policy`: what the user wants
 - `modules`, `packed_origin`, `source_facts`, `graph`, `trace`: what was found out about an object
 - `decisions`, `plan`, `plan_differences`: what was decided
-- `manifest`, `provenance`: what the file says
+- `manifest`, `provenance`: what the file says; `json_readers`: how JSON is checked
 """

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from math import prod
 from operator import itemgetter
-from types import MappingProxyType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 from wardian.collector import collector_paused
 from wardian.domain.digests import RecordDigest
+from wardian.domain.json_readers import InvalidError, Reader, Readers
 from wardian.domain.names import top_level
 from wardian.domain.record_names import MANIFEST
 from wardian.errors import CorruptCaseError, UnsupportedFormatError
@@ -318,8 +319,8 @@ class Manifest:
                 format=number,
             )
         try:
-            manifest = cast(Manifest, _from_plain(document, cls, "manifest"))
-        except _InvalidError as error:
+            manifest = cast(Manifest, _READERS.read(document, cls, "manifest"))
+        except InvalidError as error:
             raise refuse(_worse(data) or str(error)) from None
         for key in ("absent", "bytecode_only", "deferred", "materialised", "mocks"):
             names = getattr(manifest, key)
@@ -364,10 +365,6 @@ def group_record(members: Iterable[str]) -> str:
     """
     name = "+".join(members)
     return f"{name}/{name}.pkl"
-
-
-class _InvalidError(Exception):
-    pass
 
 
 _MOST_AXES = 1024
@@ -437,88 +434,14 @@ def _to_plain(value: Any) -> Any:
     return _to_plain(value)
 
 
-_Reader = Callable[[Any, str], Any]
-_readers: dict[Any, _Reader] = {}
-
-
-def _from_plain(value: Any, hint: Any, where: str) -> Any:
-    return _reader(hint)(value, where)
-
-
-def _reader(hint: Any) -> _Reader:
-    """Return the function that checks and converts a JSON value of type *hint*; made once per type."""
-    reader = _readers.get(hint)
-    if reader is None:
-        reader = _readers[hint] = _make_reader(hint)
-    return reader
-
-
-def _make_reader(hint: Any) -> _Reader:
-    origin, args = get_origin(hint), get_args(hint)
-    if hint is RecordDigest:
-        return _read_digest
-    if hint is TensorEntry:
-        return _tensor_reader()
-    if isinstance(hint, type) and is_dataclass(hint):
-        return _object_reader(hint)
-    if origin is tuple:
-        item = _reader(args[0])
-
-        def read_list(value: Any, where: str) -> Any:
-            if not isinstance(value, list):
-                raise _InvalidError(f"{where} must be a list")
-            return tuple(item(v, f"{where}[{i}]") for i, v in enumerate(value))
-
-        return read_list
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        item = _reader(args[1])
-
-        def read_mapping(value: Any, where: str) -> Any:
-            if not isinstance(value, dict):
-                raise _InvalidError(f"{where} must be an object")
-            return MappingProxyType({k: item(v, f"{where}[{k!r}]") for k, v in value.items()})
-
-        return read_mapping
-    if origin is Literal:
-        return _one_of(args)
-    if origin in (Union, UnionType):
-        inner = _reader(next(a for a in args if a is not type(None)))
-        return lambda value, where: None if value is None else inner(value, where)
-
-    def read_atom(value: Any, where: str) -> Any:
-        if type(value) is not hint or (hint is int and not 0 <= value < 2**63):
-            raise _InvalidError(
-                f"{where} must be {hint.__name__} (an integer is 0 to 2^63-1), not {value!r:.40}"
-            )
-        return value
-
-    return read_atom
-
-
-def _object_reader(hint: Any) -> _Reader:
-    """Return the function that reads a dataclass."""
-    hints = get_type_hints(hint)
-    readers = {f.name: _reader(hints[f.name]) for f in fields(hint)}
-
-    def read_object(value: Any, where: str) -> Any:
-        if not isinstance(value, dict) or value.keys() != readers.keys():
-            keys = sorted(value.keys() ^ readers.keys()) if isinstance(value, dict) else []
-            raise _InvalidError(
-                f"{where} must be an object with the keys of the format; wrong: {keys[:5]!r:.400}"
-            )
-        return hint(**{key: read(value[key], f"{where}.{key}") for key, read in readers.items()})
-
-    return read_object
-
-
 _TENSOR_FIELDS = tuple(f.name for f in fields(TensorEntry))
 _TENSOR_KEYS = frozenset(_TENSOR_FIELDS)
 _TENSOR_KINDS = get_args(get_type_hints(TensorEntry)["kind"])
 
 
-def _tensor_reader() -> _Reader:
+def _tensor_reader(readers: Readers) -> Reader:
     """Return the function that reads a tensor; of plain ones, there may be a hundred thousand in a case."""
-    read_any = _object_reader(TensorEntry)
+    read_any = readers.of_object(TensorEntry)
     values = itemgetter(*_TENSOR_FIELDS)
 
     def read_tensor(value: Any, where: str) -> Any:
@@ -557,15 +480,6 @@ def _are_sizes(values: Any) -> bool:
     )
 
 
-def _one_of(allowed: tuple[Any, ...]) -> _Reader:
-    def read_literal(value: Any, where: str) -> Any:
-        if value not in allowed:
-            raise _InvalidError(f"{where} must be one of {', '.join(map(repr, allowed))}")
-        return value
-
-    return read_literal
-
-
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -580,4 +494,7 @@ def _read_digest(value: Any, where: str) -> RecordDigest:
             text = value.get(algorithm)
             if isinstance(text, str) and len(text) == 64 and _HEX.issuperset(text):
                 return RecordDigest(size, algorithm, text)
-    raise _InvalidError(f"{where} must have a size and one digest of 64 hexadecimal digits")
+    raise InvalidError(f"{where} must have a size and one digest of 64 hexadecimal digits")
+
+
+_READERS = Readers({RecordDigest: lambda _: _read_digest, TensorEntry: _tensor_reader})

@@ -41,7 +41,7 @@ class PackedOrigin:
     mixed: frozenset[str] = frozenset()
     """Top-level names of which the object has parts from the environment, too."""
     sharing: tuple[tuple[str, tuple[str | None, ...]], ...] = ()
-    """Top-level names that several distributions share, as `facts.Trace` has them."""
+    """Top-level names that several distributions share, as `wardian.domain.trace.Trace` has them."""
     asked: tuple[str, ...] = ()
     """Distributions of which it has no more than the version, because code asks for that: `name==version`."""
     imports: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from wardian.environment.modules import known_attribute
 
-__all__ = ["Stamps", "any_changed", "imported_files", "stamps_of"]
+__all__ = ["Stamps", "any_changed", "imported_places", "stamps_of"]
 
 _Stamp = tuple[int, int, int] | frozenset[str] | None
 
@@ -28,7 +28,7 @@ def any_changed(stamps: Stamps) -> bool:
     return any(_stamp(file) != stamp for file, stamp in stamps.items())
 
 
-def imported_files() -> set[str]:
+def imported_places() -> set[str]:
     """Return what the modules of this process are from, without running a deferred one.
 
     Their files; and the folders of packages, with a separator at the end, which stand for the names of the

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import wardian.environment.stamps
-from wardian.environment.stamps import any_changed, imported_files, stamps_of
+from wardian.environment.stamps import any_changed, imported_places, stamps_of
 
 
 def _replace(file: Path) -> None:
@@ -61,10 +61,10 @@ def test_a_folder_of_a_package_changes_with_the_modules_in_it(
 
 def test_imported_packages_stand_with_their_folders() -> None:
     folder = os.path.dirname(wardian.environment.stamps.__file__)
-    assert os.path.join(folder, "") in imported_files()
+    assert os.path.join(folder, "") in imported_places()
 
 
-def test_imported_files_are_those_of_modules_and_no_module_runs_for_it(
+def test_imported_places_are_those_of_modules_and_no_module_runs_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Deferred(types.ModuleType):
@@ -72,4 +72,4 @@ def test_imported_files_are_those_of_modules_and_no_module_runs_for_it(
             raise AssertionError(f"it runs for {name}")
 
     monkeypatch.setitem(sys.modules, "oak", Deferred("oak"))
-    assert wardian.environment.stamps.__file__ in imported_files()
+    assert wardian.environment.stamps.__file__ in imported_places()

@@ -15,7 +15,7 @@ from wardian.domain.manifest import Manifest
 from wardian.domain.record_names import is_storage
 from wardian.processes.clean import CleanProcesses, Start
 
-__all__ = ["begun_as_last", "externs_as_last", "note_proven"]
+__all__ = ["beginning_as_last", "begun_as_last", "note_proven"]
 
 _PREPARE = "wardian.packing.proving.in_child.import_externs"
 
@@ -45,14 +45,11 @@ def note_proven(manifest: Manifest, allow: tuple[str, ...], start: Start, extern
     _last[:] = [_Proven(_code_of(manifest), allow, start, tuple(externs))]
 
 
-def externs_as_last(manifest: Manifest, allow: tuple[str, ...]) -> tuple[Start, tuple[str, ...]] | None:
-    """Return how the proof of a case of the same code as the last one begins, and what is imported there.
-
-    None if its code is another one.
-    """
+def beginning_as_last(manifest: Manifest, allow: tuple[str, ...]) -> Start | None:
+    """Return how a proof begins that has the code of the last one; None if its code is another one."""
     for proven in _last[:]:
         if proven.externs and (proven.manifest, proven.allow) == (_code_of(manifest), allow):
-            return _further(proven), proven.externs
+            return _further(proven)
     return None
 
 
@@ -61,8 +58,8 @@ def begun_as_last(processes: CleanProcesses) -> Iterator[None]:
     """Begin while the block packs with what its proof will begin with, if it has the code of the last one."""
     for proven in _last[:]:
         if proven.externs and proven.allow == processes.allow:
-            request = {"allowed": proven.start.arguments, "externs": proven.externs}
-            with processes.further_early(proven.start, _further(proven), request):
+            further = _further(proven)
+            with processes.further_early(proven.start, further, further.arguments):
                 yield
             return
     yield

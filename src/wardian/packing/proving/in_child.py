@@ -13,7 +13,7 @@ from typing import Any
 
 from wardian.domain.names import top_level
 from wardian.environment.modules import known_attribute
-from wardian.environment.stamps import Stamps, any_changed, imported_files, stamps_of
+from wardian.environment.stamps import Stamps, any_changed, imported_places, stamps_of
 from wardian.errors import CheckError, ModuleNotInCaseError
 from wardian.packing.proving.advice import (
     _externs_named,
@@ -55,7 +55,7 @@ def import_externs(request: Mapping[str, Any]) -> None:
     for name in request["externs"]:
         # If one needs what some packed code does before, this fails, and proofs begin without.
         importlib.import_module(name)
-    _stamps.append(stamps_of(imported_files()))
+    _stamps.append(stamps_of(imported_places()))
 
 
 def _hide_what_is_not_allowed(allowed: Mapping[str, Sequence[str]]) -> None:

@@ -14,7 +14,7 @@ from wardian.packing.proving.advice import (
     _required_with,
     advice_on,
 )
-from wardian.packing.proving.again import externs_as_last, note_proven
+from wardian.packing.proving.again import beginning_as_last, note_proven
 from wardian.packing.proving.fence import allowed_distributions, spoken_of
 from wardian.processes.clean import ChildError, CleanProcesses, Start
 
@@ -73,10 +73,10 @@ def _prove_again(
         The answer; None if that was of other code, or if it failed: code that prepares for what it imports
         may fail where that is imported before, which says nothing of the case.
     """
-    known = externs_as_last(manifest, processes.allow)
-    if known is None:
+    further = beginning_as_last(manifest, processes.allow)
+    if further is None:
         return None
-    further, externs = known
+    externs = further.arguments["externs"]
     try:
         answer = processes.run(_WORK, {**request, "externs": externs}, start, further)
     except ChildError:

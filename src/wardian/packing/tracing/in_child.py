@@ -17,7 +17,7 @@ from wardian.archive.writer import ArchiveWriter
 from wardian.domain.live_names import original_name
 from wardian.domain.names import RecordName, top_level
 from wardian.environment.native import mapped_libraries
-from wardian.environment.stamps import Stamps, any_changed, imported_files, stamps_of
+from wardian.environment.stamps import Stamps, any_changed, imported_places, stamps_of
 from wardian.errors import CaseError, PackError
 from wardian.packing.tracing.finders import LoadedFinder, SilencingFinder, SourceFinder
 from wardian.packing.tracing.recorder import Recorder, forget_packable
@@ -75,7 +75,7 @@ class _Begun:
                 self.cases.import_module(module)
             for module, qualname in names:
                 self.cases.find_global(module, qualname)
-        files = imported_files() | self.recorder.files
+        files = imported_places() | self.recorder.files
         # Whoever looks for distributions lists the entries of `sys.path`; whether they still serve is asked
         # before a process is forked.
         self._stamps = stamps_of(files.difference(sys.path, _CHANGING))

@@ -14,7 +14,7 @@ from wardian.domain.digests import RecordDigest
 from wardian.domain.manifest import Extern
 from wardian.domain.names import RecordName
 from wardian.packing.proving import again
-from wardian.packing.proving.again import externs_as_last, note_proven
+from wardian.packing.proving.again import beginning_as_last, note_proven
 from wardian.processes.clean import Start
 
 START = Start("shed.prepare")
@@ -37,7 +37,7 @@ def _nothing_before() -> Iterator[None]:
 
 
 def test_nothing_is_known_before_a_proof_has_passed() -> None:
-    assert externs_as_last(PROVEN, ()) is None
+    assert beginning_as_last(PROVEN, ()) is None
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_nothing_is_known_before_a_proof_has_passed() -> None:
 )
 def test_other_weights_and_notes_begin_with_the_same_externs(changes: dict[str, Any]) -> None:
     note_proven(PROVEN, (), START, ["shop", "shop.till"])
-    found = externs_as_last(replace(PROVEN, **changes), ())
+    found = beginning_as_last(replace(PROVEN, **changes), ())
     assert found is not None
-    assert found[1] == ("shop", "shop.till")
+    assert found.arguments["externs"] == ("shop", "shop.till")
 
 
 @pytest.mark.parametrize(
@@ -68,23 +68,23 @@ def test_other_weights_and_notes_begin_with_the_same_externs(changes: dict[str, 
 )
 def test_other_code_and_other_needs_are_proven_anew(changes: dict[str, Any]) -> None:
     note_proven(PROVEN, (), START, ["shop"])
-    assert externs_as_last(replace(PROVEN, **changes), ()) is None
+    assert beginning_as_last(replace(PROVEN, **changes), ()) is None
 
 
 def test_what_is_allowed_otherwise_is_proven_anew() -> None:
     note_proven(PROVEN, (), START, ["shop"])
-    assert externs_as_last(PROVEN, ("processes",)) is None
+    assert beginning_as_last(PROVEN, ("processes",)) is None
 
 
 def test_only_the_last_proof_is_remembered() -> None:
     note_proven(PROVEN, (), START, ["shop"])
     note_proven(replace(PROVEN, deferred=("grove",)), (), START, ["shop"])
-    assert externs_as_last(PROVEN, ()) is None
+    assert beginning_as_last(PROVEN, ()) is None
 
 
 def test_where_no_extern_was_imported_nothing_is_begun_with() -> None:
     note_proven(PROVEN, (), START, [])
-    assert externs_as_last(PROVEN, ()) is None
+    assert beginning_as_last(PROVEN, ()) is None
 
 
 _BEFOREHAND = """
