@@ -27,6 +27,7 @@ from wardian.domain.manifest import (
     Manifest,
     PackedDistribution,
     Platform,
+    TensorEntry,
 )
 from wardian.domain.names import RecordName
 from wardian.domain.plan import Plan
@@ -56,6 +57,19 @@ MANIFEST = Manifest(
     proof="skipped",
 )
 """The manifest of a case without code; change it with `dataclasses.replace`."""
+
+TENSOR = TensorEntry(
+    entry="model",
+    name="weight",
+    record=".data/0.storage",
+    dtype="float32",
+    shape=(2, 3),
+    stride=(3, 1),
+    offset=0,
+    requires_grad=True,
+    kind="parameter",
+)
+"""A tensor of 24 bytes."""
 
 PLAN = Plan(
     entry="model",

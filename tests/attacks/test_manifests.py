@@ -10,23 +10,12 @@ import pytest
 import torch
 
 import wardian
-from tests.support import MANIFEST, write_case
+from tests.support import MANIFEST, TENSOR, write_case
 from wardian.archive.writer import ArchiveWriter
 from wardian.domain.manifest import TensorEntry
 from wardian.domain.names import RecordName
 from wardian.errors import CorruptCaseError
 
-HONEST = TensorEntry(
-    entry="model",
-    name="weight",
-    record=".data/0.storage",
-    dtype="float32",
-    shape=(2, 3),
-    stride=(3, 1),
-    offset=0,
-    requires_grad=True,
-    kind="parameter",
-)
 BYTES = bytes(range(24))
 
 
@@ -36,7 +25,7 @@ def _write(target: Path, *tensors: TensorEntry, **facts: Any) -> Path:
 
 def test_the_honest_index_is_read(tmp_path: Path) -> None:
     # Else a test below could pass for the wrong reason.
-    with wardian.open(_write(tmp_path / "model.case", HONEST)) as case:
+    with wardian.open(_write(tmp_path / "model.case", TENSOR)) as case:
         wanted = torch.frombuffer(bytearray(BYTES), dtype=torch.float32).view(2, 3)
         assert torch.equal(case.tensors["weight"], wanted)
 
@@ -68,14 +57,14 @@ LIES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("lie", LIES, ids=list(LIES))
 def test_a_tensor_that_lies_is_refused(lie: str, tmp_path: Path) -> None:
-    path = _write(tmp_path / "model.case", replace(HONEST, **LIES[lie]))
+    path = _write(tmp_path / "model.case", replace(TENSOR, **LIES[lie]))
     with pytest.raises(CorruptCaseError, match="weight") as caught, wardian.open(path) as case:
         dict(case.tensors)
     assert caught.value.path == str(path)
 
 
 def test_two_tensors_of_one_name_are_refused(tmp_path: Path) -> None:
-    path = _write(tmp_path / "model.case", HONEST, replace(HONEST, record=".data/1.storage"))
+    path = _write(tmp_path / "model.case", TENSOR, replace(TENSOR, record=".data/1.storage"))
     with wardian.open(path) as case, pytest.raises(CorruptCaseError, match="weight"):
         case.tensors  # noqa: B018  reading the attribute is the test
 
@@ -88,7 +77,7 @@ def test_an_entry_point_without_its_record_is_refused(tmp_path: Path) -> None:
     ]
     for facts in lies:
         entry = replace(MANIFEST.entries[0], **facts)
-        path = _write(tmp_path / "model.case", HONEST, entries=(entry,))
+        path = _write(tmp_path / "model.case", TENSOR, entries=(entry,))
         with pytest.raises(CorruptCaseError, match="model"):
             wardian.open(path)
 
@@ -96,7 +85,7 @@ def test_an_entry_point_without_its_record_is_refused(tmp_path: Path) -> None:
 def test_two_entry_points_of_one_name_are_refused(tmp_path: Path) -> None:
     entries = MANIFEST.entries * 2
     with pytest.raises(CorruptCaseError, match="model"):
-        wardian.open(_write(tmp_path / "model.case", HONEST, entries=entries))
+        wardian.open(_write(tmp_path / "model.case", TENSOR, entries=entries))
 
 
 @pytest.mark.parametrize(

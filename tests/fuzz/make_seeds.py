@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tests import archives
 from tests.archives import Forged, forge
-from tests.support import MANIFEST
+from tests.support import MANIFEST, TENSOR
 from wardian.domain.digests import RecordDigest
-from wardian.domain.manifest import Extern, PackedDistribution, TensorEntry
+from wardian.domain.manifest import Extern, PackedDistribution
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -19,17 +19,6 @@ CORPUS = Path(__file__).parent / "corpus"
 def manifest() -> bytes:
     """Return a manifest with something under every key that the fuzzer may change."""
     weights, nothing = bytes(range(24)), b"\x80\x04N."
-    tensor = TensorEntry(
-        entry="model",
-        name="weight",
-        record=".data/0.storage",
-        dtype="float32",
-        shape=(2, 3),
-        stride=(3, 1),
-        offset=0,
-        requires_grad=True,
-        kind="parameter",
-    )
     import blake3
 
     return replace(
@@ -45,7 +34,7 @@ def manifest() -> bytes:
         mocks=("wandb",),
         deferred=("willow",),
         materialised=("willow",),
-        tensors=(tensor, replace(tensor, name="bias", shape=(3,), stride=(1,), offset=3, kind="buffer")),
+        tensors=(TENSOR, replace(TENSOR, name="bias", shape=(3,), stride=(1,), offset=3, kind="buffer")),
         metadata={"epochs": "3"},
         records={
             ".data/0.storage": RecordDigest(24, "blake3", blake3.blake3(weights).hexdigest()),

@@ -97,11 +97,7 @@ def test_two_distributions_that_share_a_name_can_be_packed_again(tmp_path: Path)
     assert again.manifest.distributions == first.manifest.distributions
 
 
-SHOP = """
---- shop/__init__.py
-import os
-open(os.path.join(os.environ["OPENED"], str(os.getpid())), "w").close()
-price = 2
+_DISTRIBUTION = """
 --- shop-1.0.dist-info/METADATA
 Metadata-Version: 2.1
 Name: shop
@@ -109,6 +105,13 @@ Version: 1.0
 --- shop-1.0.dist-info/RECORD
 shop/__init__.py,,
 shop-1.0.dist-info/METADATA,,
+"""
+
+SHOP = """
+--- shop/__init__.py
+import os
+open(os.path.join(os.environ["OPENED"], str(os.getpid())), "w").close()
+price = 2
 --- project/cart.py
 import shop
 import torch
@@ -142,7 +145,7 @@ print(pack())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has templates")
 def test_the_proofs_of_checkpoints_import_what_stays_outside_once(tmp_path: Path) -> None:
-    folder = write_tree(tmp_path, SHOP)
+    folder = write_tree(tmp_path, SHOP + _DISTRIBUTION)
     (opened := tmp_path / "opened").mkdir()
     told = run_python(_EPOCHS, folder=folder, paths=(folder, folder / "project"), OPENED=str(opened))
     # The run that is watched, and the proof; then a template for the proofs that follow. Where a file has
@@ -158,13 +161,6 @@ try:
     subprocess.run(["true"])
 except PermissionError:
     pass
---- shop-1.0.dist-info/METADATA
-Metadata-Version: 2.1
-Name: shop
-Version: 1.0
---- shop-1.0.dist-info/RECORD
-shop/__init__.py,,
-shop-1.0.dist-info/METADATA,,
 --- project/cart.py
 import torch
 torch.set_default_dtype(torch.float64)
@@ -190,7 +186,7 @@ for allow in ((), (), (), ("processes",), ("processes",), (), ()):
 
 
 def test_code_that_prepares_for_what_it_imports_is_proven_alike_each_time(tmp_path: Path) -> None:
-    folder = write_tree(tmp_path, _PREPARING)
+    folder = write_tree(tmp_path, _PREPARING + _DISTRIBUTION)
     told = run_python(
         _EPOCHS_OF_PREPARING, folder=folder, paths=(folder, folder / "project"), PYTHONWARNINGS="ignore"
     )

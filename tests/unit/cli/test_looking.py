@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,26 +11,17 @@ import pytest
 
 from tests import archives
 from tests.support import write_case
+from tests.unit.cli.conftest import Command
 from wardian.cli import looking
 from wardian.cli.app import run
 from wardian.domain.manifest import Extern
 
 RUNS = "raise AssertionError('packed code ran')\n"
-Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
     return write_case(tmp_path / "oak.case", {"oak/__init__.py": RUNS, "oak/net.py": RUNS, "notes.txt": "x"})
-
-
-@pytest.fixture
-def wardian(capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*words: object) -> tuple[int, str, str]:
-        code = run([str(word) for word in words])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_records_are_a_tree_for_people_and_names_for_programs(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,20 +11,10 @@ import pytest
 
 from tests.cages import playing
 from tests.support import write_case, write_tree
+from tests.unit.cli.conftest import Command
 from wardian.cli import working
-from wardian.cli.app import run
 
-Command = Callable[..., tuple[int, str, str]]
 NAMES = {"oak.py": "x = 1\n", "data/notes.txt": "notes\n"}
-
-
-@pytest.fixture
-def wardian(capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*words: object) -> tuple[int, str, str]:
-        code = run([str(word) for word in words])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

@@ -7,21 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from wardian.domain.manifest import TensorEntry, TensorForm, TensorPart
+from tests.support import TENSOR
+from wardian.domain.manifest import TensorForm, TensorPart
 from wardian.inspection.sizes import bytes_of, parts_of, size_of
 
 DTYPES = sorted({dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}, key=str)
-TENSOR = TensorEntry(
-    entry="model",
-    name="weight",
-    record=".data/0.storage",
-    dtype="float32",
-    shape=(2, 3),
-    stride=(3, 1),
-    offset=0,
-    requires_grad=False,
-    kind="parameter",
-)
 
 
 def _part(record: str, *shape: int) -> TensorPart:

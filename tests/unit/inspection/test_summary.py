@@ -10,23 +10,14 @@ from typing import Any
 
 import pytest
 
+import tests.support
 from tests.support import MANIFEST, write_case
 from wardian.archive import ArchiveReader, FolderReader
-from wardian.domain.manifest import Entry, Extern, TensorEntry, TensorForm, TensorPart
+from wardian.domain.manifest import Entry, Extern, TensorForm, TensorPart
 from wardian.inspection.summary import Summary, WeightFacts
 
 TORCH = importlib.metadata.version("torch")
-TENSOR = TensorEntry(
-    entry="model",
-    name="weight",
-    record=".data/0.storage",
-    dtype="float32",
-    shape=(2,),
-    stride=(1,),
-    offset=0,
-    requires_grad=True,
-    kind="parameter",
-)
+TENSOR = replace(tests.support.TENSOR, shape=(2,), stride=(1,))
 
 
 def _summary(folder: Path, sources: Any = "--- yew/__init__.py\nRINGS = 3\n", **facts: Any) -> Summary:

@@ -6,22 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+import tests.support
 from tests.support import MANIFEST
 from wardian.domain.manifest import Entry, TensorEntry, TensorForm
 from wardian.inspection.treemap import Box
 from wardian.inspection.weights import Cell, TensorFacts, maps_of_weights, tensor_facts, tensor_names
 
-TENSOR = TensorEntry(
-    entry="model",
-    name="head.weight",
-    record=".data/0.storage",
-    dtype="float32",
-    shape=(2, 3),
-    stride=(3, 1),
-    offset=0,
-    requires_grad=True,
-    kind="parameter",
-)
+TENSOR = replace(tests.support.TENSOR, name="head.weight")
 ROOM = Box(0, 0, 400, 300)
 
 

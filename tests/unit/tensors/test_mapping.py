@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support import MANIFEST, write_case
+from tests.support import MANIFEST, TENSOR, write_case
 from wardian.archive import ArchiveReader
 from wardian.domain.digests import RecordDigest
 from wardian.domain.manifest import Entry, Manifest, TensorEntry, TensorForm, TensorPart
@@ -21,17 +21,7 @@ from wardian.tensors.mapping import TensorMapping, named_entries
 
 
 def entry(name: str, record: str | None = ".data/0.storage", **changes: Any) -> TensorEntry:
-    plain = TensorEntry(
-        entry="model",
-        name=name,
-        record=record,
-        dtype="float32",
-        shape=(2, 3),
-        stride=(3, 1),
-        offset=0,
-        requires_grad=False,
-        kind="parameter",
-    )
+    plain = replace(TENSOR, name=name, record=record, requires_grad=False)
     return replace(plain, **changes)
 
 

@@ -131,6 +131,12 @@ def with_part(entry: TensorEntry, role: str, **changes: Any) -> TensorEntry:
     return replace(entry, form=replace(entry.form, parts=parts))
 
 
+def with_tensor(entry: TensorEntry, role: str, tensor: TensorEntry) -> TensorEntry:
+    """Return an entry whose part of a role is a plain tensor of the same case."""
+    places = ("record", "dtype", "shape", "stride", "offset")
+    return with_part(entry, role, **{name: getattr(tensor, name) for name in places})
+
+
 def with_form(entry: TensorEntry, **changes: Any) -> TensorEntry:
     assert entry.form is not None
     return replace(entry, form=replace(entry.form, **changes))
@@ -188,16 +194,7 @@ def nested() -> Written:
     ],
 )
 def test_parts_of_a_nested_tensor_lie_in_its_values(role: str, use: str, what: str | None) -> None:
-    part = nested().entries[use]
-    entry = with_part(
-        nested().entries["x"],
-        role,
-        record=part.record,
-        dtype=part.dtype,
-        shape=part.shape,
-        stride=part.stride,
-        offset=part.offset,
-    )
+    entry = with_tensor(nested().entries["x"], role, nested().entries[use])
     if what is None:
         assert [tuple(row.shape) for row in rebuild(entry, nested()).unbind()] == [(2, 3), (1, 3)]
     else:
@@ -233,16 +230,7 @@ def jagged() -> Written:
     ],
 )
 def test_rows_of_a_jagged_tensor_lie_in_its_values(role: str, use: str, what: str | None) -> None:
-    part = jagged().entries[use]
-    entry = with_part(
-        jagged().entries["x"],
-        role,
-        record=part.record,
-        dtype=part.dtype,
-        shape=part.shape,
-        stride=part.stride,
-        offset=part.offset,
-    )
+    entry = with_tensor(jagged().entries["x"], role, jagged().entries[use])
     if what is None:
         assert [row.tolist() for row in rebuild(entry, jagged()).unbind()] == [[0.0], [2.0, 3.0, 4.0]]
     else:
