@@ -168,16 +168,16 @@ def find_problem(extern: Extern, here: Installed, *, may_import: bool = False) -
     name, version = extern.distribution, extern.version
     module = extern.modules[0] if extern.modules else None
     if name is None or version is None:
-        lost = [name for name in _roots(extern) if not _is_there(name)]
+        lost = [name for name in _top_levels(extern) if not _is_there(name)]
         return _nowhere(lost) if lost else None
     label = name
     try:
         installed = here.version(name)
     except importlib.metadata.PackageNotFoundError:
-        if not extern.modules or not all(map(_is_there, _roots(extern))):
+        if not extern.modules or not all(map(_is_there, _top_levels(extern))):
             return Problem(f"{name} is not installed", _install(_pinned(name, version)), module)
         # Of one library there may be builds under several names: opencv-python and opencv-python-headless.
-        label, installed = _provider_of(_roots(extern)[0])
+        label, installed = _provider_of(_top_levels(extern)[0])
     if installed == version:
         return None
     fix = _install(_compatible(name, version))
@@ -220,18 +220,18 @@ def _release(name: str, label: str, version: str) -> str:
     return version if label == name else f"{name} {version}"
 
 
-def _roots(extern: Extern) -> list[str]:
+def _top_levels(extern: Extern) -> list[str]:
     return sorted({top_level(module) for module in extern.modules})
 
 
-def _is_there(root: str) -> bool:
-    return root in sys.modules or find_spec(root) is not None
+def _is_there(top: str) -> bool:
+    return top in sys.modules or find_spec(top) is not None
 
 
-def _provider_of(root: str) -> tuple[str, str | None]:
+def _provider_of(top: str) -> tuple[str, str | None]:
     """Return the name and version of the distribution that provides a top-level name, if one does."""
-    found = Distributions.current().providing(root)
-    return (found[0].name, found[0].version) if found else (root, None)
+    found = Distributions.current().providing(top)
+    return (found[0].name, found[0].version) if found else (top, None)
 
 
 def _parsed(version: str | None) -> Version | None:

@@ -115,7 +115,7 @@ class Facts:
         return tuple(packed for packed in self.manifest.distributions if top in packed.roots)
 
     @property
-    def homeless(self) -> tuple[str, ...]:
+    def outside_distributions(self) -> tuple[str, ...]:
         """Records of code that belong to no distribution that the manifest names."""
         return tuple(
             record

@@ -64,7 +64,7 @@ class Evidence(Protocol):
         """Return the distributions that a record can belong to."""
 
     @property
-    def homeless(self) -> tuple[str, ...]:
+    def outside_distributions(self) -> tuple[str, ...]:
         """Records of code that belong to no distribution that the manifest names."""
 
     def unsigned(self, signers: str) -> tuple[Problem, ...]:
@@ -442,7 +442,7 @@ def _inside(rules: Rules, evidence: Evidence) -> Iterator[Breach]:
             change = "take it out of deny" if rule.startswith("deny") else "put it into allow"
             yield Breach(f"distributions.{rule}", what, f"if you want it: {change}")
     if rules.distributions.allow is not None:
-        for record in evidence.homeless:
+        for record in evidence.outside_distributions:
             yield Breach(
                 f"distributions.allow = {list(rules.distributions.allow)}",
                 f"{record} is of no distribution that the file names",

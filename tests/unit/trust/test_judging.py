@@ -157,7 +157,7 @@ def test_code_belongs_to_all_distributions_that_share_its_name(facts: Facts) -> 
 
 
 def test_code_of_nobody_is_listed(facts: Facts) -> None:
-    assert facts.homeless == ("weed.py",)
+    assert facts.outside_distributions == ("weed.py",)
 
 
 def test_what_is_judged_of_an_archive_without_digests_is_what_runs_later(tmp_path: Path) -> None:
