@@ -5,10 +5,10 @@ from __future__ import annotations
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-__all__ = ["find_path", "find_texts", "find_type_paths"]
+__all__ = ["find_path", "find_places", "find_texts", "find_type_paths"]
 
 _LEAVES = (str, bytes, int, float, complex, bool, type(None), type, types.FunctionType, types.ModuleType)
 _MAX_OBJECTS = 200_000
@@ -151,9 +151,32 @@ def find_type_paths(
             if named in looked_at:
                 continue
             looked_at.add(named)
-        key = (rename(getattr(named, "__module__", None) or ""), named.__qualname__)
+        key = _key_of(named, rename)
         if key in wanted and key not in found:
             found[key] = path
             if len(found) == len(wanted):
                 break
     return found
+
+
+def find_places(
+    root: Any, name: str, wanted: Collection[tuple[str, str]], rename: Callable[[str], str] = str
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return for classes and functions where each object of them is inside *root*, the nearest first.
+
+    Args:
+        root: Where to look.
+        name: What to call it.
+        wanted: (module, qualified name) pairs.
+        rename: Maps the module of a class to the name it has in *wanted*.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for path, obj in _walk(root, name) if wanted else ():
+        key = _key_of(obj if isinstance(obj, type | types.FunctionType) else type(obj), rename)
+        if key in wanted:
+            found.setdefault(key, []).append(path)
+    return {key: tuple(paths) for key, paths in found.items()}
+
+
+def _key_of(named: Any, rename: Callable[[str], str]) -> tuple[str, str]:
+    return rename(getattr(named, "__module__", None) or ""), named.__qualname__

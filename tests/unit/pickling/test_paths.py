@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 
-from wardian.pickling.paths import find_path, find_type_paths
+from wardian.pickling.paths import find_path, find_places, find_type_paths
 
 
 class _Leaf:
@@ -70,3 +70,12 @@ def test_it_is_looked_into_whatever_can_hold_something() -> None:
         ("builtins", "complex"): "m[0]",
         ("builtins", "dict"): "m[2]",
     }
+
+
+def test_every_object_of_a_class_is_found_where_it_is_first() -> None:
+    leaf = _Leaf()
+    held = {"a": leaf, "b": [_Leaf(), leaf], "kind": _Leaf, "else": _Bare()}
+    wanted = (__name__, "_Leaf")
+    found = {wanted: ("model['a']", "model['kind']", "model['b'][0]")}
+    assert find_places(held, "model", {wanted, (__name__, "_Slotted")}) == found
+    assert find_places(held, "model", set()) == {}

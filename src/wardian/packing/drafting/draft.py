@@ -33,7 +33,7 @@ from wardian.packing.tracing.observe import Observation
 from wardian.packing.tracing.registered import users_modules
 from wardian.packing.tracing.submodules import is_imported_above
 from wardian.packing.tracing.tracer import make_trace
-from wardian.pickling.paths import find_type_paths
+from wardian.pickling.paths import find_places, find_type_paths
 from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
 
@@ -100,7 +100,7 @@ class Drafting:
             if self.capture.side_effects.find_table_entries(self._pickling.classes_of(self._pickled)):
                 self._pickled = self._pickle()
         except UnpicklableError as error:
-            raise self._with_problems_of_plan(error, name, policy) from error
+            raise self._with_problems_of_plan(error) from error
         self._observation: Observation | None = None
         self._attempts = Attempts(
             self._live,
@@ -165,14 +165,12 @@ class Drafting:
             for pickled in pickles
             for module, qualname in pickled.globals
         }
-        wanted = {(str(r.module), r.qualname) for r in named if r.module not in _HOW_TENSORS_ARE_PICKLED}
-        paths = find_type_paths(self._obj, self.name, wanted, original_name)
         imported = {GlobalRef(ModuleName(m), "") for pickled in pickles for m in pickled.modules}
         trace = make_trace(
             entry=self.name,
             type=self._pickling.type_of(self._obj),
             globals=named | imported | self._reductions.globals,
-            paths={GlobalRef(ModuleName(m), q): path for (m, q), path in paths.items()},
+            paths=self._places_of(named),
             evidence=None if self._observation is None else self._observation.evidence,
             captured={**self.capture.modules(), **self._reductions.modules},
             origins=self._origins.resolve(),
@@ -180,6 +178,22 @@ class Drafting:
             wanted=self._is_wanted if self._policy.base == "hermetic" else None,
         )
         return replace(trace, set_at_load=tuple(self.capture.effects.described()))
+
+    def _places_of(self, named: Iterable[GlobalRef]) -> dict[GlobalRef, tuple[str, ...]]:
+        """Return where in the object the first of each class and function is.
+
+        All of them, where a rule says that the case cannot have them: the plan is refused for each.
+        """
+        wanted = {(str(r.module), r.qualname) for r in named if r.module not in _HOW_TENSORS_ARE_PICKLED}
+        first = find_type_paths(self._obj, self.name, wanted, original_name)
+        refused = {pair for pair in first if self._action_for(pair[0]) in (Action.MOCK, Action.DENY)}
+        every = find_places(self._obj, self.name, refused, original_name)
+        places = {pair: every.get(pair, (path,)) for pair, path in first.items()}
+        return {GlobalRef(ModuleName(module), name): found for (module, name), found in places.items()}
+
+    def _action_for(self, module: str) -> Action | None:
+        rule = self._policy.rule_for(module)
+        return None if rule is None else rule.action
 
     @property
     def _inputs(self) -> Any:
@@ -190,8 +204,7 @@ class Drafting:
         return {} if self._observation is None else self._observation.outputs
 
     def _is_wanted(self, module: str) -> bool:
-        rule = self._policy.rule_for(module)
-        return rule is not None and rule.action is Action.INTERN
+        return self._action_for(module) is Action.INTERN
 
     def doubts(self, packed: Iterable[ModuleName]) -> list[str]:
         """Compare what the object does here with what it did in a clean process (docs/design/proof.md).
@@ -266,24 +279,25 @@ class Drafting:
         """Return the other records that parts of the object wrote."""
         return {**self._reductions.resources, **self._reductions.scripts()}
 
-    def _with_problems_of_plan(self, error: UnpicklableError, name: str, policy: Policy) -> UnpicklableError:
+    def _with_problems_of_plan(self, error: UnpicklableError) -> UnpicklableError:
         """Return the error, and what the plan of the rest would be refused for."""
         if not error.globals:
             return error
+        named = {GlobalRef(original_name(module), qualname) for module, qualname in error.globals}
         try:
             trace = make_trace(
-                entry=name,
+                entry=self.name,
                 type=self._pickling.type_of(self._obj),
-                globals={GlobalRef(original_name(module), qualname) for module, qualname in error.globals},
-                paths={},
+                globals=named,
+                paths=self._places_of(named),
                 evidence=None,
                 captured=self.capture.modules(),
                 origins=self._origins.resolve(),
             )
-            make_plan(trace, policy)
+            make_plan(trace, self._policy)
         except PlanError as other:
             problems = (*error.problems, *other.problems)
-            return type(error)(f"{name} cannot be packed", problems=problems, path=error.path)
+            return type(error)(f"{self.name} cannot be packed", problems=problems, path=error.path)
         return error
 
 

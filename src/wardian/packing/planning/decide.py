@@ -124,8 +124,32 @@ def _decide(
     return Decision(name, action, reason, facts.distribution)
 
 
-def _problem(trace: Trace, module: ModuleName, what: str, fix: str) -> Problem:
-    return Problem(what, fix, module, trace.graph.explain(ModuleName(trace.entry), module))
+def _problem(trace: Trace, module: ModuleName, what: str, fix: str, qualname: str | None = None) -> Problem:
+    """Return the problem with what leads to it: the places of what the object holds, or imports.
+
+    Args:
+        trace: What the object needs.
+        module: The module.
+        what: The problem.
+        fix: What settles it.
+        qualname: The one name of the module that it is about; None if it is about the whole module.
+    """
+    held = [str(edge) for edge in _held(trace, module) if qualname is None or edge.qualname == qualname]
+    if len(held) > _MOST_PLACES:
+        held[_MOST_PLACES:] = [f"and {len(held) - _MOST_PLACES} more"]
+    # One step, for they do not lead to each other.
+    chain = ("; ".join(held),) if held else trace.graph.explain(ModuleName(trace.entry), module)
+    return Problem(what, fix, module, chain)
+
+
+_MOST_PLACES = 10
+"""Places of one problem that are told."""
+
+
+def _held(trace: Trace, module: ModuleName) -> list[Import]:
+    """Return where the object holds something of a module."""
+    edges = trace.graph.find_imports_by(ModuleName(trace.entry))
+    return [edge for edge in edges if edge.imported == module and edge.context is ImportContext.PICKLED]
 
 
 def _problems_of_denied(trace: Trace, denied: Iterable[Decision]) -> Iterator[Problem]:
@@ -133,7 +157,13 @@ def _problems_of_denied(trace: Trace, denied: Iterable[Decision]) -> Iterator[Pr
         module = decision.module
         if module in trace.needed:
             what = f"{module} is denied by {decision.reason} and the object needs it"
-            yield _problem(trace, module, what, f'in place of that rule: Policy(mock=["{module}"])')
+            # Of a mocked module the object may hold nothing, either.
+            fix = (
+                f"take what is of it out of the object, or let that rule not match {module}"
+                if any(edge.qualname for edge in _held(trace, module))
+                else f'in place of that rule: Policy(mock=["{module}"])'
+            )
+            yield _problem(trace, module, what, fix)
 
 
 def _failing_imports(trace: Trace, denied: Iterable[Decision]) -> Iterator[str]:
@@ -157,16 +187,18 @@ def _problems_of_globals(trace: Trace, decisions: Iterable[Decision]) -> Iterato
         if module in mocked and qualname:
             what = f"{ref} is mocked ({reasons[module]}), and the object holds it or instances of it"
             fix = f'take what is of it out of the object, or Policy(intern=["{module}"])'
-            yield _problem(trace, module, what, fix)
+            yield _problem(trace, module, what, fix, qualname)
         if module == "__main__":
             what = (
                 f"{ref} is defined in the script that runs, which must not run again when the case is loaded"
             )
-            yield _problem(trace, module, what, f"move {qualname} to a module and import it from there")
+            fix = f"move {qualname} to a module and import it from there"
+            yield _problem(trace, module, what, fix, qualname)
         elif module not in reasons and module not in trace.modules and not is_always_there(module):
             what = f"{module}, which defines {qualname}," if qualname else f"module {module}"
             where = "in a module that can be imported: a file in a folder of sys.path"
-            yield _problem(trace, module, f"{what} cannot be found", f"define {qualname or 'it'} {where}")
+            fix = f"define {qualname or 'it'} {where}"
+            yield _problem(trace, module, f"{what} cannot be found", fix, qualname)
 
 
 def _problems_of_rules(unmatched: Iterable[tuple[Rule, str]]) -> Iterator[Problem]:

@@ -36,7 +36,7 @@ def make_trace(
     entry: str,
     type: GlobalRef,
     globals: Iterable[GlobalRef],
-    paths: Mapping[GlobalRef, str],
+    paths: Mapping[GlobalRef, Sequence[str]],
     evidence: Evidence | None,
     captured: Mapping[ModuleName, CapturedModule] | None = None,
     origins: Sequence[PackedOrigin] = (),
@@ -49,7 +49,7 @@ def make_trace(
         entry: Name of the entry point.
         type: Class of the object.
         globals: Every class and function its pickles name.
-        paths: Where in the object the first of each is (`model.encoder`).
+        paths: Where in the object each is (`model.encoder`); the first place, or more.
         evidence: Of a run in a clean process. None takes this process for the evidence: an import in the
             source counts as needed if its module is loaded here, or is first-party code.
         captured: Modules that were synthesised for the object, or are not what their files hold.
@@ -64,9 +64,9 @@ def make_trace(
     tracer.add_libraries(tracer.evidence.libraries, frozenset(tracer.evidence.operators))
     with batch():
         for ref in names:
-            place = paths.get(ref, "")
-            context = ImportContext.PICKLED
-            tracer.edges.append(Import(ModuleName(entry), ref.module, 0, context, place, ref.qualname))
+            for place in paths.get(ref) or ("",):
+                context = ImportContext.PICKLED
+                tracer.edges.append(Import(ModuleName(entry), ref.module, 0, context, place, ref.qualname))
         needed = _loaded_here(tracer, seeds) if evidence is None else _needed_in_run(tracer, seeds)
         tracer.follow(tracer.add_mentioned(entry, texts), None)
         distributions = _distributions(tracer)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.forest import SITE, Forest
 from wardian.domain.globs import GlobGroup
-from wardian.domain.graph import ImportGraph
+from wardian.domain.graph import Import, ImportContext, ImportGraph
 from wardian.domain.names import ModuleName, record_name
 from wardian.domain.policy import Action, Policy, Rule
 from wardian.domain.trace import Trace
@@ -192,6 +192,37 @@ def test_objects_of_mocked_classes_are_refused_all_by_name(forest: Forest) -> No
         f'timberlib.oak.{name} is mocked (mock: "timberlib.oak"), and the object holds it or instances of it'
         for name in ("Board", "Beam")
     ]
+
+
+def _with_places(trace: Trace, *places: tuple[str, str]) -> Trace:
+    """Return a trace whose object holds something of `timberlib.oak` at these places, each with its name."""
+    model, oak = _name("model"), _name("timberlib.oak")
+    held = [Import(model, oak, 0, ImportContext.PICKLED, place, name) for place, name in places]
+    others = [edge for edge in trace.graph if (edge.importer, edge.imported) != (model, oak)]
+    return replace(trace, graph=ImportGraph([*others, *held]))
+
+
+def test_each_object_of_a_mocked_class_is_told_with_its_own_places(forest: Forest) -> None:
+    trace = forest.trace("timberlib.oak.Beam", "timberlib.oak.Board")
+    floor = [(f"model.floor[{number}]", "Board") for number in range(12)]
+    with pytest.raises(PlanError) as caught:
+        make_plan(_with_places(trace, *floor, ("model.roof", "Beam")), Policy(mock="timberlib.oak"))
+    beam, board = (problem.chain for problem in caught.value.problems)
+    assert beam == ("model.roof is a timberlib.oak.Beam",)
+    (told,) = board
+    assert told.startswith(
+        "model.floor[0] is a timberlib.oak.Board; model.floor[10] is a timberlib.oak.Board; "
+    )
+    assert told.endswith("; and 2 more")
+
+
+def test_what_the_object_holds_of_a_denied_module_is_told_and_no_mock_is_advised(forest: Forest) -> None:
+    trace = _with_places(forest.trace("timberlib.oak.Beam"), ("model.roof", "Beam"))
+    with pytest.raises(PlanError) as caught:
+        make_plan(trace, Policy(deny="timberlib.oak"))
+    (problem,) = caught.value.problems
+    assert problem.chain == ("model.roof is a timberlib.oak.Beam",)
+    assert problem.fix == "take what is of it out of the object, or let that rule not match timberlib.oak"
 
 
 def test_what_was_mocked_before_is_mocked_again(forest: Forest) -> None:

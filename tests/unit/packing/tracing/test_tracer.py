@@ -86,7 +86,7 @@ def test_what_came_in_the_run_is_needed_and_what_sources_name_is_reached() -> No
 
 @pytest.mark.usefixtures("project")
 def test_the_pickle_leads_from_the_entry_point_with_the_place_in_the_object() -> None:
-    trace = _trace(paths={ELM: "model.encoder"})
+    trace = _trace(paths={ELM: ("model.encoder",)})
     assert trace.graph.explain(ModuleName("model"), ModuleName("elm.bark"))[0] == (
         "model.encoder is a elm.model.Elm"
     )
