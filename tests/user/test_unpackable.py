@@ -164,8 +164,19 @@ def test_an_exception_in_forward_comes_with_its_traceback(
     frames = [line for line in told.partition("Traceback")[2].splitlines() if "File " in line]
     assert len(frames) == 1, "only those of the user's code"
     assert "in forward" in frames[0]
-    assert told.index("fix: ") < told.index("Traceback")
     assert 'raise RuntimeError("the sap does not rise")' in told
+    assert told.index("fix: ") < told.index("Traceback")
+
+
+def test_a_class_whose_call_does_not_fit_is_told_without_the_inside_of_wardian(
+    project: Callable[[str], Any], target: Path
+) -> None:
+    with pytest.raises(wardian.PackError) as caught:
+        wardian.pack(project("willow.model").Encoder, target, inputs=(X,))
+    told = str(caught.value)
+    assert told.startswith("TypeError: Encoder.__init__() takes 1 positional argument but 2 were given\n")
+    assert "model is the class Encoder, not an instance of it: pass Encoder(...)" in told
+    assert "File " not in told
 
 
 ONLY_HERE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -23,7 +24,7 @@ def find_target(target: str) -> Any:
     A module is looked for as `python -m` does, in the current folder first.
 
     Raises:
-        click.UsageError: if it names nothing.
+        click.UsageError: if it names nothing, or what cannot be called without arguments.
     """
     place, colon, name = target.partition(":")
     if not colon or not name:
@@ -39,8 +40,11 @@ def find_target(target: str) -> Any:
             near = near_to(part, [known for known in dir(found) if not known.startswith("_")])
             hint = f"; near to it: {', '.join(near)}" if near else ""
             raise click.UsageError(f"{place} has no {name}{hint}") from None
+    if not _makes_the_object(found):
+        return found
+    _require_no_arguments(found, place, name)
     with running_code():
-        return found() if _makes_the_object(found) else found
+        return found()
 
 
 def _script(path: str) -> Any:
@@ -74,6 +78,41 @@ def _makes_the_object(found: Any) -> bool:
     from wardian.tensors.files import is_module
 
     return callable(found) and not is_module(found)
+
+
+def _require_no_arguments(found: Any, place: str, name: str) -> None:
+    """Refuse a class or function that has to be given something: a target has no way to say that.
+
+    Raises:
+        click.UsageError: with a function that makes the object, and how the target of that is written.
+    """
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):  # it does not say what it takes
+        return
+    various = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [one for one in parameters if one.default is one.empty and one.kind not in various]
+    if not needed:
+        return
+    given = ", ".join("..." if one.kind is one.POSITIONAL_ONLY else f"{one.name}=..." for one in needed)
+    script = place if place.endswith(".py") else "make.py"
+    kind = "class" if isinstance(found, type) else "function"
+    imported = "" if script == place else f"from {place} import {name.partition('.')[0]}\n        "
+    raise click.UsageError(
+        f"{place}:{name}{_where(found)} is a {kind} that needs"
+        f" {', '.join(one.name for one in needed)}, and it is called without arguments to make the object\n"
+        f"  fix: name a function that needs none: {script}:make, with this in {script}:\n"
+        f"        {imported}def make(): return {name}({given})"
+    )
+
+
+def _where(found: Any) -> str:
+    """Return the file and the line where a class or function is defined; nothing if that is not known."""
+    try:
+        file, (_, line) = inspect.getsourcefile(found), inspect.getsourcelines(found)
+    except (OSError, TypeError):
+        return ""
+    return f" ({file}, line {line})"
 
 
 _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)=(?P<rest>(?!=).+)", re.DOTALL)

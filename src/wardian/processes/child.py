@@ -37,7 +37,10 @@ def work(question: str, become: Callable[[dict[str, Any]], None] | None = None) 
             _find(prepare)(arguments)
         result = _find(request["work"])(request)
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it is goes to the parent
-        told = traceback.format_exception(type(error), error, _without_own_frames(error.__traceback__))
+        is_ours = not getattr(error, "child_is_users", False)
+        told = traceback.format_exception(
+            type(error), error, _without_own_frames(error.__traceback__, or_all=is_ours)
+        )
         result = {"error": f"{type(error).__name__}: {error}", "traceback": "".join(told)}
         if (facts := getattr(error, "child_facts", None)) is not None:
             result["facts"] = facts
@@ -55,10 +58,16 @@ def _find(name: str) -> Callable[[dict[str, Any]], Any]:
     return found
 
 
-def _without_own_frames(trace: types.TracebackType | None) -> types.TracebackType | None:
-    """Return a traceback from the first frame that is not Wardian's; all of it if they all are."""
+def _without_own_frames(trace: types.TracebackType | None, *, or_all: bool) -> types.TracebackType | None:
+    """Return a traceback from the first frame that is not Wardian's.
+
+    Args:
+        trace: The traceback.
+        or_all: Whether to return all of it if all frames are Wardian's: such an error is ours to find. Of one
+            that is the user's they say nothing.
+    """
     own = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
     inner = trace
     while inner is not None and inner.tb_frame.f_code.co_filename.startswith(own):
         inner = inner.tb_next
-    return trace if inner is None else inner
+    return trace if inner is None and or_all else inner

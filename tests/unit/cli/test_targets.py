@@ -42,6 +42,38 @@ def test_what_names_nothing_is_wrong_usage(target: str, tmp_path: Path) -> None:
         find_target(target)
 
 
+@pytest.mark.parametrize(
+    ("target", "told", "fix"),
+    [
+        (
+            "hedge.py:Row",
+            "line 1) is a class that needs length, gap",
+            "def make(): return Row(length=..., gap=...)",
+        ),
+        ("hedge.py:Kept.cut", "line 5) is a function that needs self", "def make(): return Kept.cut(...)"),
+        ("hedge:row", "line 7) is a function that needs length", "from hedge import row"),
+    ],
+)
+def test_what_needs_arguments_is_told_with_what_to_write(
+    target: str, told: str, fix: str, tmp_path: Path
+) -> None:
+    write_tree(
+        tmp_path,
+        "--- hedge.py\nclass Row:\n    def __init__(self, length, *more, gap, wide=2):\n        pass\n"
+        "class Kept:\n    def cut(self, /):\n        pass\n"
+        "def row(length):\n    return length\n",
+    )
+    with importable(tmp_path), pytest.raises(click.UsageError) as caught:
+        find_target(target)
+    assert told in caught.value.message
+    assert fix in caught.value.message
+
+
+@pytest.mark.parametrize("target", ["builtins:dict", "builtins:tuple"])
+def test_what_does_not_say_what_it_takes_is_called(target: str) -> None:
+    assert not find_target(target)
+
+
 def test_a_file_in_a_package_has_the_name_that_it_has_there(tmp_path: Path) -> None:
     write_tree(
         tmp_path,

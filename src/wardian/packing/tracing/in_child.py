@@ -120,6 +120,7 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
                 results[name] = run_noting_changes(obj, arguments)
             except Exception as error:
                 error.child_facts = {"called": name, "unimported": _unimported(error)}  # type: ignore[attr-defined]
+                error.child_is_users = True  # type: ignore[attr-defined]
                 _keep_users_frames(error)
                 raise
     after = _native_state()
@@ -200,23 +201,25 @@ _NOT_THE_USERS = sys.stdlib_module_names | {"torch", "wardian"}
 def _keep_users_frames(error: BaseException | None) -> None:
     """Take the frames of PyTorch and the standard library out of a traceback, and of those it follows from.
 
-    What is of nobody else stays whole.
+    Of what is of nobody else the frames of Wardian go: a call that does not fit the object has no others.
     """
     seen: set[int] = set()  # every error in it is held by the first
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        kept: list[TracebackType] = []
+        users: list[TracebackType] = []
+        others: list[TracebackType] = []
         step = error.__traceback__
         while step is not None:
             module = original_name(str(step.tb_frame.f_globals.get("__name__", "")))
-            if top_level(module) not in _NOT_THE_USERS:
-                kept.append(step)
+            if (top := top_level(module)) not in _NOT_THE_USERS:
+                users.append(step)
+            elif top != "wardian":
+                others.append(step)
             step = step.tb_next
-        if kept:
-            rest: TracebackType | None = None
-            for step in reversed(kept):
-                rest = TracebackType(rest, step.tb_frame, step.tb_lasti, step.tb_lineno)
-            error.__traceback__ = rest
+        rest: TracebackType | None = None
+        for step in reversed(users or others):
+            rest = TracebackType(rest, step.tb_frame, step.tb_lasti, step.tb_lineno)
+        error.__traceback__ = rest
         error = error.__cause__ or error.__context__
 
 

@@ -6,6 +6,7 @@ import json
 import pickle
 import types
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -54,18 +55,25 @@ def test_a_traceback_keeps_the_frames_of_the_user() -> None:
 
     error = _raised(lambda: decode("{"))
     _keep_users_frames(error)
-    names = []
-    step = error.__traceback__
-    while step is not None:
-        names.append(step.tb_frame.f_globals["__name__"])
-        step = step.tb_next
+    names = _modules_of(error)
     assert len(names) > 1
     assert set(names) & {"json", "json.decoder"} == set()
-    whole = _raised(lambda: exec("import json\njson.loads('{')", {"__name__": "json.x"}))
-    whole.__traceback__ = whole.__traceback__.tb_next.tb_next  # type: ignore[union-attr]
-    before = whole.__traceback__
-    _keep_users_frames(whole)
-    assert whole.__traceback__ is before  # what is of nobody else stays whole
+
+
+def _modules_of(error: BaseException) -> list[str]:
+    return [frame.f_globals["__name__"] for frame, _ in walk_tb(error.__traceback__)]
+
+
+def test_a_traceback_of_nobody_else_has_no_frames_of_wardian() -> None:
+    def raised_in(module: str, text: str) -> BaseException:
+        error = _raised(lambda: exec(text, {"__name__": module}))
+        error.__traceback__ = error.__traceback__.tb_next.tb_next  # type: ignore[union-attr]
+        _keep_users_frames(error)
+        return error
+
+    library = raised_in("wardian.tensors.selftest", "import json\njson.loads('{')")
+    assert set(_modules_of(library)) == {"json", "json.decoder"}
+    assert _modules_of(raised_in("wardian.tensors.selftest", "int(1, 2, 3)")) == []
 
 
 def test_each_load_makes_the_object_and_its_inputs_anew(tmp_path: Path) -> None:
