@@ -925,7 +925,7 @@ def test_notes_of_the_packer_are_shown_and_compared(tmp_path: Path, wardian_comm
     assert "note note1: added, x\n" in out
     assert re.search("note story: once upon .{,60}… became once\n", out)
     wardian.pack({"a": 1}, other, prove=False, metadata=notes | {"story": notes["story"] + "the end"})
-    assert wardian_command("diff", path, other)[1] == "note story: another text\n"
+    assert wardian_command("diff", path, other)[1] == "differs: 1 note\nnote story: another text\n"
 
 
 def test_a_check_that_fails_says_where_that_is_explained(

@@ -249,7 +249,7 @@ def why(context: click.Context, file: str, module: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def diff(context: click.Context, a: str, b: str, shows_all: bool, as_json: bool) -> None:
-    """Show what differs between two files: code, tensors, distributions, externs, what was proven.
+    """Show what differs between two files: code, distributions, externs, what was proven, tensors.
 
     Without --all, of much it shows the first, and counts the rest.
 

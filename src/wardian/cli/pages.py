@@ -249,14 +249,37 @@ def _by_rule(breaches: Iterable[Breach]) -> dict[str, list[str]]:
 
 
 def diff_page(differences: Differences, *, shows_all: bool = False) -> Iterator[Line]:
-    """Yield the lines of `wardian diff`.
+    """Yield the lines of `wardian diff`: a count of each kind, code, what is installed, the rest, tensors.
 
     Args:
         differences: What differs.
         shows_all: Whether to show all of it, with the texts of files that only one case has.
     """
-    for text, style in _declared(differences, None if shows_all else _SHOWN):
+    most = None if shows_all else _SHOWN
+    if not differences:
+        yield Line("no difference in what the files declare; wardian verify checks their bytes")
+        return
+    yield Line(_differing(differences), below="    ")
+    for text in _files(differences, most):
+        yield Line(text, below="    ")
+    yield from _sources(differences, shows_all=shows_all)
+    for text, style in _facts(differences):
         yield Line(text, below="    ", style=style)
+    for text in _tensors(differences, most):
+        yield Line(text, below="    ")
+
+
+def _differing(differences: Differences) -> str:
+    """Return how many of each kind differ, in the order of the page."""
+    files = sum(change.what == "file" for change in differences.changes)
+    kinds: Counter[str] = Counter(change.what for change in _in_order(differences))
+    counts = {"file": files, **kinds, "tensor": len(differences.tensors)}
+    told = [kind if kind == "proof" else count_text(count, kind) for kind, count in counts.items() if count]
+    return f"differs: {', '.join(told)}"
+
+
+def _sources(differences: Differences, *, shows_all: bool) -> Iterator[Line]:
+    """Yield the differences of texts that both cases have; with *shows_all* of those that one has, too."""
     whole = {change.name for change in differences.changes if change.what == "file" and _is_one_sided(change)}
     sources = {name: lines for name, lines in differences.sources.items() if shows_all or name not in whole}
     for number, (name, lines) in enumerate(sources.items()):
@@ -292,15 +315,15 @@ def _files(differences: Differences, most: int | None) -> Iterator[str]:
             yield f"and {len(mine) - most} more files are {how}; list them: --all"
 
 
-def _declared(differences: Differences, most: int | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what differs beside code, each fact in one line, no more than *most* of a kind."""
-    if not differences:
-        yield "no difference in what the files declare; wardian verify checks their bytes", {}
-    for line in _files(differences, most):
-        yield line, {}
-    for change in differences.changes:
-        if change.what == "file":
-            continue
+def _in_order(differences: Differences) -> list[Change]:
+    """Return what differs beside files and tensors: first libraries, inside and outside."""
+    facts = [change for change in differences.changes if change.what != "file"]
+    return sorted(facts, key=lambda change: change.what not in ("distribution", "extern"))
+
+
+def _facts(differences: Differences) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what differs beside files and tensors, each fact in one line."""
+    for change in _in_order(differences):
         if change.what == "note":
             yield f"note {_cut(change.name)}: {_note_change(change)}", {}
         elif change.before is None or change.after is None:
@@ -309,12 +332,16 @@ def _declared(differences: Differences, most: int | None) -> Iterator[tuple[str,
         else:
             name = "" if change.name == change.what else f" {change.name}"
             yield f"{change.what}{name}: {change.before} became {change.after}", {}
+
+
+def _tensors(differences: Differences, most: int | None) -> Iterator[str]:
+    """Yield the tensors that differ, each in one line, no more than *most* of a kind."""
     for how in ("removed", "added", "retyped", "changed"):
         mine = [tensor for tensor in differences.tensors if tensor.how == how]
         for tensor in mine[:most]:
-            yield f"tensor {tensor.name}: {_how(tensor)}", {}
+            yield f"tensor {tensor.name}: {_how(tensor)}"
         if most is not None and len(mine) > most:
-            yield f"and {len(mine) - most} more tensors are {how}; list them: --all", {}
+            yield f"and {len(mine) - most} more tensors are {how}; list them: --all"
 
 
 def _note_change(change: Change) -> str:

@@ -28,16 +28,16 @@ def test_a_diff_of_much_begins_with_files_and_is_cut_unless_all_is_wanted() -> N
     )
     cut = [line.text for line in diff_page(differences)]
     assert cut[:23] == [
+        "differs: 56 files, proof",
         *(f"file old/{number:02}.py: removed" for number in range(20)),
         "and 10 more files are removed; list them: --all",
         "file mylib/new.py: added",
-        "proof: skipped became passed",
     ]
     assert cut[23:124] == [*lines[:100], "and 50 more lines of mylib/00.py; show them: --all"]
-    assert cut[-1] == "and 5 more sources are changed; show them: --all"
-    assert len(cut) == 23 + 20 * 101 + 1
+    assert cut[-2:] == ["and 5 more sources are changed; show them: --all", "proof: skipped became passed"]
+    assert len(cut) == 23 + 20 * 101 + 1 + 1
     whole = [line.text for line in diff_page(differences, shows_all=True)]
-    assert len(whole) == 30 + 1 + 1 + 26 * 150
+    assert len(whole) == 1 + 30 + 1 + 1 + 26 * 150
 
 
 def test_a_shape_is_not_broken() -> None:
@@ -65,8 +65,41 @@ def test_a_diff_folds_facts_and_leaves_code_alone() -> None:
     )
     lines = list(diff_page(differences))
     assert [line.text for line in lines] == [
+        "differs: proof, 1 tensor",
+        code,
         "proof: skipped became passed",
         f"tensor {LONG}: float32[1024, 1024] became int8[1024, 1024]",
-        code,
     ]
-    assert [line.is_whole for line in lines] == [False, False, True]
+    assert [line.is_whole for line in lines] == [False, True, False, False]
+
+
+def test_a_diff_tells_code_then_what_is_installed_then_the_rest_then_tensors() -> None:
+    differences = Differences(
+        changes=(
+            Change(what="entry point", name="model", before="mylib.Old", after="mylib.New"),
+            Change(what="self-test", name="model", before=None, after="with outputs"),
+            Change(what="distribution", name="timm", before="1.0", after="1.1"),
+            Change(what="extern", name="numpy", before="2.1 (needed)", after=None),
+            Change(what="note", name="by", before="ann", after="bob"),
+            _file("mylib/nn.py", "a", "b"),
+            _file("mylib/old.py", "a", None),
+        ),
+        tensors=(
+            TensorChange(name="w", how="added", before=None, after="float32[1]", distance=None),
+            TensorChange(name="b", how="removed", before="float32[1]", after=None, distance=None),
+        ),
+        sources={"mylib/nn.py": ("-x = 1", "+x = 2")},
+    )
+    assert [line.text for line in diff_page(differences)] == [
+        "differs: 2 files, 1 distribution, 1 extern, 1 entry point, 1 self-test, 1 note, 2 tensors",
+        "file mylib/old.py: removed",
+        "-x = 1",
+        "+x = 2",
+        "distribution timm: 1.0 became 1.1",
+        "- extern numpy 2.1 (needed)",
+        "entry point model: mylib.Old became mylib.New",
+        "+ self-test model with outputs",
+        "note by: ann became bob",
+        "tensor b: removed, float32[1]",
+        "tensor w: added, float32[1]",
+    ]
