@@ -19,7 +19,7 @@ from wardian.capture.texts import Text, read_texts, was_changed
 from wardian.domain.modules import is_stdlib
 from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import known_attribute, variables_of
+from wardian.environment.modules import is_instance, is_module, known_attribute, variables_of
 from wardian.environment.unpacking import on_disk
 
 __all__ = ["ChangedModule", "find_changed_modules", "find_removed"]
@@ -51,7 +51,7 @@ def find_changed_modules() -> Iterator[ChangedModule]:
     for name, module in sorted(sys.modules.copy().items()):  # threads import
         file = known_attribute(module, "__file__")
         if (
-            not isinstance(module, types.ModuleType)
+            not is_module(module)
             or not isinstance(file, str)
             or name == "__main__"
             or top_level(name) == "wardian"
@@ -165,8 +165,8 @@ def _holds_constants(text: Text, module: types.ModuleType) -> bool:
 
 def _functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:
     for value in list(variables_of(module).values()):
-        members = list(vars(value).values()) if isinstance(value, type) else [value]
+        members = list(vars(value).values()) if is_instance(value, type) else [value]
         for member in members:
-            function = getattr(member, "__func__", getattr(member, "fget", member))
-            if isinstance(function, types.FunctionType) and function.__globals__ is variables_of(module):
+            function = known_attribute(member, "__func__") or known_attribute(member, "fget") or member
+            if is_instance(function, types.FunctionType) and function.__globals__ is variables_of(module):
                 yield function

@@ -18,6 +18,7 @@ from wardian.capture.statements import Binding, annotation_names
 from wardian.capture.texts import first_line, span_of, verbatim
 from wardian.capture.usage import Usage, find_usage
 from wardian.domain.names import ModuleName, top_level
+from wardian.environment.modules import is_instance, is_module
 
 __all__ = ["Definer", "Definition", "Piece", "STATEMENT"]
 
@@ -72,7 +73,7 @@ class Definer:
 
     def define(self, name: str, value: Any) -> Definition | None:
         """Return how *name* is defined in source; None if it is taken by value."""
-        if isinstance(value, types.ModuleType):
+        if is_module(value):
             return self._from_module(name, value)
         literal = literal_of(value)
         if literal is not None:
@@ -80,10 +81,10 @@ class Definer:
         found = self._import_from(name, value)
         if found is not None:
             return found
-        if isinstance(value, contextvars.ContextVar) and (made := self._script.assignment(name)) is not None:
+        if is_instance(value, contextvars.ContextVar) and (made := self._script.assignment(name)) is not None:
             return self.from_statement(name, made)
         binding = self._script.binding_of(name, value)
-        if binding is None or (isinstance(value, types.FunctionType) and self._is_decorated_late(binding)):
+        if binding is None or (is_instance(value, types.FunctionType) and self._is_decorated_late(binding)):
             return None
         return self.from_statement(name, binding)
 
@@ -136,7 +137,7 @@ class Definer:
                         return self._from_name(name, own, wanted, binding)
                 except AttributeError:
                     continue
-        if isinstance(value, type | types.FunctionType):
+        if is_instance(value, type | types.FunctionType):
             found = importable(value)
             if found is not None:
                 return self._from_name(name, self._rename(found[0]), found[1], None)
@@ -176,10 +177,10 @@ class Definer:
         value = self._script.variables.get(name)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             edits += self._replaced.leave_out_defaults(name, value, text, node)
-            if isinstance(value, types.FunctionType):
+            if is_instance(value, types.FunctionType):
                 self._replaced.set_attributes(name, value, node)
         imports: list[Piece] = []
-        if isinstance(node, ast.ClassDef) and isinstance(value, type):
+        if isinstance(node, ast.ClassDef) and is_instance(value, type):
             edits += self._replaced.leave_out_members(name, value, text, node)
             for expression, place, imported in self._computed_bases(name, value, node):
                 edits.append((span_of(expression), place))
@@ -226,7 +227,7 @@ class Definer:
         """Yield the names of base classes that do nothing when a class is derived from them."""
         for base in getattr(node, "bases", ()):
             value = self._script.variables.get(base.id) if isinstance(base, ast.Name) else None
-            if isinstance(value, type) and type(value).__module__ in ("builtins", "abc"):
+            if is_instance(value, type) and type(value).__module__ in ("builtins", "abc"):
                 mro = [vars(cls) for cls in value.__mro__ if cls.__module__ == self._script.name]
                 if not any("__init_subclass__" in members for members in mro):
                     yield base.id

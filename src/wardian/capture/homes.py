@@ -13,7 +13,7 @@ from wardian.domain.modules import ModuleKind, is_stdlib
 from wardian.domain.names import ModuleName, is_module_name, top_level
 from wardian.environment import modules as environment
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import find_module, known_attribute, variables_of
+from wardian.environment.modules import find_module, is_instance, is_module, known_attribute, variables_of
 
 __all__ = [
     "CAPTURED",
@@ -240,7 +240,7 @@ def find_path_in(namespace: Mapping[str, object], obj: object) -> str | None:
         if value is obj and name.isidentifier():
             return name
     for name, value in list(namespace.items()):
-        if isinstance(value, type) and value.__module__ == namespace.get("__name__") and name.isidentifier():
+        if is_instance(value, type) and value.__module__ == namespace.get("__name__") and name.isidentifier():
             for path, inner in _members(value, name, 0):
                 if inner is obj:
                     return path
@@ -305,7 +305,7 @@ def _search(obj: object, name: str) -> tuple[str, str] | None:
     candidates = [
         (module_name, key)
         for module_name, module in sys.modules.copy().items()
-        if isinstance(module, types.ModuleType) and not is_live(module_name)
+        if is_module(module) and not is_live(module_name)
         for key in (name, name.removeprefix(module_name.rpartition(".")[2] + "_"))
         if variables_of(module).get(key) is obj and is_importable(module_name)
     ]

@@ -12,6 +12,8 @@ import sys
 import types
 from typing import Any
 
+from wardian.environment.modules import is_instance
+
 __all__ = [
     "CONTAINERS",
     "UNKNOWN",
@@ -51,7 +53,7 @@ def is_as_written(written: Any, value: Any) -> bool:
     """Tell whether *value* is still what was written."""
     if type(written) is not type(value):
         return False
-    if isinstance(value, CONTAINERS) and len(value) != len(written):
+    if is_instance(value, CONTAINERS) and len(value) != len(written):
         return False
     try:
         return repr(written) == repr(value)
@@ -67,18 +69,18 @@ def is_held_elsewhere(value: Any, known: int) -> bool:
         known: How many references the caller knows of.
     """
     # Those of this function and of `getrefcount` are two more.
-    return isinstance(value, CONTAINERS) and sys.getrefcount(value) > known + 2
+    return is_instance(value, CONTAINERS) and sys.getrefcount(value) > known + 2
 
 
 def is_made_by_python(value: Any) -> bool:
     """Tell whether a value is part of how a class works, such as a property."""
     described = hasattr(type(value), "__get__") or hasattr(type(value), "__set_name__")
-    return described or isinstance(value, functools.partial | dataclasses.Field)
+    return described or is_instance(value, functools.partial | dataclasses.Field)
 
 
 def is_cheap(value: Any) -> bool:
     """Tell whether a value, which annotations may name, is imported or defined without a cost."""
-    return isinstance(value, type | types.ModuleType) or type(value).__module__ in ("typing", "types")
+    return is_instance(value, type | types.ModuleType) or type(value).__module__ in ("typing", "types")
 
 
 def literal_of(value: Any) -> str | None:

@@ -29,6 +29,7 @@ from wardian.capture.usage import find_usage
 from wardian.domain.live_names import original_name
 from wardian.domain.modules import is_stdlib
 from wardian.domain.names import ModuleName, top_level
+from wardian.environment.modules import is_module
 
 __all__ = ["Namespace"]
 
@@ -112,7 +113,7 @@ class Namespace:
         """Yield the names of the modules of which something is taken."""
         for name in self.definitions:
             value = self.variables.get(name)
-            module = value if isinstance(value, types.ModuleType) else None
+            module = value if is_module(value) else None
             found = module.__name__ if module is not None else getattr(value, "__module__", None)
             if isinstance(found, str):
                 yield found

@@ -11,7 +11,7 @@ from wardian.capture.homes import is_globals, is_importable
 from wardian.capture.script import Script
 from wardian.capture.statements import is_generated
 from wardian.domain.names import top_level
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import is_instance, variables_of
 
 __all__ = ["Change", "Holder", "find_changes", "find_held", "find_patches"]
 
@@ -91,16 +91,16 @@ def find_changes(
     looked_at: set[int] = set()
     for module in inside.values():
         for name, value in list(variables_of(module).items()):
-            if isinstance(value, type) and value.__module__ == module.__name__:
+            if is_instance(value, type) and value.__module__ == module.__name__:
                 for owner in value.__mro__:
                     if id(owner) not in looked_at:
                         looked_at.add(id(owner))
                         yield from _patches_of(owner, is_synthesised)
-            is_function = isinstance(value, types.FunctionType)
+            is_function = is_instance(value, types.FunctionType)
             if any(
                 value.__globals__ is script.variables
                 if is_function
-                else isinstance(value, type) and value.__module__ == script.name
+                else is_instance(value, type) and value.__module__ == script.name
                 for script in scripts
             ):
                 yield module.__name__, Change(module, name, value)

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wardian.environment.modules import is_instance
+
 __all__ = ["Registration", "find_call", "find_registration", "find_settings"]
 
 _BY_ARGUMENT = {
@@ -124,7 +126,7 @@ def find_settings(
                 found: Any = type(_resolve(instance, variables))
             case _:
                 found = _resolve(expression, variables)
-        if isinstance(found, types.ModuleType | type):
+        if is_instance(found, types.ModuleType | type):
             yield found, name
 
 
@@ -143,7 +145,7 @@ def find_call(
     for function, arguments in _calls(node):
         found = _resolve(function, variables)
         found = getattr(found, "__func__", found)
-        if isinstance(found, types.FunctionType) and any(
+        if is_instance(found, types.FunctionType) and any(
             isinstance(argument, ast.Name) and argument.id in names for argument in arguments
         ):
             return found
@@ -173,7 +175,7 @@ def _resolve(expression: ast.expr, variables: Mapping[str, Any]) -> Any:
         return None
     owner = _resolve(expression.value, variables)
     of_torch = type(owner).__module__ in ("torch.library", "torch._library.custom_ops")
-    if isinstance(owner, types.ModuleType | types.FunctionType | type) or of_torch:
+    if is_instance(owner, types.ModuleType | types.FunctionType | type) or of_torch:
         return getattr(owner, expression.attr, None)
     return inspect.getattr_static(type(owner), expression.attr, None)
 

@@ -20,6 +20,7 @@ from wardian.capture.literals import (
 from wardian.capture.script import Script
 from wardian.capture.statements import assigned, bound_names, statements
 from wardian.capture.texts import Edit, Text, first_line, span_of
+from wardian.environment.modules import is_instance
 
 __all__ = ["ClosureOf", "ReplacedValues"]
 
@@ -108,7 +109,7 @@ class ReplacedValues:
         """Set the attributes that a function got: `step.calls = 0`."""
         decorated = bool(getattr(node, "decorator_list", []))
         for name, value in vars(function).items():
-            plain = literal_of(value) is not None or isinstance(value, CONTAINERS)
+            plain = literal_of(value) is not None or is_instance(value, CONTAINERS)
             if not decorated or (plain and not name.startswith("_")):
                 self._set_inside((path, name), function, name, value)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -118,7 +119,7 @@ class ReplacedValues:
 
     def _way_of(self, text: Text, expression: ast.expr, value: Any) -> str:
         """Tell how what an expression made is taken: by its source (empty), by value, or by both."""
-        if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
+        if is_instance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
             return _INSTEAD if self._script.needs_values(text, expression) else ""
         written = value_written(expression)
         if written is not UNKNOWN:
@@ -128,7 +129,7 @@ class ReplacedValues:
         if literal_of(value) is not None:
             return _AFTERWARDS
         # What decorators and subclasses fill while the module is executed must be there by then.
-        filled = isinstance(value, CONTAINERS) or type(value).__module__ == self._script.name
+        filled = is_instance(value, CONTAINERS) or type(value).__module__ == self._script.name
         return "" if is_made_by_python(value) else _AFTERWARDS if filled else _INSTEAD
 
     def _members_set_later(self, cls: type, text: Text, node: ast.ClassDef) -> Iterator[str]:
@@ -136,7 +137,7 @@ class ReplacedValues:
         bound = {name for inner in statements(node.body) for name in bound_names(inner)}
         span = range(first_line(node), (node.end_lineno or 0) + 1)
         for name, value in list(vars(cls).items()):
-            if isinstance(value, types.FunctionType):
+            if is_instance(value, types.FunctionType):
                 code = value.__code__
                 inside = os.path.basename(code.co_filename) == os.path.basename(text.file)
                 own = inside and code.co_firstlineno in span
@@ -150,6 +151,6 @@ class ReplacedValues:
                 name not in bound
                 and name.isidentifier()
                 and not name.startswith("__")
-                and not (name.startswith("_abc_") or isinstance(value, types.MemberDescriptorType))
+                and not (name.startswith("_abc_") or is_instance(value, types.MemberDescriptorType))
             ):
                 yield name

@@ -23,6 +23,7 @@ from wardian.capture.statements import (
 from wardian.capture.texts import Edit, Text, is_source_of, span_of
 from wardian.capture.usage import find_usage
 from wardian.domain.live_names import full_name, is_live, mount_of, original_name
+from wardian.environment.modules import is_instance
 
 __all__ = ["Script"]
 
@@ -81,7 +82,7 @@ class Script:
     def is_code(self, name: str) -> bool:
         """Tell whether a global is a function or class, or a plain constant."""
         value = self.variables.get(name, self)
-        return isinstance(value, type | types.FunctionType) or literal_of(value) is not None
+        return is_instance(value, type | types.FunctionType) or literal_of(value) is not None
 
     def uses_no_values(self, node: ast.stmt) -> bool:
         """Tell whether a statement uses only what is imported, classes, functions and constants."""
@@ -89,7 +90,7 @@ class Script:
 
     def _is_no_value(self, name: str) -> bool:
         value = self.variables.get(name)
-        if isinstance(value, types.ModuleType | type | types.FunctionType) or literal_of(value) is not None:
+        if is_instance(value, types.ModuleType | type | types.FunctionType) or literal_of(value) is not None:
             return True
         made = (self.statements.bindings(name) or self.statements.bindings("*"))[-1:]
         return bool(made) and isinstance(made[0].node, ast.ImportFrom)
@@ -98,7 +99,7 @@ class Script:
         """Tell whether an expression uses names that are taken by value."""
         for used in find_usage(f"({text.slice(span_of(expression))})").at_once:
             value = self.variables.get(used, None)
-            if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
+            if is_instance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType):
                 continue
             if used in self.variables and literal_of(value) is None:
                 return True
@@ -157,7 +158,7 @@ class Script:
         places = {(code.co_filename, code.co_firstlineno) for code in codes}
         fitting = [b for b in defs if holds(b, places)]
         if fitting and all(is_source_of(fitting[-1].text, code) for code in codes):
-            if not isinstance(value, type | types.FunctionType):
+            if not is_instance(value, type | types.FunctionType):
                 fitting += [
                     b for b in defs if self.earlier_cases(name, b)
                 ]  # what it wraps may be the first case
@@ -166,7 +167,7 @@ class Script:
             return self._lambda_binding(bindings, value)
         if defs and bindings[-1] is defs[-1] and self._made_by(defs[-1].node, name, value):
             return defs[-1]
-        if bindings and (isinstance(value, type) or type(value).__module__ == "typing"):
+        if bindings and (is_instance(value, type) or type(value).__module__ == "typing"):
             named = getattr(value, "__module__", None) in (self.name, None)
             node = bindings[-1].node
             binds = isinstance(node, ast.Assign) or type(node).__name__ == "TypeAlias"  # of Python 3.12
@@ -177,21 +178,21 @@ class Script:
         """Tell whether the statement of a class, executed again, finds its bases: not `class Net(Net)`."""
         for base in getattr(node, "bases", ()):
             value = self.variables.get(base.id) if isinstance(base, ast.Name) else None
-            if not isinstance(value, type) or not isinstance(cls, type) or value.__module__ != self.name:
+            if not is_instance(value, type) or not isinstance(cls, type) or value.__module__ != self.name:
                 continue
             if value not in cls.__mro__[1:] or self.binding_of(base.id, value) is None:
                 return False
         return True
 
     def _lambda_binding(self, bindings: list[Binding], value: Any) -> Binding | None:
-        if not bindings or not is_lambda(bindings[-1].node) or not isinstance(value, types.FunctionType):
+        if not bindings or not is_lambda(bindings[-1].node) or not is_instance(value, types.FunctionType):
             return None
         same = value.__code__.co_firstlineno == bindings[-1].node.value.lineno  # type: ignore[attr-defined]
         known = same and is_source_of(bindings[-1].text, value.__code__)
         return bindings[-1] if known and not value.__closure__ else None
 
     def _made_by(self, node: ast.stmt, name: str, value: Any) -> bool:
-        if isinstance(value, type):
+        if is_instance(value, type):
             return value.__module__ in (self.name, "builtins") and value.__name__ == name
         if isinstance(node, ast.ClassDef):  # say, an instance in the place of a decorated class
             return bool(node.decorator_list)

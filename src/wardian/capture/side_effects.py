@@ -14,7 +14,7 @@ from wardian.capture.naming import Global, Names
 from wardian.capture.patches import find_changes, find_held, find_patches
 from wardian.capture.placing import Places, is_of_script
 from wardian.domain.live_names import full_name, is_live, mount_of, original_name
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import is_instance, variables_of
 
 __all__ = ["SideEffects"]
 
@@ -56,7 +56,7 @@ class SideEffects:
         held = list(held)
         scripts = [self._places.script()]
         for found in held:
-            module = found.__module__ if isinstance(found, type | types.FunctionType) else None
+            module = found.__module__ if is_instance(found, type | types.FunctionType) else None
             if is_live(module):
                 # Those of what was loaded.
                 package = full_name(mount_of(module), CAPTURED)
@@ -82,7 +82,7 @@ class SideEffects:
         for namespace in list(self._places):
             for name in list(namespace.variables) if namespace.looks_up else ():
                 value = namespace.variables[name]
-                if name in namespace.definitions or not isinstance(value, type | types.FunctionType):
+                if name in namespace.definitions or not is_instance(value, type | types.FunctionType):
                     continue
                 if name.encode() in data and not name.startswith("_"):
                     namespace.require(name)

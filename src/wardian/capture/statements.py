@@ -16,7 +16,7 @@ from typing import Any
 from wardian.capture.registrations import Registration, find_registration, find_settings
 from wardian.capture.texts import Text, first_line, read_texts
 from wardian.domain.names import top_level
-from wardian.environment.modules import known_attribute
+from wardian.environment.modules import is_instance, known_attribute
 
 __all__ = [
     "Binding",
@@ -202,20 +202,20 @@ def functions_in(value: object) -> Iterator[types.FunctionType]:
 
     It is asked of all that a script has: no `__getattr__` runs, which may raise anything.
     """
-    if isinstance(value, types.FunctionType):
+    if is_instance(value, types.FunctionType):
         yield value
         inner = inspect.unwrap(value)
         if inner is not value and isinstance(inner, types.FunctionType):
             yield inner
-    elif isinstance(value, type):
+    elif is_instance(value, type):
         for member in list(vars(value).values()):
             ways = ("__func__", "fget", "__wrapped__")
             for function in (member, *(known_attribute(member, way) for way in ways)):
-                if isinstance(function, types.FunctionType) and function.__qualname__.startswith(
+                if is_instance(function, types.FunctionType) and function.__qualname__.startswith(
                     f"{value.__qualname__}."
                 ):
                     yield function
-    elif isinstance(inner := known_attribute(value, "__wrapped__"), types.FunctionType):
+    elif is_instance(inner := known_attribute(value, "__wrapped__"), types.FunctionType):
         yield inner
 
 

@@ -219,7 +219,7 @@ def _sources(file: str) -> Iterator[str]:
     path = file
     if not os.path.exists(path):
         # A script that was started by a relative path, from a folder that is the current one no more.
-        main = getattr(sys.modules.get("__main__"), "__file__", None)
+        main = known_attribute(sys.modules.get("__main__"), "__file__")
         if main is not None and os.path.basename(main) == os.path.basename(file):
             path = main
     try:

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, overload
 
 from wardian.domain.modules import ModuleFacts, ModuleKind, is_stdlib
 from wardian.domain.names import ModuleName
@@ -20,10 +20,18 @@ from wardian.environment.unpacking import on_disk
 if TYPE_CHECKING:
     import importlib.metadata
 
-__all__ = ["find_module", "find_spec", "is_importable", "known_attribute", "variables_of"]
+__all__ = [
+    "find_module",
+    "find_spec",
+    "is_importable",
+    "is_instance",
+    "is_module",
+    "known_attribute",
+    "variables_of",
+]
 
 
-"""Record beside them in a case: the modules of the distribution that are not in it (the format, 2)."""
+_T = TypeVar("_T")
 
 
 def _kind_of(origin: str | None, has_locations: bool) -> ModuleKind:
@@ -38,6 +46,30 @@ def _kind_of(origin: str | None, has_locations: bool) -> ModuleKind:
     return ModuleKind.MISSING
 
 
+def is_module(value: object) -> TypeGuard[types.ModuleType]:
+    """Tell whether something is a module, and run nothing of it.
+
+    `isinstance` asks what is of another class for its `__class__`, which a proxy computes: it may raise
+    anything, or say that it is a module and have nothing that one has.
+    """
+    return issubclass(type(value), types.ModuleType)
+
+
+@overload
+def is_instance(value: object, kinds: type[_T]) -> TypeGuard[_T]: ...
+@overload
+def is_instance(value: object, kinds: types.UnionType | tuple[type, ...]) -> bool: ...
+def is_instance(value: object, kinds: Any) -> bool:
+    """Tell what `isinstance` tells of a value that a script has; False if its `__class__` cannot be computed.
+
+    Unlike `is_module` it believes a proxy, such as a decorated function.
+    """
+    try:
+        return isinstance(value, kinds)
+    except Exception:  # noqa: BLE001  a property of anybody's class
+        return False
+
+
 def known_attribute(obj: object, name: str) -> Any:
     """Return an attribute of what is in `sys.modules` or in a script, None without one; run no `__getattr__`.
 
@@ -45,7 +77,7 @@ def known_attribute(obj: object, name: str) -> Any:
     """
     try:
         return object.__getattribute__(obj, name)
-    except AttributeError:
+    except Exception:  # noqa: BLE001  it has none, or a property of anybody's class raises
         return None
 
 

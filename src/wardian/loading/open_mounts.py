@@ -18,7 +18,7 @@ from typing import Any
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.live_names import LIVE_PREFIX, MountName, full_name, mount_of
 from wardian.domain.manifest import Manifest
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import is_module, variables_of
 from wardian.errors import CaseError
 from wardian.forks import new_reentrant_lock
 from wardian.loading import loggers
@@ -340,7 +340,7 @@ def release(mount: Mount) -> None:
             found = [n for n in sys.modules if n == name or n.startswith(name + ".")]
             modules += [sys.modules.pop(module, None) for module in found]
             packages.pop(mount_of(name), None)
-        own = [m for m in modules if isinstance(m, types.ModuleType) and _is_of(m, mount)]
+        own = [m for m in modules if is_module(m) and _is_of(m, mount)]
         mark_closed(own, str(mount.archive.path or "<memory>"), shared=MountName.parse(short).is_shared)
         watch_modules(mount.name, own)
         own.clear()

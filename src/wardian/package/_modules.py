@@ -16,7 +16,7 @@ from typing import Any
 from wardian.domain.modules import ModuleFacts, ModuleKind, is_stdlib
 from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import find_module
+from wardian.environment.modules import find_module, is_module
 from wardian.loading.importing.mount import Mount
 from wardian.loading.stand_ins.mocked import MockLoader
 from wardian.package.importer import Importer, leaves, sys_importer
@@ -165,7 +165,7 @@ def exists(importer: Importer, name: ModuleName) -> bool:
     loaded = sys.modules.get(parent)
     if name not in sys.modules and loaded is not None and hasattr(loaded, "__dict__"):
         attribute = loaded.__dict__.get(last)
-        if attribute is not None and not isinstance(attribute, ModuleType):
+        if attribute is not None and not is_module(attribute):
             return any(isinstance(getattr(leaf, "mount", None), Mount) for leaf in leaves(importer)) and (
                 find(importer, name) is not None
             )

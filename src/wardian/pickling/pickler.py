@@ -23,6 +23,7 @@ from wardian.capture.session import Capture
 from wardian.collector import collector_paused
 from wardian.domain.live_names import original_name
 from wardian.domain.names import PlainTensor
+from wardian.environment.modules import is_module, known_attribute
 from wardian.errors import Problem, UnpicklableError
 from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path
@@ -171,8 +172,7 @@ class _Pickler(pickle.Pickler):
                 return same_object, (known,)
         if hooks.refuse is not None and isinstance(obj, type | types.FunctionType | types.ModuleType):
             hooks.refuse(obj)
-        silenced = hooks.capture is not None and isinstance(obj, types.ModuleType) and silences(obj)
-        if isinstance(obj, types.ModuleType) and not silenced:
+        if is_module(obj) and (hooks.capture is None or not silences(obj)):
             captured = None if hooks.capture is None else hooks.capture.module_of(obj)
             name = captured or portable_module(original_name(hooks.rename(obj.__name__)))
             self.modules.append(name)
@@ -437,7 +437,7 @@ def _grouped(
         holder = ".".join(re.split(r"\.|(?=\[)", path)[:2])
         groups.setdefault((holder, type(culprit).__module__), []).append(number)
     for (holder, module), numbers in groups.items():
-        file = getattr(sys.modules.get(module), "__file__", None) or ""
+        file = known_attribute(sys.modules.get(module), "__file__") or ""
         is_one = len(numbers) >= _MANY and file.endswith((".so", ".pyd"))
         more = f"; and {len(numbers) - 1} more such parts of {holder}" if is_one else ""
         for number in numbers[:1] if is_one else numbers:

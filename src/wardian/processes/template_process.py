@@ -63,6 +63,8 @@ def _be_template(
     connection: socket.socket, watched: int, prepare: str, arguments: dict[str, Any]
 ) -> NoReturn:
     """Make this process ready, say so, and serve."""
+    from wardian.environment.modules import known_attribute
+
     module, _, function = prepare.rpartition(".")
     with _ending_with(connection), _noting() as (asked, used):
         facts = getattr(importlib.import_module(module), function)(arguments)
@@ -71,7 +73,7 @@ def _be_template(
         "asked": sorted(asked.union(_AT_THE_START, (top_level(name) for name in sys.modules))),
         "used": sorted(
             used.union(
-                _used_entries(getattr(module, "__spec__", None) for module in list(sys.modules.values()))
+                _used_entries(known_attribute(module, "__spec__") for module in list(sys.modules.values()))
             )
         ),
         "facts": facts,

@@ -14,7 +14,14 @@ from tests.support import importable, write_tree
 from wardian.domain.modules import ModuleKind, is_stdlib
 from wardian.domain.names import ModuleName
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import find_module, is_importable, variables_of
+from wardian.environment.modules import (
+    find_module,
+    is_importable,
+    is_instance,
+    is_module,
+    known_attribute,
+    variables_of,
+)
 
 PROJECT = """
 --- garden/__init__.py
@@ -94,3 +101,25 @@ def test_variables_are_told_without_running_anything() -> None:
     assert variables_of(sys) is vars(sys)
     for nothing in (_Bare(), _Computed(), object(), None):
         assert variables_of(nothing) == {}
+
+
+def _fail(obj: object) -> type:
+    raise ZeroDivisionError
+
+
+class _Raising:
+    __class__ = property(_fail)
+    __file__ = property(_fail)
+
+
+def test_no_class_is_asked_whether_it_is_that_of_a_module() -> None:
+    assert is_module(sys)
+    assert is_module(_Waiting("oak"))
+    assert not any(map(is_module, (_Bare(), _Raising(), None)))
+
+
+def test_a_class_that_cannot_be_told_is_none_of_these() -> None:
+    assert not is_instance(_Raising(), type | types.ModuleType)
+    assert is_instance(_Bare(), types.ModuleType)  # it says so
+    assert is_instance(len, types.BuiltinFunctionType)
+    assert known_attribute(_Raising(), "__file__") is None

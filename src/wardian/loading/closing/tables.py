@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from wardian.domain.live_names import full_name, is_live, mount_of
 from wardian.domain.names import top_level
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import is_module, variables_of
 from wardian.loading.registering.lifetimes import libraries, modules_of
 
 __all__ = ["HOOKING", "HOOKS", "Hook", "OPERATORS", "TABLES", "Table", "forget_hooks", "note_hooks"]
@@ -122,7 +122,7 @@ class _Generic:
     def entries(self) -> Iterator[tuple[Any, Any]]:
         for name, module in sys.modules.copy().items():
             is_packed = is_live(name)
-            if name not in self._seen and not is_packed and isinstance(module, types.ModuleType):
+            if name not in self._seen and not is_packed and is_module(module):
                 self._seen.add(name)
                 self._functions += _generic_functions(variables_of(module), name)
         for function in self._functions:

@@ -14,7 +14,7 @@ from importlib.readers import FileReader
 
 from wardian.domain.live_names import is_live
 from wardian.domain.names import top_level
-from wardian.environment.modules import known_attribute
+from wardian.environment.modules import is_instance, known_attribute
 from wardian.errors import ClosedCaseError
 from wardian.loading.closing.tables import HOOKING, note_hooks
 from wardian.loading.importing.contents import PackedModule
@@ -210,7 +210,7 @@ class CaseLoader(importlib.abc.SourceLoader):
         and whoever else looks there, would look for it in the environment.
         """
         for value in list(module.__dict__.values()):
-            if not isinstance(value, type | types.FunctionType):
+            if not is_instance(value, type | types.FunctionType):
                 continue
             attributes = type.__getattribute__(value, "__dict__") if isinstance(value, type) else None
             said = value.__module__ if attributes is None else attributes.get("__module__")

@@ -15,7 +15,7 @@ from typing import Any
 from wardian.archive import ArchiveReader, FolderReader
 from wardian.domain.manifest import Manifest
 from wardian.domain.names import RecordName, top_level
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import is_module, variables_of
 from wardian.errors import ModuleNotInCaseError
 from wardian.loading.importing.contents import Contents
 from wardian.loading.importing.files import CaseFiles, FolderFiles
@@ -102,7 +102,7 @@ class Mount:
     def show_sources(self) -> None:
         """Let `linecache` find the lines of the modules that were imported, as it does of those in files."""
         for name, module in sys.modules.copy().items():
-            if name.startswith(self.name + ".") and isinstance(module, types.ModuleType):
+            if name.startswith(self.name + ".") and is_module(module):
                 scope = variables_of(module)  # a deferred package goes on waiting
                 if isinstance(scope.get("__file__"), str):
                     linecache.lazycache(scope["__file__"], scope)

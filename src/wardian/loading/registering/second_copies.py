@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, FunctionType, ModuleType
+from types import FrameType, FunctionType
 from typing import Any
 
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import is_module, known_attribute, variables_of
 from wardian.errors import WardianWarning
 from wardian.forks import after_fork, new_reentrant_lock
 from wardian.loading.registering.lifetimes import ExitFunction, callback_of, hold_definers, kernel_of
@@ -237,7 +237,7 @@ def _note(key: tuple[str, str], caller: dict[str, Any], *, replaces: bool) -> No
 
 def _installed(module: str) -> _Copy | None:
     """Return the copy of a module that was imported from the environment, if it was."""
-    file = getattr(sys.modules.get(module), "__file__", None)
+    file = known_attribute(sys.modules.get(module), "__file__")
     try:
         return None if file is None else _Copy(file, "", hashlib.sha256(Path(file).read_bytes()).digest())
     except OSError:
@@ -340,7 +340,7 @@ def _unwrap() -> None:
     # `from torch.library import register_autograd` has bound the wrapper.
     for name, module in sys.modules.copy().items():
         # A module that runs was there when it began to.
-        if (name in _before and not _PACKED_MODULE.match(name)) or not isinstance(module, ModuleType):
+        if (name in _before and not _PACKED_MODULE.match(name)) or not is_module(module):
             continue
         names = variables_of(module)
         for key, value in list(names.items()):

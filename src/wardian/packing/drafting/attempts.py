@@ -16,7 +16,7 @@ from wardian.capture.session import Capture
 from wardian.domain.live_names import original_name
 from wardian.domain.names import LOGGING_LIBRARIES, top_level
 from wardian.domain.record_names import VERSION
-from wardian.environment.modules import is_importable, variables_of
+from wardian.environment.modules import is_importable, is_module, variables_of
 from wardian.errors import PackError, PlanError, Problem, TimeLimitError
 from wardian.packing.drafting.live_object import LiveObject
 from wardian.packing.drafting.origins import Origins
@@ -202,7 +202,7 @@ class Attempts:
 
     def _names(self, pickled: PickledObject, obj: Any) -> bool:
         """Tell whether a pickle names a class or function, or something of a module."""
-        if isinstance(obj, types.ModuleType):
+        if is_module(obj):
             return original_name(obj.__name__) in {module for module, _ in pickled.globals}
         return self._capture.name_of(obj) in pickled.globals
 

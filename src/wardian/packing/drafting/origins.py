@@ -16,7 +16,7 @@ from wardian.domain.modules import ModuleKind
 from wardian.domain.names import ModuleName, top_level
 from wardian.domain.packed_origin import PackedOrigin
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import find_module, variables_of
+from wardian.environment.modules import find_module, is_module, variables_of
 from wardian.errors import PlanError, Problem
 from wardian.loading.closing.closed import ClosedModuleName, how_to_load
 from wardian.loading.importing.mount import Mount
@@ -37,7 +37,7 @@ def refuse_closed(obj: Any) -> None:
         closed = next(filter(None, map(_closed, _modules_said_by(part))), None)
         if closed is not None:
             path, call = closed
-            name = part.__name__ if isinstance(part, types.ModuleType) else _full_name(part)
+            name = part.__name__ if is_module(part) else _full_name(part)
             base = "" if part is obj else f"{_full_name(obj)} is derived from "
             raise RefusedError(
                 f"{base}{original_name(name)} of {path}, a case that was closed in this process",
@@ -50,7 +50,7 @@ def _full_name(obj: type | types.FunctionType) -> str:
 
 
 def _modules_said_by(obj: Any) -> Iterator[Any]:
-    if isinstance(obj, types.ModuleType):
+    if is_module(obj):
         yield variables_of(obj).get("__name__")  # a package that waits goes on waiting
     else:
         yield obj.__module__

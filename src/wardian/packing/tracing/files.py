@@ -12,6 +12,7 @@ from wardian.domain.modules import TORCH, ModuleKind
 from wardian.domain.packed_origin import PackedOrigin
 from wardian.domain.trace import DistributionFacts, UnreadFile
 from wardian.environment.distributions import Distribution
+from wardian.environment.modules import known_attribute
 from wardian.packing.tracing.following import Follower
 
 __all__ = ["distribution_facts", "first_party_files", "is_beside", "is_compiled", "unread_files"]
@@ -179,7 +180,7 @@ def unread_files(tracer: Follower, read: frozenset[str], packed: Collection[str]
         packed: Paths of data files that come along.
     """
     here = os.getcwd()
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    main = known_attribute(sys.modules.get("__main__"), "__file__")
     known = {*read, *packed}
     found: dict[str, UnreadFile] = {}
     for name, facts in tracer.modules.items():

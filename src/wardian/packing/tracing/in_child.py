@@ -16,6 +16,7 @@ from wardian.archive import FolderReader
 from wardian.archive.writer import ArchiveWriter
 from wardian.domain.live_names import original_name
 from wardian.domain.names import RecordName, top_level
+from wardian.environment.modules import is_module
 from wardian.environment.native import mapped_libraries
 from wardian.environment.stamps import Stamps, any_changed, imported_places, stamps_of
 from wardian.errors import CaseError, PackError
@@ -189,7 +190,7 @@ def _unimported(error: BaseException | None) -> str | None:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         package = error.obj if isinstance(error, AttributeError) else None
-        if isinstance(package, ModuleType) and isinstance(error, AttributeError):
+        if is_module(package) and isinstance(error, AttributeError):
             return f"{package.__name__}.{error.name}"
         error = error.__cause__ or error.__context__
     return None

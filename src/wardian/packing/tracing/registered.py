@@ -16,7 +16,7 @@ from wardian.domain.live_names import is_live, original_name, split_live
 from wardian.domain.modules import is_stdlib
 from wardian.domain.names import top_level
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import known_attribute, variables_of
+from wardian.environment.modules import is_instance, is_module, known_attribute, variables_of
 from wardian.loading.open_mounts import get_mount
 
 __all__ = ["find_registered", "modules_beside", "only_of", "users_modules"]
@@ -63,7 +63,7 @@ def users_modules(names: Iterable[str]) -> list[types.ModuleType]:
     distributions = Distributions.current()
     for name, module in sys.modules.copy().items():
         original = original_name(name)
-        if name not in wanted or not isinstance(module, types.ModuleType) or is_stdlib(original):
+        if name not in wanted or not is_module(module) or is_stdlib(original):
             continue
         file = known_attribute(module, "__file__")
         if not isinstance(file, str) or top_level(original) in ("torch", "wardian"):
@@ -82,7 +82,7 @@ def _home_of(name: str, distributions: Distributions) -> str | None:
         return mount.name if mount is not None and top_level(own) in mount.contents.first_party else None
     module = sys.modules.get(name)
     # multiprocessing calls the script `__mp_main__`, too.
-    if not isinstance(module, types.ModuleType) or variables_of(module).get("__name__") == "__main__":
+    if not is_module(module) or variables_of(module).get("__name__") == "__main__":
         return None
     file = known_attribute(module, "__file__")
     original = original_name(name)
@@ -112,7 +112,7 @@ def find_registered(loaded: Iterable[str], unseen: Collection[str]) -> list[Any]
     searches: dict[str, _Search] = {}
     # Sorted: what was imported first is another where the object was loaded from a case.
     for name, module in sorted(sys.modules.copy().items(), key=lambda item: original_name(item[0])):
-        if original_name(name) not in names or not isinstance(module, types.ModuleType):
+        if original_name(name) not in names or not is_module(module):
             continue
         library = top_level(original_name(name))
         if library == "torch" or library in _RUNNING:
@@ -142,7 +142,7 @@ def _scripts() -> set[str]:
 
 
 def _is_own_class(value: Any, module: str) -> bool:
-    return isinstance(value, type) and value.__module__ == module
+    return is_instance(value, type) and value.__module__ == module
 
 
 class _Search:
@@ -208,10 +208,7 @@ _Reader = Callable[[Any], Iterable[Any]]
 
 
 def _attributes(value: Any) -> Iterable[Any]:
-    try:
-        return dict.values(object.__getattribute__(value, "__dict__"))
-    except AttributeError:
-        return ()
+    return dict.values(variables_of(value))
 
 
 _CONTAINERS: Mapping[type, _Reader] = {

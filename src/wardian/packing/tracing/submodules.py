@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from wardian.domain.live_names import is_live
 from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
-from wardian.environment.modules import known_attribute, variables_of
+from wardian.environment.modules import is_module, known_attribute, variables_of
 from wardian.source.mentions import mentions, parts_of
 
 __all__ = ["code_of", "find_submodules", "is_imported_above", "stays_outside"]
@@ -35,7 +35,7 @@ def find_submodules(code: types.CodeType, variables: Mapping[str, object]) -> li
     >>> [module.__name__ for module in find_submodules(code, {})]
     ['xml.dom']
     """
-    modules = {name: value for name, value in variables.items() if isinstance(value, types.ModuleType)}
+    modules = {name: value for name, value in variables.items() if is_module(value)}
     bound = {name: module.__name__ for name, module in modules.items()}
     imported: set[str] = set()
     parts = list(parts_of(code))

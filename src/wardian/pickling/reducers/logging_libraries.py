@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 from wardian.capture.homes import CAPTURED
 from wardian.domain.live_names import original_name
 from wardian.domain.names import LOGGING_LIBRARIES, top_level
+from wardian.environment.modules import is_module
 from wardian.pickling.reducers.row import Row
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["ROWS", "silences"]
 
 def silences(obj: Any) -> bool:
     """Tell whether an object is of a logging library, or is one: what notes nothing takes its place."""
-    if isinstance(obj, types.ModuleType):
+    if is_module(obj):
         return _is_of_logging_library(original_name(obj.__name__))
     return _logs(type(obj)) or _is_silent(type(obj))
 
@@ -33,9 +33,9 @@ def _silent(capture: Capture, obj: Any) -> Any:
     """
     if _is_silent(type(obj)):
         return capture.helper("silent"), (obj.__dict__["_name"], obj.__dict__["_values"])
-    name = obj.__name__ if isinstance(obj, types.ModuleType) else type(obj).__qualname__
+    name = obj.__name__ if is_module(obj) else type(obj).__qualname__
     values: dict[str, Any] = {}
-    if not isinstance(obj, types.ModuleType):
+    if not is_module(obj):
         with contextlib.suppress(Exception):  # whatever a library raises when it is asked
             settings = obj if hasattr(type(obj), "keys") else obj.config
             values = {str(key): settings[key] for key in settings.keys()}  # noqa: SIM118  not a dictionary

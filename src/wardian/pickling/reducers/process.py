@@ -10,12 +10,11 @@ import logging
 import os
 import sys
 import threading
-import types
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from wardian.capture.homes import is_importable
-from wardian.environment.modules import variables_of
+from wardian.environment.modules import is_module, variables_of
 from wardian.pickling.reducers.row import Answer, Row
 
 if TYPE_CHECKING:
@@ -299,7 +298,7 @@ def _context_variable(capture: Capture, variable: contextvars.ContextVar[Any]) -
     if found is not None:
         return found
     for name, module in sys.modules.copy().items():
-        if isinstance(module, types.ModuleType):
+        if is_module(module):
             variables = variables_of(module)
             path = next((key for key, value in list(variables.items()) if value is variable), None)
             if path is not None and is_importable(name):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wardian.capture.classes import Described
 from wardian.capture.homes import importable, is_at, is_importable, public_name
+from wardian.environment.modules import is_module
 from wardian.pickling.reducers.row import Answer, Row
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _member(capture: Capture, member: enum.Enum) -> Any:
 
 def _builtin(capture: Capture, obj: Any) -> Any:
     owner = getattr(obj, "__self__", None)
-    if owner is not None and not isinstance(owner, types.ModuleType):
+    if owner is not None and not is_module(owner):
         if not isinstance(owner, type) or type(owner).__module__.startswith("torch"):
             return NotImplemented
         if importable(owner) is not None and not owner.__module__.startswith("torch._C"):
