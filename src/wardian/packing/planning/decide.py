@@ -14,6 +14,7 @@ from wardian.domain.graph import Import, ImportContext
 from wardian.domain.modules import ModuleFacts, ModuleKind, is_always_there
 from wardian.domain.names import (
     ModuleName,
+    ancestors,
     top_level,
 )
 from wardian.domain.plan import Plan
@@ -134,7 +135,11 @@ def _problem(trace: Trace, module: ModuleName, what: str, fix: str, qualname: st
         fix: What settles it.
         qualname: The one name of the module that it is about; None if it is about the whole module.
     """
-    held = [str(edge) for edge in _held(trace, module) if qualname is None or edge.qualname == qualname]
+    held = [
+        str(edge)
+        for edge in _held(trace)
+        if edge.imported == module and (qualname is None or edge.qualname == qualname)
+    ]
     if len(held) > _MOST_PLACES:
         held[_MOST_PLACES:] = [f"and {len(held) - _MOST_PLACES} more"]
     # One step, for they do not lead to each other.
@@ -146,10 +151,10 @@ _MOST_PLACES = 10
 """Places of one problem that are told."""
 
 
-def _held(trace: Trace, module: ModuleName) -> list[Import]:
-    """Return where the object holds something of a module."""
+def _held(trace: Trace) -> list[Import]:
+    """Return what the object holds, and where."""
     edges = trace.graph.find_imports_by(ModuleName(trace.entry))
-    return [edge for edge in edges if edge.imported == module and edge.context is ImportContext.PICKLED]
+    return [edge for edge in edges if edge.context is ImportContext.PICKLED]
 
 
 def _problems_of_denied(trace: Trace, denied: Iterable[Decision]) -> Iterator[Problem]:
@@ -157,13 +162,25 @@ def _problems_of_denied(trace: Trace, denied: Iterable[Decision]) -> Iterator[Pr
         module = decision.module
         if module in trace.needed:
             what = f"{module} is denied by {decision.reason} and the object needs it"
-            # Of a mocked module the object may hold nothing, either.
-            fix = (
-                f"take what is of it out of the object, or let that rule not match {module}"
-                if any(edge.qualname for edge in _held(trace, module))
-                else f'in place of that rule: Policy(mock=["{module}"])'
-            )
-            yield _problem(trace, module, what, fix)
+            yield _problem(trace, module, what, _allowing(trace, module))
+
+
+def _allowing(trace: Trace, module: ModuleName) -> str:
+    """Return what to do about a rule that denies a module which the object needs."""
+    allowed = f"let that rule not match {module}"
+    held = {edge.imported for edge in _held(trace) if edge.qualname}
+    if _is_its_own(trace, module) or any(module in ancestors(below) for below in held):
+        return allowed
+    # Of a mocked module the object may hold nothing, either.
+    if module in held:
+        return f"take what is of it out of the object, or {allowed}"
+    return f'{allowed}; or, if it is imported and not used, in place of that rule: Policy(mock=["{module}"])'
+
+
+def _is_its_own(trace: Trace, module: ModuleName) -> bool:
+    """Tell whether a packed object is itself of a module, so that it cannot be taken out."""
+    named = (edge for edge in _held(trace) if edge.imported == module and edge.qualname)
+    return module == trace.type.module or any(edge.file.isidentifier() for edge in named)
 
 
 def _failing_imports(trace: Trace, denied: Iterable[Decision]) -> Iterator[str]:
@@ -186,7 +203,9 @@ def _problems_of_globals(trace: Trace, decisions: Iterable[Decision]) -> Iterato
         module, qualname = ref.module, ref.qualname
         if module in mocked and qualname:
             what = f"{ref} is mocked ({reasons[module]}), and the object holds it or instances of it"
-            fix = f'take what is of it out of the object, or Policy(intern=["{module}"])'
+            fix = f'Policy(intern=["{module}"])'
+            if not _is_its_own(trace, module):
+                fix = f"take what is of it out of the object, or {fix}"
             yield _problem(trace, module, what, fix, qualname)
         if module == "__main__":
             what = (

@@ -93,9 +93,10 @@ def test_a_mock_is_in_the_list_and_not_in_the_files(forest: Forest) -> None:
 def test_all_that_is_denied_is_told_with_chains_and_fixes(forest: Forest) -> None:
     with pytest.raises(PlanError) as caught:
         make_plan(forest.trace("mill.Saw"), Policy(deny=["timberlib.oak", "numlib"]))
+    unused = "if it is imported and not used, in place of that rule"
     assert [(p.module, p.fix) for p in caught.value.problems] == [
-        ("numlib", 'in place of that rule: Policy(mock=["numlib"])'),
-        ("timberlib.oak", 'in place of that rule: Policy(mock=["timberlib.oak"])'),
+        (name, f'let that rule not match {name}; or, {unused}: Policy(mock=["{name}"])')
+        for name in ("numlib", "timberlib.oak")
     ]
     assert caught.value.problems[0].chain[1:] == (
         "mill.py:1: mill imports timberlib.oak (unconditional)",
@@ -217,12 +218,25 @@ def test_each_object_of_a_mocked_class_is_told_with_its_own_places(forest: Fores
 
 
 def test_what_the_object_holds_of_a_denied_module_is_told_and_no_mock_is_advised(forest: Forest) -> None:
-    trace = _with_places(forest.trace("timberlib.oak.Beam"), ("model.roof", "Beam"))
+    trace = _with_places(forest.trace("mill.Saw", "timberlib.oak.Beam"), ("model.roof", "Beam"))
     with pytest.raises(PlanError) as caught:
         make_plan(trace, Policy(deny="timberlib.oak"))
     (problem,) = caught.value.problems
     assert problem.chain == ("model.roof is a timberlib.oak.Beam",)
     assert problem.fix == "take what is of it out of the object, or let that rule not match timberlib.oak"
+
+
+@pytest.mark.parametrize("denied", ["timberlib.oak", "timberlib"])
+def test_the_object_s_own_module_and_its_package_are_to_be_allowed(denied: str, forest: Forest) -> None:
+    trace = _with_places(forest.trace("timberlib.oak.Beam"), ("model", "Beam"))
+    with pytest.raises(PlanError) as caught:
+        make_plan(trace, Policy(deny=denied))
+    (problem,) = caught.value.problems
+    assert problem.fix == f"let that rule not match {denied}"
+    with pytest.raises(PlanError) as caught:
+        make_plan(trace, Policy(mock="timberlib.oak"))
+    (problem,) = caught.value.problems
+    assert problem.fix == 'Policy(intern=["timberlib.oak"])'
 
 
 def test_what_was_mocked_before_is_mocked_again(forest: Forest) -> None:
