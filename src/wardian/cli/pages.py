@@ -177,12 +177,6 @@ def _here(extern: ExternFacts) -> str:
     return f"{extern.here} ({extern.installed})"
 
 
-_WHEN = {
-    "import": "at import",
-    "reachable": "in use",
-    "elsewhere": "unreached",
-}
-"""Words for when code runs, which the last lines of the page explain."""
 _PLACES = 5
 """Places of one kind that a page lists."""
 
@@ -197,18 +191,20 @@ def audit_page(
         breaches: What breaks the policy; None without one.
         shows_all: Whether to list every place.
     """
+    from wardian.inspection.audit import WHEN
+
     if breaches is not None:
         yield from _verdict(breaches, shows_all=shows_all)
     for capability in Capability:
         mine = [finding for finding in audit.findings if finding.capability == capability]
-        counts = {when: sum(finding.when == when for finding in mine) for when in _WHEN}
+        counts = {when: sum(finding.when == when for finding in mine) for when in WHEN}
         if not any(counts.values()):
             continue
-        told = ", ".join(f"{number} {_WHEN[when]}" for when, number in counts.items() if number)
+        told = ", ".join(f"{number} {WHEN[when]}" for when, number in counts.items() if number)
         yield f"{capability}: {told}"
         shown = mine if shows_all else [f for f in mine if f.when != "elsewhere"][:_PLACES]
         for finding in shown:
-            yield Line(f"{finding}", f"    {_WHEN[finding.when]:<10}")
+            yield Line(f"{finding}", f"    {WHEN[finding.when]:<10}")
         if len(mine) > len(shown):
             more = f"and {len(mine) - len(shown)} more; list them" if shown else "list them"
             yield Line(f"{more}: --all", "    ")
@@ -224,7 +220,7 @@ def audit_page(
         yield f"{len(audit.unchecked)} records of bytecode are of another Python, and were not compared"
     yield f"{len(audit.globals)} classes and functions are named by pickles; list them: --json"
     if audit.findings:
-        yield "at import: as the module is imported; in use: the object could call it; unreached: neither"
+        yield "at import: as the module is imported; reachable: the object could call it; elsewhere: neither"
     yield "This was read off the code, and informs; it cannot prove that code does no harm."
 
 

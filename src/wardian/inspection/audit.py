@@ -25,10 +25,13 @@ from wardian.pickling.listing import read_globals
 from wardian.reading.foreign import PICKLES
 from wardian.source.parsing import batch, parse
 
-__all__ = ["Audit", "Finding", "PickledGlobal", "When", "audit"]
+__all__ = ["Audit", "Finding", "PickledGlobal", "WHEN", "When", "audit"]
 
 When = Literal["import", "reachable", "elsewhere"]
 """When code runs: as its module is imported; when the object is used, as far as names tell; or neither."""
+
+WHEN: Mapping[When, str] = {"import": "at import", "reachable": "reachable", "elsewhere": "elsewhere"}
+"""How pages say it: with the words of JSON and of policies."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

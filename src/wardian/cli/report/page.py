@@ -19,7 +19,7 @@ from wardian.archive import ArchiveReader
 from wardian.collector import collector_paused
 from wardian.domain.manifest import Manifest
 from wardian.domain.record_names import BYTE_ORDER
-from wardian.inspection.audit import Audit, Finding, When, audit
+from wardian.inspection.audit import WHEN, Audit, Finding, audit
 from wardian.inspection.capabilities import Capability
 from wardian.inspection.imports import Step, find_steps
 from wardian.inspection.summary import Summary
@@ -33,13 +33,6 @@ __all__ = ["report_page"]
 _WIDE, _NARROW = Box(0, 0, 1200, 480), Box(0, 0, 400, 520)
 _MOST = 2000
 """Modules, findings of a capability, and globals that the page lists; the rest is counted."""
-
-_WHEN: Mapping[When, str] = {
-    "import": "when it is imported",
-    "reachable": "when the object is used",
-    "elsewhere": "in code that the object does not reach",
-}
-
 
 _WAYS: Mapping[Capability, str] = {
     Capability.NETWORK: "use the network",
@@ -124,7 +117,7 @@ def report_page(archive: ArchiveReader, manifest: Manifest, path: str) -> str:
         maps=_maps(tensors),
         shared=sum(bool(tensor.shared_with) for tensor in tensors),
         most=_MOST,
-        when=_WHEN,
+        when=WHEN,
     )
 
 
@@ -190,7 +183,7 @@ def _capabilities(found: Audit) -> list[dict[str, Any]]:
             rows.append(
                 {
                     "name": str(capability),
-                    "counts": [(counts[when], words) for when, words in _WHEN.items() if counts[when]],
+                    "counts": [(counts[when], words) for when, words in WHEN.items() if counts[when]],
                     "records": _by_record(shown),
                     "more": len(mine) - len(shown),
                 }
