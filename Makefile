@@ -12,7 +12,7 @@ PYTEST  := $(BIN)/python -m pytest $(SPREAD)
 INSTALL := -c constraints.txt -e ".[cli]" --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help env test quick models integrations check format lint types layers demo docs picture dist changelog bench fuzz clean
+.PHONY: help env test quick slow models integrations check format lint types layers demo docs picture dist changelog bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,11 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 test: env ## run every test, the models of real libraries included (about a quarter of an hour)
 	$(PYTEST) -m ""
 
-quick: env ## run the tests that need no model library (minutes)
+quick: env ## run the tests that take no time (a minute)
 	$(PYTEST)
+
+slow: env ## run every test, and write the table of those that `make quick` leaves out
+	$(PYTEST) -m "" --write-slow
 
 models: env ## pack and load models of real libraries (minutes)
 	$(PYTEST) -m models tests/models

@@ -43,7 +43,37 @@ _NEEDED = {
 """What runs in the environment of `make integrations`, each with a library that is in that one only."""
 _SLOW = ("models", "services", "slow")
 """Marks of what takes more than a few seconds."""
+_LONG = 0.3
+"""Seconds above which a test is left out of `make quick`."""
+_TABLE = _ROOT / "tests" / "slow.txt"
+_slow_ids = frozenset(_TABLE.read_text().splitlines()) if _TABLE.exists() else frozenset()
+_times: dict[str, dict[str, float]] = {}
+"""Seconds of setup and call of each test, if they are asked for."""
 collect_ignore = [path for path, library in _NEEDED.items() if importlib.util.find_spec(library) is None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes the table of slow tests."""
+    parser.addoption(
+        "--write-slow", action="store_true", help="write tests/slow.txt from the times of this run"
+    )
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note how long a test took."""
+    if report.when != "teardown":
+        _times.setdefault(report.nodeid, {})[report.when] = report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the table of slow tests, if that was asked for."""
+    if not session.config.getoption("--write-slow") or hasattr(session.config, "workerinput"):
+        return
+    # What is made for a file is counted with its first test, and made for whichever comes first.
+    files = {test.partition("::")[0] for test, took in _times.items() if took.get("setup", 0) > _LONG}
+    slow = files | {test for test, took in _times.items() if took.get("call", 0) > _LONG}
+    rows = [row for row in slow if row in files or row.partition("::")[0] not in files]
+    _TABLE.write_text("".join(f"{row}\n" for row in sorted(rows)))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,9 +101,11 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what examples, and the tools of others, may warn about."""
+    """Mark what is in the table of slow tests; say what examples, and the tools of others, may warn about."""
     of_others = [_ROOT / path for path in _NEEDED]
     for item in items:
+        if item.nodeid in _slow_ids or item.nodeid.partition("::")[0] in _slow_ids:
+            item.add_marker(pytest.mark.slow)
         if any(item.path.is_relative_to(path) for path in of_others):
             item.add_marker(pytest.mark.filterwarnings("ignore", "error::wardian.WardianWarning"))
         if isinstance(item, SybilItem):

@@ -32,6 +32,7 @@ _OF_NO_MODULE = {
     "package/packages_of_packages": "exporting what was imported",
     "processes/limits": "time and memory of clean processes",
     "reference_reader": "the reader of the format page",
+    "slow_table": "the tests that `make quick` leaves out",
     "surface": "the public names of every module",
     "torch_names": "the names of PyTorch that several modules rely on",
 }

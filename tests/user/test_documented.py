@@ -11,14 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-import jsonschema
 import pytest
 import torch
 from torch.package.package_exporter import PackageExporter
 
 import wardian
 from tests.signers import allow, make_key
-from tests.support import importable, write_case, write_tree
+from tests.support import importable, validator_of, write_case, write_tree
 from wardian.cli.app import commands, run
 from wardian.cli.trusting import trust
 from wardian.domain.manifest import Extern
@@ -105,7 +104,7 @@ def test_json_is_as_documented(line: str, folder: Path, capsys: pytest.CaptureFi
     name = second if second in SCHEMA["$defs"] else command
     assert run([*line.split(), "--json"]) in (0, 1)
     found = json.loads(capsys.readouterr().out)
-    jsonschema.validate(found, SCHEMA | {"$ref": f"#/$defs/{quote(name)}"})
+    validator_of(SCHEMA | {"$ref": f"#/$defs/{quote(name)}"}).validate(found)
     assert found != []
 
 
