@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from wardian.capture.homes import import_as, importable, is_bound_by_import, look_up
+from wardian.capture.homes import OWN_PATH, import_as, importable, is_bound_by_import, look_up
 from wardian.capture.literals import is_cheap, literal_of, value_written
 from wardian.capture.replaced_values import ReplacedValues
 from wardian.capture.script import Script
@@ -144,6 +144,11 @@ class Definer:
         return None
 
     def _from_name(self, name: str, module: str, path: str, binding: Binding | None) -> Definition:
+        """Return the import that binds *name*; *binding* is that of the script, None if it has none."""
+        if binding is None and (module, path) == OWN_PATH:
+            # Of `class Folder(type(pathlib.Path()))`: each platform has its own, and cannot make the other.
+            line = import_as(module, name, "Path")
+            return Definition(0, (0, 0, 0), (Piece(f"{line}\n{name} = type({name}())\n", "", 0),), _NOTHING)
         first, _, rest = path.partition(".")
         line = import_as(module, name, first)
         source = f"{line}\n" + (f"{name} = {name}.{rest}\n" if rest else "")

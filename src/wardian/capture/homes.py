@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.machinery
+import pathlib
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from wardian.environment.modules import find_module, is_instance, is_module, kno
 
 __all__ = [
     "CAPTURED",
+    "OWN_PATH",
     "find_path_in",
     "import_as",
     "importable",
@@ -45,6 +47,9 @@ _PORTABLE = {
     "asyncio.windows_events": "asyncio",
 }
 """Modules of a platform, or of some versions of Python, and those that have their names on all."""
+
+OWN_PATH = ("pathlib", type(pathlib.Path()).__name__)
+"""Name of the class of paths on this platform, which another one has and cannot make an instance of."""
 
 _ALIASES = (
     ("selectors", "DefaultSelector"),

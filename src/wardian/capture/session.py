@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from wardian.capture.changed import find_changed_modules, find_removed
 from wardian.capture.classes import recipe_for, subscription_of
 from wardian.capture.effects import Effects
-from wardian.capture.homes import importable, public_name_of_class
+from wardian.capture.homes import OWN_PATH, importable, public_name_of_class
 from wardian.capture.local_functions import LocalFunctions
 from wardian.capture.namespaces import Namespace
 from wardian.capture.naming import Call, Global, Names
@@ -157,6 +158,8 @@ class Capture:
         if subscription is not None:
             return self.named("operator", "getitem"), subscription
         found = importable(cls)
+        if found == OWN_PATH:
+            return self.named("builtins", "type"), (pathlib.Path(),)
         if found is not None:
             self.side_effects.note_patches(cls)
             plain = found == (cls.__module__, cls.__qualname__)

@@ -29,6 +29,7 @@ from wardian.pickling.canonical import canonicalise
 from wardian.pickling.paths import find_path
 from wardian.pickling.plain import pickle_plain
 from wardian.pickling.reducers.logging_libraries import silences
+from wardian.pickling.reducers.process import reduce_path
 from wardian.pickling.reducers.row import RefusedError
 from wardian.pickling.reducers.table import answer_for
 from wardian.pickling.sets import TensorInSetError
@@ -180,7 +181,7 @@ class _Pickler(pickle.Pickler):
         if hooks.reduce_global is not None and isinstance(obj, type | types.FunctionType):
             return hooks.reduce_global(obj)
         if hooks.capture is None:
-            return NotImplemented
+            return reduce_path(obj)
         answer = answer_for(hooks.capture, obj)
         return (named_global, (answer.module, answer.qualname)) if type(answer) is Global else answer
 

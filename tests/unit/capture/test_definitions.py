@@ -68,6 +68,25 @@ def test_what_no_statement_imported_is_imported_from_its_module() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "expected"),
+    [
+        ("import pathlib\nP = type(pathlib.Path())", "P", "from pathlib import Path as P\nP = type(P())\n"),
+        (
+            "import pathlib\nclass P(type(pathlib.Path())):\n    pass",
+            "P",
+            "from pathlib import Path as captured_P_base_1\ncaptured_P_base_1 = type(captured_P_base_1())\n"
+            "class P(captured_P_base_1):\n    pass\n",
+        ),
+        ("from pathlib import PosixPath as P", "P", "from pathlib import PosixPath as P\n"),
+    ],
+)
+def test_the_class_of_paths_is_that_of_the_platform_unless_it_is_named(
+    source: str, name: str, expected: str
+) -> None:
+    assert _source(_define(execute_with_function(source), name)) == expected
+
+
 def test_a_module_that_only_its_maker_knows_is_its_synthesised_one() -> None:
     made = {"__name__": "x", "parts": types.ModuleType("parts")}
     assert (

@@ -8,6 +8,7 @@ import ctypes
 import io
 import logging
 import os
+import pathlib
 import sys
 import threading
 import weakref
@@ -20,7 +21,7 @@ from wardian.pickling.reducers.row import Answer, Row
 if TYPE_CHECKING:
     from wardian.capture.session import Capture
 
-__all__ = ["OfProcessError", "ROWS"]
+__all__ = ["OfProcessError", "ROWS", "reduce_path"]
 
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
 
@@ -223,9 +224,16 @@ def _environment(capture: Capture, found: Any) -> Any:
 
 def _path(capture: Capture, path: Any) -> Any:
     """Return a path of the platform where it is loaded; `PosixPath` cannot be made on Windows."""
-    if type(path).__name__ not in ("PosixPath", "WindowsPath"):
-        return NotImplemented
-    return capture.named("pathlib", "Path"), path.parts
+    reduced = reduce_path(path)
+    return reduced if reduced is NotImplemented else (capture.named("pathlib", "Path"), reduced[1])
+
+
+def reduce_path(obj: Any) -> Any:
+    """Return how a path is made where it is loaded, as `__reduce__` does; NotImplemented for all else."""
+    return (pathlib.Path, obj.parts) if type(obj) is _KIND_OF_PATH else NotImplemented
+
+
+_KIND_OF_PATH = type(pathlib.Path())
 
 
 _ANSWERS: dict[str, Answer] = {

@@ -25,6 +25,7 @@ import pytest
 
 from tests.unit.capture.transplant import execute, take, transplant
 from wardian.errors import UnpicklableError
+from wardian.pickling.reducers.process import reduce_path
 from wardian.processes.pools import revive_pools
 from wardian.processes.rehearsal import rehearse
 from wardian.wording import with_article
@@ -265,6 +266,12 @@ def test_names_of_the_platform_are_written_as_those_of_every_platform(tmp_path: 
         assert name not in data.replace(b"PurePosixPath", b"")
     back = transplant([tmp_path, pathlib.Path("a/b"), os.path, os.path.join, os.getpid])
     assert back == [tmp_path, pathlib.Path("a/b"), os.path, os.path.join, os.getpid]
+
+
+def test_only_paths_of_the_own_class_are_reduced() -> None:
+    assert reduce_path(pathlib.Path("a/b")) == (pathlib.Path, ("a", "b"))
+    assert reduce_path(pathlib.PurePath("a")) is NotImplemented
+    assert reduce_path("a") is NotImplemented
 
 
 def test_a_class_that_says_how_it_is_pickled_is_heard() -> None:
