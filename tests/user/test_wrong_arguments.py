@@ -39,6 +39,30 @@ def target(tmp_path: Path) -> Path:
     return path
 
 
+UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
+    "pack": (
+        lambda: pack(MODEL, "a.case", inptus=(X,)),
+        "wardian.pack has no argument inptus; near to it: inputs",
+    ),
+    "plan": (lambda: plan(MODEL, polcy=None), "wardian.plan has no argument polcy; near to it: policy"),
+    "load": (
+        lambda: load("a.case", map_loc="cpu"),
+        "wardian.load has no argument map_loc; near to it: map_location",
+    ),
+    "open": (
+        lambda: open_case("a.case", weights=1),
+        "wardian.open has no argument weights; it has digest, mmap",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_an_unknown_keyword_is_told_with_the_one_that_is_near(name: str) -> None:
+    call, told = UNKNOWN[name]
+    with pytest.raises(TypeError, match=told):
+        call()
+
+
 WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "inputs is a list": ({"inputs": [X]}, TypeError, "inputs=(x,)"),
     "inputs is a tensor": ({"inputs": X}, TypeError, "inputs=(x,)"),

@@ -19,6 +19,7 @@ from wardian.domain.provenance import KEY as PROVENANCE
 from wardian.domain.provenance import Provenance
 from wardian.domain.trace import Trace
 from wardian.errors import WardianWarning
+from wardian.keywords import knowing_keywords
 from wardian.packing.arguments import NOTHING, Asked, Resource
 from wardian.packing.doubts import find_doubts
 from wardian.packing.drafting.draft import Drafting
@@ -40,6 +41,7 @@ __all__ = ["PackReport", "Resource", "pack", "plan"]
 
 # It is long for its arguments: what each is for is told here, where users look.
 @collector_paused()
+@knowing_keywords
 def pack(
     obj: Any = NOTHING,
     path: str | os.PathLike[str] = NOTHING,
@@ -144,7 +146,9 @@ def pack(
         doubts = find_doubts(made, draft, trace, asked.contents, contents.metadata, origin, processes.refused)
         tell.done()
         for doubt in doubts:
-            warnings.warn(doubt, WardianWarning, stacklevel=3)  # above what pauses the collector
+            warnings.warn(
+                doubt, WardianWarning, stacklevel=4
+            )  # above what pauses the collector and knows keywords
         # After the warnings: one that is made an error leaves the target as it was.
         archive.publish()
         return PackReport(
@@ -161,6 +165,7 @@ def pack(
         )
 
 
+@knowing_keywords
 def plan(
     obj: Any = NOTHING,
     *,
