@@ -53,7 +53,7 @@ from wardian.errors import (
     WeightsFileError,
     WeightsMismatchError,
 )
-from wardian.keywords import knowing_keywords
+from wardian.keywords import knowing_keywords as _knowing_keywords
 
 if TYPE_CHECKING:
     import torch
@@ -143,7 +143,7 @@ _INTEGRATIONS = frozenset({"distributed", "lightning", "mlflow", "ray"})
 """Modules for tools that only some use: each imports its tool."""
 
 
-@knowing_keywords
+@_knowing_keywords
 def open(  # noqa: A001  the verb of the contract
     path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
     *,
@@ -192,7 +192,7 @@ def open(  # noqa: A001  the verb of the contract
     )
 
 
-@knowing_keywords
+@_knowing_keywords
 def load(
     path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
     *,
@@ -253,7 +253,7 @@ def load(
         raise
 
 
-@knowing_keywords
+@_knowing_keywords
 def load_into(
     model: torch.nn.Module,
     path: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,

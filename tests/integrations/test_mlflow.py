@@ -208,6 +208,62 @@ def test_inputs_have_the_precision_that_they_were_logged_with(shop: Any, tmp_pat
     assert np.array_equal(found, model(x).detach().float().numpy())
 
 
+@pytest.mark.parametrize("kind", ["frame", "list"])
+def test_what_says_no_precision_gets_that_of_the_weights(shop: Any, tmp_path: Path, kind: str) -> None:
+    model = shop.Net().double()
+    x = X.astype(np.float64) / 3  # which no single precision holds
+    given = pd.DataFrame(x, columns=list("abcd")) if kind == "frame" else x.tolist()
+    wanted = model(torch.from_numpy(x)).detach().numpy()
+    example = {"input_example": given} if kind == "frame" else {}
+    found = saved(model, tmp_path, **example, prove=False).predict(given)
+    assert np.array_equal(np.asarray(found), wanted)
+
+
+def test_a_list_that_is_logged_as_example_keeps_the_precision_of_the_weights(
+    shop: Any, tmp_path: Path
+) -> None:
+    model = shop.Net().double()
+    model_of = saved(model, tmp_path, input_example=X.tolist(), prove=False)
+    assert str(model_of.metadata.signature.inputs) == "[Tensor('float64', (-1, 4))]"
+    x = X.astype(np.float64)
+    assert np.array_equal(model_of.predict(x), model(torch.from_numpy(x)).detach().numpy())
+
+
+def test_a_frame_of_integers_is_what_the_example_was(tmp_path: Path) -> None:
+    model, ids = torch.nn.Embedding(10, 4), np.array([[1, 2, 3]])
+    model_of = saved(model, tmp_path, input_example=ids, signature=False, prove=False)
+    found = model_of.predict(pd.DataFrame(ids))
+    assert np.array_equal(found, model(torch.from_numpy(ids)).detach().numpy())
+
+
+def test_a_tuple_is_refused_with_the_forms_that_are_taken(shop: Any, tmp_path: Path) -> None:
+    ids, mask = torch.tensor([[1, 2, 3]]), torch.tensor([[1.0, 1.0, 0.0]])
+    model_of = saved(shop.Pair(), tmp_path, prove=False)
+    with pytest.raises(TypeError, match="an array, a tensor, a list or a DataFrame for one input") as caught:
+        model_of.predict((ids, mask))
+    assert "fix: predict({'ids': ..., 'mask': ...})" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("code_paths", "has no argument code_paths; it is not needed: the code of the model is in the case"),
+        ("inptus", "has no argument inptus; near to it: inputs"),
+        ("input_exmaple", "has no argument input_exmaple; near to it: input_example"),
+    ],
+)
+def test_an_unknown_argument_is_told_in_words_of_the_flavor(
+    shop: Any, tmp_path: Path, name: str, told: str
+) -> None:
+    for call, function in (
+        (lambda **options: wardian.mlflow.save_model(shop.Net(), tmp_path / "new", **options), "save_model"),
+        (lambda **options: wardian.mlflow.log_model(shop.Net(), **options), "log_model"),
+    ):
+        with pytest.raises(TypeError, match=f"wardian.mlflow.{function} {told}"):
+            call(**{name: ["src"]})
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_object_that_is_no_module_takes_what_mlflow_gives(shop: Any, tmp_path: Path) -> None:
     reader = shop.Reader()
     found = saved(reader, tmp_path, inputs=(["one", "three"],), signature=False, prove=False).predict(

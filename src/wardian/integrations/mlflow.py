@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import os
 import shutil
@@ -88,9 +89,12 @@ def save_model(
         **options: As for `wardian.pack`, such as `policy`; `inputs` where the self-test shall be another one.
 
     Raises:
+        TypeError: for an argument that is neither of MLflow's flavors nor of `wardian.pack`, or that has no
+            meaning here; the message says why.
         MlflowException: if the folder is not empty, or an argument is not what MLflow takes.
         PackError: if the model cannot be packed.
     """
+    _require_known("save_model", options, _SAVING)
     _validate_env_arguments(conda_env, pip_requirements, extra_pip_requirements)
     path = os.path.abspath(path)
     _validate_and_prepare_target_save_path(path)
@@ -158,10 +162,51 @@ def log_model(model: Any, name: str | None = None, **options: Any) -> ModelInfo:
         What MLflow says of the model; `load_model` takes its `model_uri`.
 
     Raises:
-        MlflowException, PackError: as for `save_model`.
+        TypeError, MlflowException, PackError: as for `save_model`.
     """
+    _require_known("log_model", options, _SAVING | _LOGGING)
     options = {"artifact_path": None, **options}  # its older word for the name
     return Model.log(name=name, flavor=sys.modules[__name__], model=model, **options)
+
+
+_CODE = "the code of the model is in the case"
+_CALLED = "a pyfunc calls the model itself: pack an object whose call does what it shall"
+_LIVE = "the model is packed live, in one form"
+_NOT_HERE = {
+    "code_paths": _CODE,
+    "infer_code_paths": _CODE,
+    "artifacts": "data files that the model reads are packed with it, and others go in by resources=",
+    "data_path": _CALLED,
+    "loader_module": _CALLED,
+    "model_config": "its one setting, device, is given to mlflow.pyfunc.load_model",
+    "pyfunc_predict_fn": _CALLED,
+    "python_model": _CALLED,
+    "streamable": _CALLED,
+    "export_model": _LIVE,
+    "pickle_module": _LIVE,
+    "serialization_format": _LIVE,
+    "skops_trusted_types": "whose code may run is said where the model is loaded: wardian.Trust",
+}
+"""Arguments of MLflow's flavors that have no meaning here, each with the reason."""
+
+
+def _names(function: Any, *but: str) -> frozenset[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(p.name for p in parameters if p.kind is not p.VAR_KEYWORD) - {*but}
+
+
+_SAVING = _names(save_model, "model", "path") | _names(wardian.pack, "obj", "path")
+_LOGGING = _names(Model.log, "flavor", "run_id")
+
+
+def _require_known(function: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Refuse arguments that nothing here takes, in words of the function that was called."""
+    for name in options.keys() - known:
+        near = difflib.get_close_matches(name, known, 3)
+        reason = f"near to it: {', '.join(near)}" if near else f"it has {', '.join(sorted(known))}"
+        if name in _NOT_HERE:
+            reason = f"it is not needed: {_NOT_HERE[name]}"
+        raise TypeError(f"wardian.mlflow.{function} has no argument {name}; {reason}")
 
 
 def load_model(model_uri: str, dst_path: str | None = None, **options: Any) -> Any:
@@ -249,7 +294,7 @@ class _Example:
                     " dictionary, by which MLflow can keep them"
                 )
             given = dict(zip(names, given, strict=False))
-        data = _as_called(given, {}, every=isinstance(model, torch.nn.Module))
+        data = _as_called(given, {}, model)
         is_frame = isinstance(given, pd.DataFrame)
         shown = given if is_frame else _without_tensors(data)
         return cls(data, params, (shown, params) if params else shown)
@@ -294,11 +339,20 @@ class _Predictor:
             data: An array, a tensor or a DataFrame for one input, a dictionary for several.
             params: Further arguments.
 
+        Raises:
+            TypeError: if a module is given a tuple.
+
         Returns:
             Arrays in place of tensors; of a DataFrame a DataFrame with its index.
         """
-        is_module = isinstance(self._model, torch.nn.Module)
-        given = _as_called(data, self._types, every=is_module, device=self._device)
+        if isinstance(data, tuple) and isinstance(self._model, torch.nn.Module):
+            names = _arguments(self._model)[: max(2, len(data))]
+            several = ", ".join(f"{name!r}: ..." for name in names)
+            raise TypeError(
+                "predict takes an array, a tensor, a list or a DataFrame for one input, and a dictionary by"
+                f" the names of the arguments for several, not a tuple\n  fix: predict({{{several}}})"
+            )
+        given = _as_called(data, self._types, self._model, device=self._device)
         positional, named = _call(self._model, given, params or {})
         with torch.no_grad():
             found = _without_tensors(self._model(*positional, **named))
@@ -336,33 +390,50 @@ def _call(model: Any, data: Any, params: dict[str, Any]) -> tuple[tuple[Any, ...
     return (data,), dict(params)
 
 
-def _as_called(data: Any, types: Mapping[str, str], *, every: bool, device: str = "cpu") -> Any:
+def _as_called(data: Any, types: Mapping[str, str], model: Any, *, device: str = "cpu") -> Any:
     """Return inputs as a model takes them.
 
     Args:
         data: One, or several by name.
         types: The names of those that are tensors, and their types: numbers become such, integers stay.
-        every: Whether all that can be a tensor is one, as a module takes it.
+        model: Of a module all that can be a tensor is one. Numbers that say no precision of their own get
+            that of its weights.
         device: Where tensors go.
     """
+    every, precision = isinstance(model, torch.nn.Module), _precision(model)
     if isinstance(data, dict):
-        return {name: _as_input(value, types.get(name), every, device) for name, value in data.items()}
-    return _as_input(data, types.get(_WHOLE), every, device)
+        return {
+            name: _as_input(value, types.get(name), every, precision, device) for name, value in data.items()
+        }
+    return _as_input(data, types.get(_WHOLE), every, precision, device)
 
 
-def _as_input(value: Any, kind: str | None, every: bool, device: str) -> Any:
+def _precision(model: Any) -> torch.dtype:
+    """Return the type of the first weights of a module that are floating-point numbers; else the default."""
+    weights = model.parameters() if isinstance(model, torch.nn.Module) else ()
+    return next((w.dtype for w in weights if w.is_floating_point()), torch.get_default_dtype())
+
+
+def _as_input(value: Any, kind: str | None, every: bool, precision: torch.dtype, device: str) -> Any:
     if kind is None and not every:
         return value
+    wanted = None if kind is None else getattr(torch, kind)
     if isinstance(value, pd.DataFrame):
-        value = value.to_numpy(np.float32)  # as MLflow's own flavor for PyTorch
+        # One tensor, of floating-point numbers if nothing says otherwise: as MLflow's own flavor for PyTorch.
+        cells = value.to_numpy()
+        cells = cells.astype(np.float64) if cells.dtype.kind == "O" else cells
+        return torch.as_tensor(np.array(cells), device=device).to(wanted or precision)
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biufc":
             return value
         value = np.require(value, requirements=["C", "W"])
-    elif not isinstance(value, torch.Tensor) and np.asarray(value).dtype.kind not in "biufc":
-        return value
+    elif not isinstance(value, torch.Tensor):
+        found = np.asarray(value)
+        if found.dtype.kind not in "biufc":
+            return value
+        if found.dtype.kind == "f" and not hasattr(value, "dtype"):  # Python's own numbers
+            value, wanted = found, wanted or precision
     tensor = torch.as_tensor(value, device=device)
-    wanted = None if kind is None else getattr(torch, kind)
     return tensor.to(wanted) if wanted is not None and wanted.is_floating_point else tensor
 
 
