@@ -118,6 +118,12 @@ def test_inputs_that_cannot_be_pickled_are_called_inputs(project: Callable[[str]
     assert caught.value.path == "inputs[1]"
 
 
+def test_an_object_that_cannot_be_pickled_is_told_with_what_it_came_from(tmp_path: Path) -> None:
+    with pytest.raises(wardian.UnpicklableError) as caught:
+        wardian.pack([iter_once()], tmp_path / "made.case", prove=False)
+    assert type(caught.value.__cause__) is TypeError
+
+
 def test_every_denied_module_is_told_with_the_imports_that_lead_there(
     project: Callable[[str], Any], target: Path
 ) -> None:

@@ -100,7 +100,10 @@ class Drafting:
             if self.capture.side_effects.find_table_entries(self._pickling.classes_of(self._pickled)):
                 self._pickled = self._pickle()
         except UnpicklableError as error:
-            raise self._with_problems_of_plan(error) from error
+            whole = self._with_problems_of_plan(error)
+            if whole is error:
+                raise  # from itself it would hide what it came from
+            raise whole from error
         self._observation: Observation | None = None
         self._attempts = Attempts(
             self._live,
