@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, NoReturn, Self
 
-__all__ = ["Process", "may_share", "start", "without_leaks"]
+__all__ = ["Process", "may_share", "run", "start", "without_leaks"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -172,6 +172,38 @@ def start(
     for descriptor in given.values():
         os.close(descriptor)
     return Process(asking, ours.get("stdin"), ours["stdout"], ours.get("stderr"))
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    flags: Sequence[str] = (),
+    isolated: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run `python *flags *arguments` to its end, in a fork where there are servers; see `start`.
+
+    Args:
+        arguments: As those of `start`.
+        folder: Where it works.
+        environment: All of its environment variables.
+        flags: Those of the interpreter.
+        isolated: Start an interpreter.
+    """
+    if isolated or sys.platform != "linux":
+        return subprocess.run(
+            [sys.executable, *flags, *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    process = start(arguments, folder=folder, environment=environment, flags=flags)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.wait(), out, err)
 
 
 def _begin(flags: Sequence[str], environment: Mapping[str, str]) -> socket.socket:

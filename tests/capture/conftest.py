@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.interpreters import run as python
+from tests.interpreters import without_leaks
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -15,22 +17,29 @@ SPECIMENS = sorted((_HERE / "specimens").glob("*.py"))
 
 
 def run(
-    *command: str | Path, cwd: Path, path: tuple[Path, ...] = (), python: str = sys.executable
+    *command: str | Path, cwd: Path, path: tuple[Path, ...] = (), isolated: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python in *cwd* with Wardian, and what *path* names, on its path."""
+    """Run Python in *cwd* with Wardian, and what *path* names, on its path.
+
+    Args:
+        command: Perhaps `-P`, and the arguments of `python`.
+        cwd: Where it works.
+        path: What else it can import from.
+        isolated: Start an interpreter; see `tests.interpreters`.
+    """
     cwd.mkdir(parents=True, exist_ok=True)
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, (_ROOT / "src", *path))),
         "WARDIAN_CACHE": str(cwd / ".cache"),
     }
-    return subprocess.run(
-        [python, *map(str, command)],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+    words = [str(word) for word in command]
+    flags = words[:1] if words[0] == "-P" else []
+    return python(
+        words[len(flags) :],
+        folder=cwd,
+        environment=without_leaks(os.environ) | environment,
+        flags=flags,
+        isolated=isolated,
     )
 
 

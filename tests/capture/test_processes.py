@@ -1,4 +1,7 @@
-"""Scripts as users start them, each in a process of its own, packed with proof and loaded elsewhere."""
+"""Scripts as users start them, each in a process of its own, packed with proof and loaded elsewhere.
+
+A module and a script start a new interpreter, as a user's do; the others are forks, see `tests.interpreters`.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,10 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         path.write_text(textwrap.dedent(content))
 
 
-def _pack(folder: Path, *command: str | Path, name: str = "model") -> dict[str, object]:
-    done = run(*command, cwd=folder)
+def _pack(folder: Path, *command: str | Path, isolated: bool = False) -> dict[str, object]:
+    done = run(*command, cwd=folder, isolated=isolated)
     assert done.returncode == 0, done.stdout + done.stderr
-    facts: dict[str, object] = json.loads((folder / f"{name}.case.json").read_text())
+    facts: dict[str, object] = json.loads((folder / "model.case.json").read_text())
     return facts
 
 
@@ -81,7 +84,7 @@ def test_module_run_with_m_keeps_its_relative_imports(tmp_path: Path) -> None:
             """,
         },
     )
-    facts = _pack(project, "-m", "garden.train")
+    facts = _pack(project, "-m", "garden.train", isolated=True)
     assert facts["expected"] == [8.0, 8.0]
     (project / "model.case").rename(tmp_path / "model.case")
     (project / "model.case.json").rename(tmp_path / "model.case.json")
@@ -112,7 +115,7 @@ def test_what_goes_in_and_comes_out_may_be_of_the_script_too(tmp_path: Path) -> 
             """
         },
     )
-    done = run("train.py", cwd=tmp_path)
+    done = run("train.py", cwd=tmp_path, isolated=True)
     assert done.returncode == 0, done.stdout + done.stderr
     code = "import sys, wardian\nwith wardian.open(sys.argv[1]) as case:\n    case.check()\n    case.load()"
     assert "TRAINING" not in _load(tmp_path / "elsewhere", tmp_path / "model.case", code)

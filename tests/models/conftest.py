@@ -5,17 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.interpreters import run, without_leaks
 from tests.models.zoo import ZOO
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
-_TIMEOUT = 1_200  # seconds; a shared machine can be ten times slower than an idle one
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,18 @@ class Nursery:
             if not done.exists():
                 done.touch()
                 group = [n for n in ZOO if ZOO[n].blocked[0] == library and (n in self.wanted or n == name)]
-                self.pack(*group, hash_seed="1")
+                self.pack(*group)
         return self.result(name)
 
-    def pack(self, *arguments: str, hash_seed: str) -> None:
-        """Run packer.py with *arguments*, each `NAME` or `NAME=STEM`."""
+    def pack(self, *arguments: str, hash_seed: str | None = None) -> None:
+        """Run packer.py with *arguments*, each `NAME` or `NAME=STEM`.
+
+        A hash seed other than that of the other processes is for a new interpreter.
+        """
         done = self._run(
-            [sys.executable, "-P", str(_HERE / "packer.py"), str(self.folder), *arguments],
+            [str(_HERE / "packer.py"), str(self.folder), *arguments],
             paths=[_ROOT / "src", _ROOT, _HERE / "firstparty"],
-            PYTHONHASHSEED=hash_seed,
+            hash_seed=hash_seed,
         )
         print(done.stdout)
         assert done.returncode == 0, f"packer.py failed:\n{done.stderr}"
@@ -55,29 +57,34 @@ class Nursery:
             pytest.fail(f"wardian.pack failed:\n{error.read_text()}", pytrace=False)
         return self.folder / f"{stem}.case"
 
-    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a script of this folder, or with `-c` a piece of code, away from every source."""
-        command = [script, *arguments] if script == "-c" else [str(_HERE / script), *arguments]
-        return self._run([sys.executable, "-P", *command], paths=[_ROOT / "src"])
+    def run(self, script: str, *arguments: str, isolated: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a script of this folder, or with `-c` a piece of code, away from every source.
+
+        Args:
+            script: Its name.
+            arguments: Its arguments, or the code and its arguments.
+            isolated: Start an interpreter, in which nothing at all was imported before.
+        """
+        command = [script if script == "-c" else str(_HERE / script), *arguments]
+        return self._run(command, paths=[_ROOT / "src"], isolated=isolated)
 
     def _run(
-        self, command: list[str], *, paths: list[Path], **environment: str
+        self, command: list[str], *, paths: list[Path], hash_seed: str | None = None, isolated: bool = False
     ) -> subprocess.CompletedProcess[str]:
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
-        environment |= {
+        environment = {
             "HF_HUB_OFFLINE": "1",
+            "PYTHONHASHSEED": hash_seed or "1",
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
         }
-        return subprocess.run(
+        return run(
             command,
-            cwd=elsewhere,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
+            folder=elsewhere,
+            environment=without_leaks(os.environ) | environment,
+            flags=["-P"],
+            isolated=isolated or hash_seed is not None,
         )
 
 

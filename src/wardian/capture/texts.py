@@ -288,8 +288,13 @@ def was_changed(file: str) -> bool:
 @lru_cache(maxsize=1)
 def _process_start() -> float:
     try:
-        return os.stat(f"/proc/{os.getpid()}").st_mtime
-    except OSError:
+        # Not the time of the folder /proc/PID, which is that of the first look at it. Times of files are as
+        # coarse as a tick. The name of the program, in parentheses, may hold anything.
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        per_second = os.sysconf("SC_CLK_TCK")
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + (ticks - 1) / per_second
+    except (OSError, AttributeError):
         # Not Linux. CPU time is at most the time since the process began, so some changes go unnoticed.
         return time.time() - time.process_time()
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import run_python
 from tests.unit.capture.transplant import execute
 from wardian.capture.texts import (
     Text,
@@ -204,6 +205,19 @@ def test_a_function_in_a_page_is_found_in_its_line(tmp_path: Path) -> None:
     namespace: dict[str, Any] = {}
     exec(compile(block, str(tmp_path / "page.md"), "exec"), namespace)
     assert _found(namespace["f"]) == "def f():\n    return 1"
+
+
+def test_a_process_at_which_nobody_has_looked_knows_when_it_began(tmp_path: Path) -> None:
+    script = """
+        from pathlib import Path
+        from wardian.capture.texts import was_changed
+
+        Path("mine.py").write_text("")
+        print(was_changed("mine.py"), was_changed("old.py"))
+    """
+    (tmp_path / "old.py").write_text("")
+    os.utime(tmp_path / "old.py", times=(0, 0))
+    assert run_python(script, folder=tmp_path).split() == ["True", "False"]
 
 
 def test_source_that_was_changed_since_is_no_source(tmp_path: Path) -> None:
