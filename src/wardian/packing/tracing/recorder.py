@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from types import CodeType, FrameType, ModuleType
-from typing import Any
+from typing import Any, cast
 
+from wardian.domain.live_names import is_live
 from wardian.domain.modules import is_stdlib
 from wardian.domain.names import LOGGING_LIBRARIES, ModuleName, normalised, top_level
 from wardian.domain.trace import Evidence, ObservedImport
@@ -73,6 +74,13 @@ def _name_of_nearest(frame: FrameType | None) -> str:
     return ""
 
 
+def _is_for_wardian(importer: str, imported: str) -> bool:
+    """Tell whether an import is that of a library by Wardian's own code, which runs when a case is loaded."""
+    if top_level(importer) != "wardian" or is_live(importer):
+        return False
+    return top_level(imported) not in ("wardian", "torch") and not is_stdlib(ModuleName(top_level(imported)))
+
+
 def _past_shims(frame: FrameType) -> FrameType:
     """Return the frame of the code that calls: what is packed in an open case calls by way of its shims."""
     while str(frame.f_globals.get("__name__", "")).startswith(_SHIMS) and frame.f_back is not None:
@@ -96,6 +104,8 @@ class Recorder:
         self._demands: set[ObservedImport] = set()
         self._checked: set[str] = set()
         self._places: set[tuple[CodeType, int]] = set()
+        self._ours: set[str] = set()
+        """Modules that Wardian's own code imported first: to load a case it may need some."""
         self._pending: dict[str, dict[frozenset[str], list[Callable[[], None]]]] = {}
         """Notes to make if a module, by its name, is imported again where nobody handles these errors."""
         self._wrappers: set[CodeType] = set()
@@ -139,7 +149,9 @@ class Recorder:
             schemas: The schemas of these operators.
             ran: Whether the object was called.
         """
-        new = sys.modules.keys() - (self._before or ())
+        asked_for = {top_level(edge.imported) for edge in self._imports}
+        ours = {name for name in self._ours if top_level(name) not in asked_for}
+        new = sys.modules.keys() - (self._before or ()) - ours
         asked = {edge.imported for edge in self._imports if edge.imported in sys.modules}
         return Evidence(
             modules=tuple(sorted(new | asked)),
@@ -258,6 +270,17 @@ class Recorder:
         if error.name is not None and error.name == top and top not in sys.modules:
             self._absent.add(top)
 
+    @contextmanager
+    def _importing_for_wardian(self) -> Iterator[None]:
+        """Record nothing while the block runs, and note what it imports as ours."""
+        before, was_recording = frozenset(sys.modules), self._recording
+        self._recording = False
+        try:
+            yield
+        finally:
+            self._recording = was_recording
+            self._ours |= sys.modules.keys() - before
+
     def _wrap_import(self, original: Any) -> Any:
         def recording_import(
             name: str,
@@ -274,6 +297,9 @@ class Recorder:
                 package = str(known.get("__package__") or importer)
                 base = package.rsplit(".", level - 1)[0] if level > 1 else package
                 absolute = f"{base}.{name}" if name else base
+            elif _is_for_wardian(importer, name):
+                with self._importing_for_wardian():
+                    return cast("ModuleType", original(name, globals, locals, fromlist, level))
             self._importing.append(absolute)
             try:
                 module: ModuleType = original(name, globals, locals, fromlist, level)

@@ -215,3 +215,17 @@ def test_what_a_module_needs_that_is_imported_again_where_nobody_handles_it(tmp_
             assert found() == ((), [])
         importlib.import_module("moss.third")
     assert found() == (("safetensors",), ["yaml"])
+
+
+@pytest.mark.parametrize("is_asked_for", [False, True], ids=["for Wardian only", "for the object, too"])
+def test_what_wardian_imports_to_load_a_case_is_not_the_objects(is_asked_for: bool, tmp_path: Path) -> None:
+    tree = "--- sage/__init__.py\nfrom . import leaf\n--- sage/leaf.py\n"
+    recorder = Recorder()
+    with importable(write_tree(tmp_path, tree)), recorder.recording():
+        exec("import sage", {"__name__": "wardian.loading.importing.libraries"})
+        if is_asked_for:
+            exec("import sage", {"__name__": "wardian.live.garden_12345678.garden"})
+        found = recorder.evidence(libraries=[], operators=[], schemas=[], ran=True)
+    mine = [name for name in found.modules if name.startswith("sage")]
+    assert mine == (["sage", "sage.leaf"] if is_asked_for else [])
+    assert ("sage" in {edge.imported for edge in found.imports}) == is_asked_for
