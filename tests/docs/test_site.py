@@ -124,7 +124,7 @@ def test_every_public_module_is_among_them() -> None:
         for path in (_ROOT / "src" / "wardian").glob("*.py")
     }
     # What they have for users is in `wardian` itself.
-    names = ("collector", "errors", "forks", "memory", "pushing", "reporters", "wording")
+    names = ("collector", "errors", "forks", "keywords", "memory", "pushing", "reporters", "wording")
     inner = {"__init__", "__main__", *names}
     inner = {f"wardian.{name}" for name in inner}
     assert modules - inner == {name for name in _PUBLIC if name.count(".") == 1} - {"wardian.package"}

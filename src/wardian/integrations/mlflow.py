@@ -94,7 +94,7 @@ def save_model(
         MlflowException: if the folder is not empty, or an argument is not what MLflow takes.
         PackError: if the model cannot be packed.
     """
-    _require_known("save_model", options, _SAVING)
+    _require_known("save_model", options, _saving())
     _validate_env_arguments(conda_env, pip_requirements, extra_pip_requirements)
     path = os.path.abspath(path)
     _validate_and_prepare_target_save_path(path)
@@ -164,7 +164,7 @@ def log_model(model: Any, name: str | None = None, **options: Any) -> ModelInfo:
     Raises:
         TypeError, MlflowException, PackError: as for `save_model`.
     """
-    _require_known("log_model", options, _SAVING | _LOGGING)
+    _require_known("log_model", options, _logging())
     options = {"artifact_path": None, **options}  # its older word for the name
     return Model.log(name=name, flavor=sys.modules[__name__], model=model, **options)
 
@@ -195,8 +195,12 @@ def _names(function: Any, *but: str) -> frozenset[str]:
     return frozenset(p.name for p in parameters if p.kind is not p.VAR_KEYWORD) - {*but}
 
 
-_SAVING = _names(save_model, "model", "path") | _names(wardian.pack, "obj", "path")
-_LOGGING = _names(Model.log, "flavor", "run_id")
+def _saving() -> frozenset[str]:
+    return _names(save_model, "model", "path") | _names(wardian.pack, "obj", "path")
+
+
+def _logging() -> frozenset[str]:
+    return _saving() | _names(Model.log, "flavor", "run_id")
 
 
 def _require_known(function: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
