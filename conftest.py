@@ -47,8 +47,9 @@ _LONG = 0.3
 """Seconds above which a test is left out of `make quick`."""
 _TABLE = _ROOT / "tests" / "slow.txt"
 _slow_ids = frozenset(_TABLE.read_text().splitlines()) if _TABLE.exists() else frozenset()
+_BY_TABLE = pytest.mark.slow("tests/slow.txt")
 _times: dict[str, dict[str, float]] = {}
-"""Seconds of setup and call of each test, if they are asked for."""
+"""Seconds of setup and call of each test."""
 collect_ignore = [path for path, library in _NEEDED.items() if importlib.util.find_spec(library) is None]
 
 
@@ -87,12 +88,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Put files with many slow tests first, and keep the collector from what is there before the tests."""
     # Each file goes to the process that has nothing to do: a long one that is last has all others wait.
     if hasattr(session.config, "workerinput"):
-        slow = Counter(item.path for item in session.items if any(map(item.get_closest_marker, _SLOW)))
+        slow = Counter(item.path for item in session.items if any(map(_is_marked, item.iter_markers())))
         number = Counter(item.path for item in session.items)
         session.items.sort(key=lambda item: (-slow[item.path], -number[item.path]))
     # Closing a case walks through all that the collector knows.
     gc.collect()
     gc.freeze()
+
+
+def _is_marked(mark: pytest.Mark) -> bool:
+    """Tell whether a mark says that a test takes long: some seconds, not what the table has."""
+    return mark.name in _SLOW and mark.args != _BY_TABLE.args
 
 
 def pytest_unconfigure() -> None:
@@ -105,7 +111,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     of_others = [_ROOT / path for path in _NEEDED]
     for item in items:
         if item.nodeid in _slow_ids or item.nodeid.partition("::")[0] in _slow_ids:
-            item.add_marker(pytest.mark.slow)
+            item.add_marker(_BY_TABLE)
         if any(item.path.is_relative_to(path) for path in of_others):
             item.add_marker(pytest.mark.filterwarnings("ignore", "error::wardian.WardianWarning"))
         if isinstance(item, SybilItem):

@@ -205,7 +205,7 @@ def _logging() -> frozenset[str]:
 
 def _require_known(function: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
     """Refuse arguments that nothing here takes, in words of the function that was called."""
-    for name in options.keys() - known:
+    for name in sorted(options.keys() - known):
         near = difflib.get_close_matches(name, known, 3)
         reason = f"near to it: {', '.join(near)}" if near else f"it has {', '.join(sorted(known))}"
         if name in _NOT_HERE:
@@ -343,11 +343,11 @@ class _Predictor:
             data: An array, a tensor or a DataFrame for one input, a dictionary for several.
             params: Further arguments.
 
-        Raises:
-            TypeError: if a module is given a tuple.
-
         Returns:
             Arrays in place of tensors; of a DataFrame a DataFrame with its index.
+
+        Raises:
+            TypeError: if a module is given a tuple.
         """
         if isinstance(data, tuple) and isinstance(self._model, torch.nn.Module):
             names = _arguments(self._model)[: max(2, len(data))]

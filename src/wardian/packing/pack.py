@@ -146,9 +146,8 @@ def pack(
         doubts = find_doubts(made, draft, trace, asked.contents, contents.metadata, origin, processes.refused)
         tell.done()
         for doubt in doubts:
-            warnings.warn(
-                doubt, WardianWarning, stacklevel=4
-            )  # above what pauses the collector and knows keywords
+            # Above what pauses the collector and what knows the keywords.
+            warnings.warn(doubt, WardianWarning, stacklevel=4)
         # After the warnings: one that is made an error leaves the target as it was.
         archive.publish()
         return PackReport(

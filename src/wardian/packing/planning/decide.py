@@ -31,6 +31,9 @@ from wardian.packing.planning.logging_libraries import without_logging
 
 __all__ = ["make_plan"]
 
+_MOST_PLACES = 10
+"""Places of one problem that are told."""
+
 
 def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
     """Decide, for every module in *trace*, how the case will provide it.
@@ -145,10 +148,6 @@ def _problem(trace: Trace, module: ModuleName, what: str, fix: str, qualname: st
     # One step, for they do not lead to each other.
     chain = ("; ".join(held),) if held else trace.graph.explain(ModuleName(trace.entry), module)
     return Problem(what, fix, module, chain)
-
-
-_MOST_PLACES = 10
-"""Places of one problem that are told."""
 
 
 def _held(trace: Trace) -> list[Import]:

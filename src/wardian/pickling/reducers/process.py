@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OfProcessError", "ROWS", "reduce_path"]
 
+_KIND_OF_PATH = type(pathlib.Path())
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedReader, io.FileIO)
 
 
@@ -231,9 +232,6 @@ def _path(capture: Capture, path: Any) -> Any:
 def reduce_path(obj: Any) -> Any:
     """Return how a path is made where it is loaded, as `__reduce__` does; NotImplemented for all else."""
     return (pathlib.Path, obj.parts) if type(obj) is _KIND_OF_PATH else NotImplemented
-
-
-_KIND_OF_PATH = type(pathlib.Path())
 
 
 _ANSWERS: dict[str, Answer] = {
