@@ -31,7 +31,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 test: env ## run every test, the models of real libraries included (about a quarter of an hour)
 	$(PYTEST) -m ""
 
-quick: env ## run the tests that take no time (a minute)
+quick: env ## run the tests that take no time of their own (minutes, most of it the start)
 	$(PYTEST)
 
 slow: env ## run every test, and write the table of those that `make quick` leaves out

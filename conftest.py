@@ -70,9 +70,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the table of slow tests, if that was asked for."""
     if not session.config.getoption("--write-slow") or hasattr(session.config, "workerinput"):
         return
-    # What is made for a file is counted with its first test, and made for whichever comes first.
-    files = {test.partition("::")[0] for test, took in _times.items() if took.get("setup", 0) > _LONG}
-    slow = files | {test for test, took in _times.items() if took.get("call", 0) > _LONG}
+    # What is made for a file is counted with its first test, and made for whichever comes first. A block of a
+    # page, or of a module's docstrings, needs those before it.
+    made = {test for test, took in _times.items() if took.get("setup", 0) > _LONG}
+    slow = {test for test, took in _times.items() if took.get("call", 0) > _LONG}
+    files = {test.partition("::")[0] for test in made} | {
+        test.partition("::")[0] for test in slow if "::sybil:" in test
+    }
+    slow |= files
     rows = [row for row in slow if row in files or row.partition("::")[0] not in files]
     _TABLE.write_text("".join(f"{row}\n" for row in sorted(rows)))
 
