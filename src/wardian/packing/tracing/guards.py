@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import linecache
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-from wardian.source.parsing import parse
+from wardian.source.parsing import batch, parse
 
-__all__ = ["IMPORTS", "METADATA", "find_handler"]
+__all__ = ["IMPORTS", "METADATA", "Seen", "find_handler"]
 
 IMPORTS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 """Names of errors by which one handles an import that fails."""
@@ -19,8 +21,15 @@ METADATA = IMPORTS | {"PackageNotFoundError"}
 """The same for a distribution that `importlib.metadata` does not find."""
 
 
+_Pieces = tuple[tuple[int, int], ...]
+"""Pieces of code, each from one instruction up to another one, in units of two bytes."""
+
+Seen = dict[FrameType, tuple[CodeType, _Pieces]]
+"""Frames with their code, and the pieces of it in which it may handle an error of imports."""
+
+
 def find_handler(
-    frame: FrameType | None, errors: frozenset[str], until: FrameType | None = None
+    frame: FrameType | None, errors: frozenset[str], until: FrameType | None = None, seen: Seen | None = None
 ) -> FrameType | None:
     """Find who would handle an error that is raised where *frame* is now.
 
@@ -28,16 +37,20 @@ def find_handler(
         frame: Of the code that would raise it. Its callers may handle the error as well.
         errors: Names of it and the classes it derives from.
         until: The caller that is not looked at any more.
+        seen: What the last search left there, if there was one; this one leaves there what it has looked at.
 
     Returns:
         The frame, or that of a caller, in which a `try` or `suppress` around the line names one of *errors*
         and does not raise in turn; None if there is none.
     """
+    before: Seen = {} if seen is None else seen.copy()
+    now: Seen = {} if seen is None else seen
+    now.clear()
     while frame is not None and frame is not until:
-        code = frame.f_code
-        # Most frames are those of the import system, and most other code is in no `try`: its source need not
-        # be read.
-        if not code.co_filename.startswith("<frozen") and _is_covered(code, frame.f_lasti):
+        # All audit hooks are told of each `frame.f_code`, and of each `id`, and imports are nested deeply:
+        # https://docs.python.org/3/library/audit_events.html
+        code, pieces = now[frame] = before.get(frame) or _known(frame.f_code, frame)
+        if pieces and _cover(pieces, frame.f_lasti):
             lines = linecache.getlines(code.co_filename, frame.f_globals)
             for first, last in _handled_lines(lines, code.co_filename, errors):
                 if code.co_firstlineno <= first <= frame.f_lineno <= last:
@@ -46,17 +59,46 @@ def find_handler(
     return None
 
 
-_pieces: dict[int, tuple[CodeType, tuple[tuple[int, int], ...]]] = {}
-"""Code by its id, held, with the pieces of it that are covered. Its hash takes a look at all of it."""
+_pieces: dict[int, tuple[CodeType, _Pieces]] = {}
+"""Code by its id, held, with its pieces: code's hash takes a look at all of it."""
 
 
-def _is_covered(code: CodeType, offset: int) -> bool:
-    """Tell whether the interpreter looks for a handler when the instruction at an offset (bytes) raises."""
-    known = _pieces.get(id(code))
-    if known is None:
-        known = _pieces[id(code)] = code, tuple(_covered(code))
+def _known(code: CodeType, frame: FrameType) -> tuple[CodeType, _Pieces]:
+    if (known := _pieces.get(id(code))) is None:
+        known = _pieces[id(code)] = code, _pieces_of(code, frame)
+    return known
+
+
+def _pieces_of(code: CodeType, frame: FrameType) -> _Pieces:
+    """Return the pieces of code in which it may handle an error of imports.
+
+    Most frames are those of the import system, most other code is in no `try`, and of the rest most handles
+    other errors, or none, as `finally` and `with` do: the source of these need not be parsed.
+
+    Args:
+        code: The code.
+        frame: One of its frames, which knows where its source is.
+    """
+    if code.co_filename.startswith("<frozen") or not (pieces := tuple(_covered(code))):
+        return ()
+    if _NAMES.isdisjoint((*code.co_names, *code.co_varnames, *code.co_cellvars, *code.co_freevars)):
+        lines = linecache.getlines(code.co_filename, frame.f_globals)
+        last = max(line for _, _, line in code.co_lines() if line is not None)
+        if not any(map(_handles_all, lines[code.co_firstlineno - 1 : last])):
+            return ()
+    return pieces
+
+
+_NAMES = METADATA | {"suppress"}
+"""Names of which code that handles an error of imports has one, but for an `except` without any."""
+
+_handles_all = re.compile(r"\s*except\s*(:|\\|$)").match
+
+
+def _cover(pieces: Iterable[tuple[int, int]], offset: int) -> bool:
+    """Tell whether the instruction at an offset (bytes) is in one of the pieces."""
     unit = offset // 2
-    return any(start <= unit < end for start, end in known[1])
+    return any(start <= unit < end for start, end in pieces)
 
 
 def _covered(code: CodeType) -> Iterator[tuple[int, int]]:
@@ -86,10 +128,9 @@ def _handled_lines(lines: list[str], file: str, errors: frozenset[str]) -> tuple
     if known is None or known[0] is not lines:
         known = _blocks_of[file] = lines, {}
     if errors not in known[1]:
-        try:
+        with batch(), contextlib.suppress(SyntaxError):
             known[1][errors] = tuple(_blocks(parse("".join(lines).encode(), file), errors))
-        except SyntaxError:
-            known[1][errors] = ()
+        known[1].setdefault(errors, ())
     return known[1][errors]
 
 

@@ -23,7 +23,7 @@ from wardian.domain.names import LOGGING_LIBRARIES, ModuleName, normalised, top_
 from wardian.domain.trace import Evidence, ObservedImport
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import known_attribute, variables_of
-from wardian.packing.tracing.guards import IMPORTS, METADATA, find_handler
+from wardian.packing.tracing.guards import IMPORTS, METADATA, Seen, find_handler
 
 __all__ = ["Recorder", "forget_packable"]
 
@@ -108,9 +108,10 @@ class Recorder:
         """Modules that Wardian's own code imported first: to load a case it may need some."""
         self._pending: dict[str, dict[frozenset[str], list[Callable[[], None]]]] = {}
         """Notes to make if a module, by its name, is imported again where nobody handles these errors."""
-        self._wrappers: set[CodeType] = set()
-        self._importing: list[str] = []
+        self._importing: list[tuple[str, FrameType]] = []
+        """What is imported now, each with the frame of the code that asks for it."""
         self._until: FrameType | None = None
+        self._seen: Seen = {}
         self._recording = False
         self._before: frozenset[str] | None = None
 
@@ -186,7 +187,7 @@ class Recorder:
 
         A compiled module imports by the interpreter's own functions.
         """
-        asked = self._importing[-1] if self._importing else ""
+        asked = self._importing[-1][0] if self._importing else ""
         if self._recording and not f"{asked}.".startswith(f"{name}.") and not name.startswith(f"{asked}."):
             frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
             while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
@@ -242,22 +243,24 @@ class Recorder:
         In the run a module that is there is imported once. Where it fails it is imported again by the next
         statement that names it.
         """
-        handler = find_handler(frame, errors, self._until)
+        handler = find_handler(frame, errors, self._until, self._seen)
         if handler is None:
             note()
             return
-        imports, inner = 0, frame
-        while inner is not handler and inner.f_back is not None:
-            imports += inner.f_code in self._wrappers
-            inner = inner.f_back
-        for name in self._importing[len(self._importing) - imports :]:
-            self._pending.setdefault(name, {}).setdefault(errors, []).append(note)
+        inner = {handler}
+        at: FrameType | None = frame
+        while at is not None and at is not handler:
+            inner.add(at)
+            at = at.f_back
+        for name, asking in self._importing:
+            if asking in inner:
+                self._pending.setdefault(name, {}).setdefault(errors, []).append(note)
 
     def _import_again(self, names: Iterable[str], frame: FrameType) -> None:
         """Note what modules that are imported where *frame* is cannot be imported without."""
         needs = [found for name in names if (found := self._pending.get(name))]
         for errors in {errors for found in needs for errors in found}:
-            if find_handler(frame, errors, self._until) is None:
+            if find_handler(frame, errors, self._until, self._seen) is None:
                 for found in needs:
                     for note in found.pop(errors, ()):
                         note()
@@ -269,6 +272,11 @@ class Recorder:
         top = top_level(name)
         if error.name is not None and error.name == top and top not in sys.modules:
             self._absent.add(top)
+
+    def _end_import(self) -> None:
+        self._importing.pop()
+        if not self._importing:
+            self._seen.clear()  # it holds what the frames do
 
     @contextmanager
     def _importing_for_wardian(self) -> Iterator[None]:
@@ -300,7 +308,7 @@ class Recorder:
             elif _is_for_wardian(importer, name):
                 with self._importing_for_wardian():
                     return cast("ModuleType", original(name, globals, locals, fromlist, level))
-            self._importing.append(absolute)
+            self._importing.append((absolute, frame))
             try:
                 module: ModuleType = original(name, globals, locals, fromlist, level)
             except ModuleNotFoundError as error:
@@ -308,7 +316,7 @@ class Recorder:
                     self._missing(name, error)
                 raise
             finally:
-                self._importing.pop()
+                self._end_import()
             if self._recording:
                 line = frame.f_lineno
                 self._demand(importer, absolute, frame, by_statement=True)
@@ -328,21 +336,20 @@ class Recorder:
                         self._note(importer, f"{absolute}.{item}", line)
             return module
 
-        self._wrappers.add(recording_import.__code__)
         return recording_import
 
     def _wrap_import_module(self, original: Any) -> Any:
         def import_module(name: str, package: str | None = None) -> ModuleType:
             absolute = importlib.util.resolve_name(name, package) if name.startswith(".") else name
-            self._importing.append(absolute)
+            frame = _past_shims(sys._getframe(1))  # noqa: SLF001
+            self._importing.append((absolute, frame))
             try:
                 module: ModuleType = original(name, package)
             except ModuleNotFoundError as error:
                 self._missing(name, error)
                 raise
             finally:
-                self._importing.pop()
-            frame = _past_shims(sys._getframe(1))  # noqa: SLF001
+                self._end_import()
             importer = str(frame.f_globals.get("__name__", ""))
             self._note(importer, absolute, frame.f_lineno)
             self._demand(importer, absolute, frame, by_statement=False)
@@ -350,7 +357,6 @@ class Recorder:
                 self._import_again(_with_parents(absolute), frame)
             return module
 
-        self._wrappers.add(import_module.__code__)
         return import_module
 
     def _wrap_distribution(self, original: Any) -> Any:

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from tests.support import importable, write_tree
-from wardian.packing.tracing.guards import IMPORTS, METADATA, _is_covered, find_handler
+from wardian.packing.tracing.guards import (
+    IMPORTS,
+    METADATA,
+    _cover,
+    _covered,
+    _handles_all,
+    _pieces_of,
+    find_handler,
+)
 
 PROJECT = """
 --- hedge.py
@@ -116,4 +124,33 @@ def test_the_table_of_handlers_is_read_as_the_interpreter_reads_it() -> None:
         entries = [(entry.start, entry.end) for entry in parse(code)]
         for offset in range(0, len(code.co_code), 2):
             covered = any(start <= offset < end for start, end in entries)
-            assert _is_covered(code, offset) is covered
+            assert _cover(list(_covered(code)), offset) is covered
+
+
+def test_only_code_that_may_handle_an_error_of_imports_is_looked_at() -> None:
+    def of_another_kind(ask: Any) -> Any:
+        with open(ask) as file:
+            try:
+                return file.read()
+            except OSError:
+                return None
+
+    def handled(ask: Any) -> Any:
+        try:
+            return ask()
+        except ImportError:
+            return None
+
+    frame = sys._getframe()
+    assert _pieces_of(of_another_kind.__code__, frame) == ()
+    assert _pieces_of(handled.__code__, frame)
+
+
+@pytest.mark.parametrize("line", ["except:", "    except :  # all", "except \\", "\texcept"])
+def test_a_handler_of_all_errors_names_none(line: str) -> None:
+    assert _handles_all(line)
+
+
+@pytest.mark.parametrize("line", ["except OSError:", "# except:", "exception: int", "except* ValueError:"])
+def test_other_lines_are_no_handler_of_all_errors(line: str) -> None:
+    assert not _handles_all(line)
