@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.machinery
 import json
@@ -78,6 +79,9 @@ def _be_template(
         ),
         "facts": facts,
     }
+    # What is there lives as long as each fork does. The collector writes to all that it looks at, so that a
+    # fork would copy the memory of it: https://docs.python.org/3/library/gc.html#gc.freeze
+    gc.freeze()
     connection.send(json.dumps(hello).encode())
     _Server(connection, watched).serve()
     os._exit(0)

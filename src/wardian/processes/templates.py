@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib.machinery
 import json
 import os
 import select
@@ -522,8 +523,14 @@ def _is_changed(before: frozenset[str] | None, now: frozenset[str] | None, names
     if before is None or now is None:
         return True
     return any(
-        file.partition(".")[0] in names or file.endswith((".dist-info", ".egg-info")) for file in before ^ now
+        (file.partition(".")[0] in names and ("." not in file or file.endswith(_IMPORTED)))
+        or file.endswith((".dist-info", ".egg-info"))
+        for file in before ^ now
     )
+
+
+_IMPORTED = tuple(importlib.machinery.all_suffixes())
+"""How files end that can be imported: `net.case` beside the package `net` is none."""
 
 
 @after_fork

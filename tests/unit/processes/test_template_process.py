@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has 
 
 SHED = """
 --- shed/shed.py
-import os, sys
+import gc, os, sys
 
 def prepare(arguments):
     import hoe
@@ -39,6 +39,7 @@ def report(request):
         "gone": os.environ.get("GONE"),
         "path": sys.path,
         "leads": os.getsid(0) == os.getpid(),
+        "looked_through": any(found is sys.modules["hoe"].__dict__ for found in gc.get_objects()),
     }
 
 def die(request):
@@ -99,6 +100,7 @@ def test_a_template_says_what_it_looked_for_and_becomes_what_is_asked_for(tmp_pa
     assert answer["here"] == str(tmp_path / "here")
     assert (answer["season"], answer["gone"], answer["leads"]) == ("spring", None, True)
     assert answer["path"][0] == str(tmp_path / "more")
+    assert not answer["looked_through"]  # by the collector, which would copy the template's memory
     assert (tmp_path / "log").read_text() == "digging\n"
 
 

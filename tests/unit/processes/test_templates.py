@@ -273,6 +273,9 @@ def test_a_folder_that_has_changed_is_looked_at_again(shed: Shed, tmp_path: Path
         write_tree(tmp_path / "plot", "--- plants.py\n")
         shed.ask()
         assert len(shed.made) == 1
+        write_tree(tmp_path / "plot", "--- hoe.case\n")  # no import finds it
+        shed.ask()
+        assert len(shed.made) == 1
         write_tree(tmp_path / "plot", "--- hoe.py\n")
         assert shed.ask()["hoe"] == str(tmp_path / "plot" / "hoe.py")
         assert len(shed.made) == 2
