@@ -35,13 +35,16 @@ ROOT = Path(__file__).parents[1]
 _SET = frozenset(
     {
         "PYTEST_CURRENT_TEST",
-        "PYTHON",
         "PYTHONPATH",
         "WARDIAN_CACHE",
         "WARDIAN_OPEN_CASES",
     }
 )
-"""Variables that a server gives its processes; for other ones there is another server."""
+"""Variables that a server gives its processes; for other ones there is another server.
+
+Each is one that a template gives its forks, too (`wardian.processes.starting`): otherwise each process would
+start templates of its own.
+"""
 
 _servers: dict[tuple[Any, ...], socket.socket] = {}
 

@@ -63,7 +63,8 @@ def _run(arguments: list[str], folder: Path, options: dict[str, list[str]], stdi
         "OMP_NUM_THREADS": "1",
         "PYTHON": sys.executable,
     }
-    if arguments[0] == sys.executable and "warnings" not in options and sys.platform == "linux":
+    # One that types is an interpreter: `-i` is a flag.
+    if arguments[0] == sys.executable and arguments[1] != "-i" and sys.platform == "linux":
         process = start(
             arguments[1:],
             folder=folder,

@@ -26,6 +26,7 @@ _OF_NO_MODULE = {
     "docstrings": "how docstrings begin",
     "inspection/reachable": "what an audit calls reachable, over several modules",
     "integrations": "that none is imported unless it is named",
+    "interpreters": "the forks that scripts of tests run in",
     "layout": "this test",
     "loading/imports": "what a load imports",
     "package/interface": "the public names of the drop-in",
