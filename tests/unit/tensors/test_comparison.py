@@ -72,6 +72,18 @@ def test_one_element_may_have_any_stride() -> None:
     assert find_differences(value, torch.zeros(1))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32, torch.complex128])
+@pytest.mark.parametrize("size", [0, 1, 7, 8])
+def test_parts_of_storages_are_compared_wherever_they_begin(dtype: torch.dtype, size: int) -> None:
+    whole = torch.arange(20).to(dtype)
+    for start in range(9):
+        part = whole[start : start + size]
+        assert find_differences(part, part.clone()) == []
+        other = part.clone()
+        other[-1:] += 1
+        assert len(find_differences(part, other)) == (size > 0)
+
+
 def test_nan_in_the_same_place_is_the_same() -> None:
     values = torch.tensor([float("nan"), 1.0])
     assert not find_differences(values, values.clone())
@@ -223,6 +235,9 @@ def test_numbers_without_a_dtype_are_taken_for_those_of_a_tensor() -> None:
     (found,) = find_differences([1e-9, 1.0], [1.1e-9, 1.0])
     assert found.tolerated
     assert find_differences([1.0, float("nan")], [1.0, float("nan")]) == []
+    for zero in (0.0, complex(1.0, 0.0)):
+        assert find_differences(zero, zero) == []
+        assert find_differences(zero, zero.conjugate() if zero else -zero)
 
 
 def test_a_quantized_value_may_be_rounded_the_other_way() -> None:
