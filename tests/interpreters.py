@@ -284,20 +284,33 @@ class _SharedTemplates:
     """The templates of the server, for the processes that it forks."""
 
     def __init__(self) -> None:
+        from wardian.processes import templates
+
+        self._module = templates
+        self._begin()
+
+    def _begin(self) -> None:
         from wardian.packing.proving.prove import beginning
         from wardian.packing.tracing.in_child import BEGINNING
-        from wardian.processes import templates
         from wardian.processes.starting import search_path
 
+        self._module.end_templates()
         for beginning_ in (BEGINNING, beginning(())):
-            templates.start_early(beginning_, search_path())
-        self._module = templates
-        self._templates = templates._templates[:]
+            self._module.start_early(beginning_, search_path())
+        self._templates = self._module._templates[:]
         # A fork forgets the connections.
         self._connections = [os.dup(template.connection.fileno()) for template in self._templates]
 
     def wait(self) -> None:
-        """Wait until they have imported PyTorch."""
+        """Wait until they have imported PyTorch. Those that have ended for want of requests begin anew."""
+        connections = [template.connection for template in self._templates]
+        if (
+            all(template.is_begun for template in self._templates)
+            and select.select(connections, [], [], 0)[0]
+        ):
+            for descriptor in self._connections:
+                os.close(descriptor)
+            self._begin()
         for template in self._templates:
             template.is_ready(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests import interpreters
 from tests.support import run_python
-from wardian.processes import starting
+from wardian.processes import starting, templates
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has templates")
 
@@ -28,3 +29,19 @@ def test_a_script_that_packs_starts_no_template(tmp_path: Path) -> None:
         print(len(before), templates._templates == before)
     """
     assert run_python(script, folder=tmp_path) == "2 True\n"
+
+
+@pytest.mark.slow
+def test_templates_that_have_ended_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "_templates", [])
+    shared = interpreters._SharedTemplates()
+    shared.wait()
+    first = shared._templates
+    shared.wait()
+    assert shared._templates == first
+    first[0].connection.shutdown(socket.SHUT_WR)  # so it ends, as it does after five minutes
+    assert first[0].connection.recv(1) == b""
+    shared.wait()
+    assert not set(first) & set(shared._templates)
+    assert all(template.is_ready(None) for template in shared._templates)
+    templates.end_templates()

@@ -109,7 +109,7 @@ class Recorder:
         self._pending: dict[str, dict[frozenset[str], list[Callable[[], None]]]] = {}
         """Notes to make if a module, by its name, is imported again where nobody handles these errors."""
         self._importing: list[tuple[str, FrameType]] = []
-        """What is imported now, each with the frame of the code that asks for it."""
+        """The imports that are under way, each with the frame of the code that asks for it."""
         self._until: FrameType | None = None
         self._seen: Seen = {}
         self._recording = False
