@@ -302,17 +302,22 @@ class _SharedTemplates:
         self._connections = [os.dup(template.connection.fileno()) for template in self._templates]
 
     def wait(self) -> None:
-        """Wait until they have imported PyTorch. Those that have ended for want of requests begin anew."""
-        connections = [template.connection for template in self._templates]
-        if (
-            all(template.is_begun for template in self._templates)
-            and select.select(connections, [], [], 0)[0]
-        ):
+        """Wait until they have imported PyTorch; begin anew if one has ended or is out of date."""
+        from wardian.processes.starting import search_path
+
+        begun = all(template.is_begun for template in self._templates)
+        if begun and not all(self._lasts(template, search_path()) for template in self._templates):
             for descriptor in self._connections:
                 os.close(descriptor)
             self._begin()
         for template in self._templates:
             template.is_ready(None)
+
+    @staticmethod
+    def _lasts(template: Any, path: list[str]) -> bool:
+        """Tell whether a template, which says nothing unasked, has not ended, and serves."""
+        has_ended = select.select([template.connection], [], [], 0)[0]
+        return not has_ended and template.serves(template.start, path, None)
 
     def take(self) -> None:
         """Use them in a fork."""

@@ -32,8 +32,11 @@ def test_a_script_that_packs_starts_no_template(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_templates_that_have_ended_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_templates_that_have_ended_or_are_out_of_date_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(templates, "_templates", [])
+    monkeypatch.syspath_prepend(tmp_path)
     shared = interpreters._SharedTemplates()
     shared.wait()
     first = shared._templates
@@ -42,6 +45,9 @@ def test_templates_that_have_ended_begin_anew(monkeypatch: pytest.MonkeyPatch) -
     first[0].connection.shutdown(socket.SHUT_WR)  # so it ends, as it does after five minutes
     assert first[0].connection.recv(1) == b""
     shared.wait()
-    assert not set(first) & set(shared._templates)
-    assert all(template.is_ready(None) for template in shared._templates)
+    second = shared._templates
+    assert not set(first) & set(second)
+    (tmp_path / "sitecustomize.py").touch()
+    shared.wait()
+    assert not set(second) & set(shared._templates)
     templates.end_templates()
