@@ -83,7 +83,7 @@ def _pieces_of(code: CodeType, frame: FrameType) -> _Pieces:
         return ()
     if _NAMES.isdisjoint((*code.co_names, *code.co_varnames, *code.co_cellvars, *code.co_freevars)):
         lines = linecache.getlines(code.co_filename, frame.f_globals)
-        last = max(line for _, _, line in code.co_lines() if line is not None)
+        last = max((line for _, _, line in code.co_lines() if line is not None), default=0)
         if not any(map(_handles_all, lines[code.co_firstlineno - 1 : last])):
             return ()
     return pieces

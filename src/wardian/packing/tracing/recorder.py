@@ -112,6 +112,7 @@ class Recorder:
         """The imports that are under way, each with the frame of the code that asks for it."""
         self._until: FrameType | None = None
         self._seen: Seen = {}
+        """The frames that the last search for a handler has looked at."""
         self._recording = False
         self._before: frozenset[str] | None = None
 
@@ -243,7 +244,7 @@ class Recorder:
         In the run a module that is there is imported once. Where it fails it is imported again by the next
         statement that names it.
         """
-        handler = find_handler(frame, errors, self._until, self._seen)
+        handler = self._find_handler(frame, errors)
         if handler is None:
             note()
             return
@@ -260,7 +261,7 @@ class Recorder:
         """Note what modules that are imported where *frame* is cannot be imported without."""
         needs = [found for name in names if (found := self._pending.get(name))]
         for errors in {errors for found in needs for errors in found}:
-            if find_handler(frame, errors, self._until, self._seen) is None:
+            if self._find_handler(frame, errors) is None:
                 for found in needs:
                     for note in found.pop(errors, ()):
                         note()
@@ -273,10 +274,19 @@ class Recorder:
         if error.name is not None and error.name == top and top not in sys.modules:
             self._absent.add(top)
 
+    def _find_handler(self, frame: FrameType, errors: frozenset[str]) -> FrameType | None:
+        handler = find_handler(frame, errors, self._until, self._seen)
+        self._forget_frames()
+        return handler
+
     def _end_import(self) -> None:
         self._importing.pop()
+        self._forget_frames()
+
+    def _forget_frames(self) -> None:
+        """Let go of frames, and of what their variables hold, when the outermost import has ended."""
         if not self._importing:
-            self._seen.clear()  # it holds what the frames do
+            self._seen.clear()
 
     @contextmanager
     def _importing_for_wardian(self) -> Iterator[None]:

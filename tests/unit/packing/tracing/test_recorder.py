@@ -229,3 +229,12 @@ def test_what_wardian_imports_to_load_a_case_is_not_the_objects(is_asked_for: bo
     mine = [name for name in found.modules if name.startswith("sage")]
     assert mine == (["sage", "sage.leaf"] if is_asked_for else [])
     assert ("sage" in {edge.imported for edge in found.imports}) == is_asked_for
+
+
+def test_no_frame_is_held_when_an_import_has_ended(tmp_path: Path) -> None:
+    write_tree(tmp_path, "--- hedge.py\ndef ask():\n    import plum\n--- plum.py\n")
+    recorder = Recorder()
+    with importable(tmp_path) as load, recorder.recording():
+        load("hedge").ask()
+        assert recorder._seen == {}
+    assert [(demand.importer, demand.imported) for demand in recorder._demands] == [("hedge", "plum")]
