@@ -48,6 +48,7 @@ _COPIED = {
             "source/remembered.py:_code",
             "source/remembered.py:_facts",
             "packing/tracing/need.py:_definitions",
+            "packing/tracing/need.py:_names",
         ),
         *("tensors/index.py:_dtype_name", "tensors/matching.py:_casts"),
         "tensors/storages.py:_reduces_as_known",

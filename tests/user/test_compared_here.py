@@ -107,10 +107,11 @@ def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: py
     def wait(x: torch.Tensor) -> torch.Tensor:
         return jobs.get()  # that nobody puts
 
-    assert changes.find_differences_in_fork(wait, (torch.ones(2),), torch.zeros(2), {}, "output") == []
-    assert changes.find_differences_in_fork(lambda x: x, (torch.ones(2),), torch.zeros(2), {}, "output") == [
-        "output differs by up to 1, its largest value is 1"
-    ]
+    expected = torch.zeros(2)
+    with changes.comparing_in_fork(wait, (torch.ones(2),), expected, {}, "output") as differences:
+        assert differences() == []
+    with changes.comparing_in_fork(lambda x: x, (torch.ones(2),), expected, {}, "output") as differences:
+        assert differences() == ["output differs by up to 1, its largest value is 1"]
 
 
 FORGETFUL = """

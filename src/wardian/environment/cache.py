@@ -33,6 +33,7 @@ __all__ = [
     "Bounds",
     "CACHE_VARIABLE",
     "DAYS_VARIABLE",
+    "FACTS",
     "Lock",
     "MAKING",
     "SIZE_VARIABLE",
@@ -55,10 +56,13 @@ SIZE_VARIABLE = "WARDIAN_CACHE_MAX_SIZE"
 MAKING = ".making-"
 """Prefix of the names of entries that are not complete yet."""
 
+FACTS = "facts"
+"""Folder of files with what is known of sources."""
+
 _GONE = ".gone-"
 _LOCKED = ("cases", "libraries", "remote")
 """Folders whose members are entries, locked while they are in use."""
-_LEVELS = (*_LOCKED, "open", "verified")
+_LEVELS = (*_LOCKED, FACTS, "open", "verified")
 
 _DAY = 86_400
 _told: set[str] = set()
@@ -123,11 +127,14 @@ def _bytes(text: str) -> float:
     return float(digits) * units[unit]
 
 
-def cache_folder() -> Path | None:
+def cache_folder(*, warns: bool = True) -> Path | None:
     """Return the folder for files that can be made again, or None if none can be used.
 
     It is `$WARDIAN_CACHE`, else the user's cache folder by the rules of the platform. A folder that belongs
     to somebody else, or that others can write, is not used, and a warning says so, once.
+
+    Args:
+        warns: Whether to warn; not where nobody would see it.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     if not chosen:
@@ -144,7 +151,8 @@ def cache_folder() -> Path | None:
             with contextlib.suppress(FileNotFoundError):
                 _check(str(folder / level), os.lstat(folder / level))
     except PermissionError as error:
-        _warn(error)
+        if warns:
+            _warn(error)
         return None
     except OSError:
         return None
@@ -327,7 +335,7 @@ def clear(
                 used = path.stat(follow_symlinks=False).st_mtime
             except FileNotFoundError:
                 continue
-            if level in _LOCKED:
+            if level in (*_LOCKED, FACTS):
                 entries.append((used, path.path, _size(path.path)))
             elif level == "verified" and (everything or used < oldest):
                 with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from wardian.packing.proving.again import begun_as_last
 from wardian.packing.proving.prove import beginning
 from wardian.packing.remarks import Made
 from wardian.packing.report import PackReport
+from wardian.packing.tracing.ahead import keeping_facts
 from wardian.packing.tracing.in_child import BEGINNING
 from wardian.packing.writing.assembly import Contents
 from wardian.processes.clean import DEFAULT_LIMIT
@@ -126,6 +127,7 @@ def pack(
         reporting(progress) as tell,
         ArchiveWriter(path) as archive,
         begun_as_last(processes) if prove else nullcontext(),
+        ExitStack() as meanwhile,
     ):
         stages = Stages(tell)
         if prove:
@@ -136,6 +138,8 @@ def pack(
             processes.start_early(beginning(draft.named_top_levels()))
         with stages("trace"):
             trace = draft.trace(clean=bool(prove))
+        meanwhile.enter_context(draft.comparing())
+        meanwhile.enter_context(keeping_facts())
         with stages("plan"):
             planned = make_plan(trace, rules)
         origin = find_provenance(own_modules(planned), sys.orig_argv) if provenance else None

@@ -9,46 +9,83 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from wardian.reporters import nothing_written
 
-__all__ = ["rehearse"]
+__all__ = ["Rehearsal", "rehearse", "rehearsing"]
 
 
-def rehearse(work: Callable[[], str], seconds: float) -> str | None:
+class Rehearsal:
+    """Work that a copy of this process does."""
+
+    def __init__(self, reading: int | None) -> None:
+        self._reading = reading
+
+    def answer(self, seconds: float) -> str | None:
+        """Wait for what the work returns; asked once.
+
+        Args:
+            seconds: How long to wait for it.
+
+        Returns:
+            What it returned; None if it raised, died, takes longer, or the process could not be copied.
+        """
+        return None if self._reading is None else _read_answer(self._reading, time.monotonic() + seconds)
+
+
+@contextlib.contextmanager
+def rehearsing(work: Callable[[], str]) -> Iterator[Rehearsal]:
     """Call *work* in a copy of this process, in which nothing that it does, prints or writes meets this one.
+
+    The copy works while the block runs, and ends with it.
 
     Args:
         work: Must need no thread of this process: the copy has only the one that calls.
+
+    Yields:
+        What can be asked for the answer; there is none if the platform has no safe `fork`.
+    """
+    if not hasattr(os, "fork") or sys.platform == "darwin":  # its frameworks do not survive one
+        yield Rehearsal(None)
+        return
+    reading, writing = os.pipe()
+    try:
+        try:
+            # Python 3.12 and newer warn of other threads.
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning), nothing_written():
+                child = os.fork()
+        except OSError:
+            os.close(writing)
+            yield Rehearsal(None)
+            return
+        if child == 0:
+            _answer(work, writing)
+        os.close(writing)
+        try:
+            yield Rehearsal(reading)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):  # somebody has waited for all children
+                os.waitpid(child, 0)
+    finally:
+        os.close(reading)
+
+
+def rehearse(work: Callable[[], str], seconds: float) -> str | None:
+    """Call *work* in a copy of this process, as `rehearsing` does, and wait for it.
+
+    Args:
+        work: As for `rehearsing`.
         seconds: How long to wait for it.
 
     Returns:
-        What it returned; None if it raised, died, took longer, or the platform has no safe `fork`.
+        What it returned; None as for `Rehearsal.answer`.
     """
-    if not hasattr(os, "fork") or sys.platform == "darwin":  # its frameworks do not survive one
-        return None
-    reading, writing = os.pipe()
-    try:
-        # Python 3.12 and newer warn of other threads.
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning), nothing_written():
-            child = os.fork()
-    except OSError:
-        os.close(reading)
-        os.close(writing)
-        return None
-    if child == 0:
-        _answer(work, writing)
-    os.close(writing)
-    try:
-        return _read_answer(reading, time.monotonic() + seconds)
-    finally:
-        os.close(reading)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):  # somebody has waited for all children
-            os.waitpid(child, 0)
+    with rehearsing(work) as rehearsal:
+        return rehearsal.answer(seconds)
 
 
 def _answer(work: Callable[[], str], writing: int) -> NoReturn:

@@ -12,7 +12,7 @@ import ast
 import copy
 import marshal
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import CodeType
@@ -33,7 +33,7 @@ def compile_module(
     is_package: bool,
     filename: str,
     roots: frozenset[str],
-    tree: ast.Module | None = None,
+    tree: Callable[[], ast.Module] | None = None,
 ) -> CodeType:
     """Compile a module so that it imports packed modules from its own mount.
 
@@ -47,8 +47,8 @@ def compile_module(
         is_package: Whether it is the `__init__` of a package.
         filename: Becomes `co_filename`.
         roots: Top-level names of packed modules, and `wardian.domain.names.SHIMMED`.
-        tree: What `wardian.source.parsing.parse` returned for *source*, if it was called before. Not
-        modified.
+        tree: Returns what `wardian.source.parsing.parse` does for *source*, if somebody else asks, too. It
+            is asked where there may be something to rewrite, and the tree is not modified.
 
     Returns:
         The code object. Equal inputs give equal code.
@@ -72,7 +72,7 @@ def compile_module(
         roots |= {"sys"}
     place = _Place(module if is_package else module.rpartition(".")[0], is_package=is_package)
     if _may_import(roots, text) or _may_climb_out(text, place):
-        rewritten = _rewrite(tree or parse(source, filename), text, roots, place)
+        rewritten = _rewrite(tree() if tree else parse(source, filename), text, roots, place)
         if rewritten is not None:
             return _compile(rewritten, filename)
     # Nothing to rewrite. From source the compiler gives the same code, needs no tree, and takes code that is

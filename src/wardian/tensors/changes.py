@@ -7,6 +7,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -16,14 +17,14 @@ from torch.storage import TypedStorage, UntypedStorage
 from wardian.domain.names import top_level
 from wardian.environment.modules import known_attribute
 from wardian.processes.pools import revive_pools
-from wardian.processes.rehearsal import rehearse
+from wardian.processes.rehearsal import Rehearsal, rehearsing
 from wardian.tensors.comparison import Difference, find_differences
 from wardian.tensors.selftest import run
 
 __all__ = [
     "call_in_fork",
+    "comparing_in_fork",
     "differences_of_changes",
-    "find_differences_in_fork",
     "find_loss_in_fork",
     "run_noting_changes",
 ]
@@ -218,10 +219,11 @@ _PATIENCE = 60.0
 """Seconds after which a call in a copy of the process is given up: what it waits for may be in a thread."""
 
 
-def find_differences_in_fork(
+@contextmanager
+def comparing_in_fork(
     obj: Any, inputs: Any, expected: Any, changes: Mapping[str, Any], where: str
-) -> list[str]:
-    """Call *obj* in a copy of this process, and tell what differs by more than another machine may.
+) -> Iterator[Callable[[], list[str]]]:
+    """Call *obj* in a copy of this process while the block runs, to tell what differs.
 
     Args:
         obj: A callable. What the call changes is the copy's.
@@ -230,8 +232,9 @@ def find_differences_in_fork(
         changes: What it should change.
         where: What to call the result.
 
-    Returns:
-        Phrases, as `Difference` has them; none also where the call fails, or the process cannot be copied.
+    Yields:
+        A function that waits for the differences that are larger than those between machines: phrases, as
+        `Difference` has them; none also where the call fails, or the process cannot be copied.
     """
 
     def compare() -> str:
@@ -239,8 +242,13 @@ def find_differences_in_fork(
         found = [*find_differences(result, expected, where), *differences_of_changes(changed, changes)]
         return json.dumps([str(difference) for difference in found if not difference.tolerated])
 
-    differences: list[str] = json.loads(_ask_fork(compare) or "[]")
-    return differences
+    with _forked(compare) as rehearsal:
+
+        def differences() -> list[str]:
+            found: list[str] = json.loads(rehearsal.answer(_PATIENCE) or "[]")
+            return found
+
+        yield differences
 
 
 def find_loss_in_fork(
@@ -333,12 +341,20 @@ def call_in_fork(obj: Any, inputs: Any) -> str | None:
 
 
 def _ask_fork(work: Callable[[], str]) -> str | None:
+    with _forked(work) as rehearsal:
+        return rehearsal.answer(_PATIENCE)
+
+
+@contextmanager
+def _forked(work: Callable[[], str]) -> Iterator[Rehearsal]:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # no forked process can use it
-        return None
+        yield Rehearsal(None)
+        return
 
     def alone() -> str:
         torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
         revive_pools()
         return work()
 
-    return rehearse(alone, _PATIENCE)
+    with rehearsing(alone) as rehearsal:
+        yield rehearsal

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from wardian.processes.rehearsal import rehearse
+from wardian.processes.rehearsal import rehearse, rehearsing
 
 
 def test_a_copy_of_the_process_prints_and_writes_nothing(
@@ -24,3 +25,28 @@ def test_a_copy_of_the_process_prints_and_writes_nothing(
     assert rehearse(lambda: "é" * 100_000, 30) == "é" * 100_000
     assert (tmp_path / "log.txt").read_text() == ""
     assert capfd.readouterr().out == ""
+
+
+def test_a_copy_works_while_the_block_runs_and_ends_with_it() -> None:
+    begun, tell_begun = os.pipe()
+    wait, let_go = os.pipe()
+
+    def work() -> str:
+        os.write(tell_begun, b"!")
+        return os.read(wait, 1).decode()
+
+    with rehearsing(work) as copy:
+        assert os.read(begun, 1) == b"!"  # while nobody has asked
+        assert copy.answer(0) is None
+        os.write(let_go, b"x")
+        assert copy.answer(30) == "x"
+    with rehearsing(lambda: str(os.getpid())) as copy:
+        process = int(copy.answer(30) or "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    with rehearsing(work):
+        assert os.read(begun, 1) == b"!"
+    os.write(let_go, b"y")
+    assert os.read(wait, 1) == b"y"  # nobody else is left to read it
+    for descriptor in (begun, tell_begun, wait, let_go):
+        os.close(descriptor)

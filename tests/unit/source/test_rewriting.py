@@ -282,7 +282,7 @@ def test_the_tree_is_not_altered() -> None:
     before = ast.dump(syntax, include_attributes=True)
     roots = frozenset({"mylib"})
     one = compile_module(
-        source, ModuleName("app"), is_package=False, filename="f.py", roots=roots, tree=syntax
+        source, ModuleName("app"), is_package=False, filename="f.py", roots=roots, tree=lambda: syntax
     )
     assert ast.dump(syntax, include_attributes=True) == before
     assert one == compile_module(source, ModuleName("app"), is_package=False, filename="f.py", roots=roots)

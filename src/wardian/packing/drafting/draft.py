@@ -7,6 +7,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -105,6 +106,8 @@ class Drafting:
                 raise  # from itself it would hide what it came from
             raise whole from error
         self._observation: Observation | None = None
+        self._compared: dict[str, Callable[[], list[str]]] = {}
+        """Functions that tell how each entry point differs, while that is compared."""
         self._attempts = Attempts(
             self._live,
             self._pickle,
@@ -209,29 +212,43 @@ class Drafting:
     def _is_wanted(self, module: str) -> bool:
         return self._action_for(module) is Action.INTERN
 
+    @contextmanager
+    def comparing(self) -> Iterator[None]:
+        """Compare, while the block runs, what the object does here with what it did in a clean process.
+
+        That is done in copies of this process, one for each entry point; `doubts` waits for them.
+        """
+        from wardian.tensors.changes import comparing_in_fork
+
+        with ExitStack() as copies:
+            for name, outputs in self._outputs.items():
+                assert self._observation is not None
+                changes = self._observation.changes[name]
+                copy = comparing_in_fork(
+                    self._objects[name], self._calls[name], outputs, changes, f"{name}(...)"
+                )
+                self._compared[name] = copies.enter_context(copy)
+            yield
+        self._compared.clear()
+
     def doubts(self, packed: Iterable[ModuleName]) -> list[str]:
-        """Compare what the object does here with what it did in a clean process (docs/design/proof.md).
+        """Tell what the object does here otherwise than in a clean process (docs/design/proof.md).
 
         Args:
             packed: Modules that are in the case.
 
         Returns:
-            What makes one doubt that the case does the same, as sentences.
+            What makes one doubt that the case does the same, as sentences; nothing outside of `comparing`.
         """
-        from wardian.tensors.changes import find_differences_in_fork
-
         told: list[str] = []
         # What is known to differ needs no guess.
-        stale = "; ".join(self.capture.stale(packed)) if self._outputs else ""
-        for name, outputs in self._outputs.items():
-            assert self._observation is not None
-            changes = self._observation.changes[name]
-            found = find_differences_in_fork(
-                self._objects[name], self._calls[name], outputs, changes, f"{name}(...)"
-            )
+        stale = "; ".join(self.capture.stale(packed)) if self._compared else ""
+        for name, differences in self._compared.items():
+            found = differences()
             if not found:
                 continue
-            why = stale or self._live.find_loss(name, (outputs, changes))
+            assert self._observation is not None
+            why = stale or self._live.find_loss(name, (self._outputs[name], self._observation.changes[name]))
             why = why or (
                 f"something that {name} uses was changed in this process and is not in the case, such as a"
                 f" default of PyTorch or a function of a library; let {name} hold it, or change it in a"

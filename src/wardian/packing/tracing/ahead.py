@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.machinery
 import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,16 +22,18 @@ from wardian.environment.distributions import Distributions
 from wardian.environment.modules import variables_of
 from wardian.environment.native import mapped_libraries
 from wardian.packing.writing.bytecode import compiled
-from wardian.source.parsing import batch
-from wardian.source.remembered import scan_once
+from wardian.source.parsing import batch, parse
+from wardian.source.remembered import keep_facts, scan_once
 
-__all__ = ["reading_ahead"]
+__all__ = ["keeping_facts", "reading_ahead"]
 
 
 class _Source(NamedTuple):
     module: ModuleName
     is_package: bool
     file: str
+    library: str | None
+    """Its top-level name, if a distribution brings it."""
 
     @property
     def record(self) -> str:
@@ -58,8 +62,16 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
             # What is no source of this Python is told of when it is asked for.
             with contextlib.suppress(OSError, SyntaxError), open(source.file, "rb") as file:
                 content = file.read()
-                scan_once(content, source.module, is_package=source.is_package, file=source.file)
-                records += content, compiled(content, source.module, source.record, roots)
+                tree = functools.cache(partial(parse, content, source.file))
+                scan_once(
+                    content,
+                    source.module,
+                    is_package=source.is_package,
+                    file=source.file,
+                    library=source.library,
+                    tree=tree,
+                )
+                records += content, compiled(content, source.module, source.record, roots, tree)
         for record in records:
             if stop.is_set():
                 return
@@ -80,6 +92,17 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
         finally:
             stop.set()
             thread.join()
+
+
+@contextmanager
+def keeping_facts() -> Iterator[None]:
+    """Keep, while the context lasts, what was found out of libraries for other processes that pack."""
+    thread = threading.Thread(target=keep_facts, name="wardian-facts", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str], list[str]]:
@@ -109,7 +132,8 @@ def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str], list[s
             outside.add(top)
         elif origin.endswith(".py"):
             is_package = getattr(spec, "submodule_search_locations", None) is not None
-            sources.append(_Source(ModuleName(name), is_package, origin))
+            library = top if distributions.providing(top) else None
+            sources.append(_Source(ModuleName(name), is_package, origin, library))
     packed = [source for source in sources if top_level(source.module) not in outside]
     packed.sort(key=lambda source: top_level(source.module) not in near)
     roots = frozenset(top_level(source.module) for source in packed)

@@ -151,7 +151,10 @@ class Follower:
             return self.facts.get(found.name)
         try:
             source = Path(found.file).read_bytes()
-            facts = scan_once(source, found.name, is_package=found.is_package, file=found.file)
+            library = None if found.distribution is None else top_level(found.name)
+            facts = scan_once(
+                source, found.name, is_package=found.is_package, file=found.file, library=library
+            )
         except (OSError, SyntaxError):
             # A module that was never imported may be for another Python; the import will tell.
             return None

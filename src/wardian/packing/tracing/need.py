@@ -137,7 +137,7 @@ class _Search:
                 for child in self._children(edge.imported):
                     self._take(edge, child)
         if name in modules:
-            for text in names_in(self._stock.source(name)):
+            for text in _names_once(self._stock.source(name)):
                 found = self.named(text)
                 if found is not None:
                     self._take(Import(name, found, 0, ImportContext.FUNCTION, modules[name].path), found)
@@ -201,6 +201,8 @@ class _Search:
         """Return the attributes of a package that the text of a module asks for: `package.name`."""
         source = self._stock.source(importer)
         asked: set[str] = set()
+        if package.encode() not in source:  # a relative import, which binds no such name
+            return asked
         for match in re.finditer(_MODULE_IMPORT % re.escape(package.encode()), source, re.MULTILINE):
             bound = re.escape(match[1] or package.encode())
             asked.update(
@@ -221,18 +223,29 @@ def _never(edge: Import, *, waits: bool) -> bool:
     return edge.context is ImportContext.TYPE_CHECKING or (waits and conditional)
 
 
-# transformers has 2,860 modules, which define 60,000 names.
+# A library says the same in the next pack. transformers has 2,860 modules, which define 60,000 names.
 _definitions: Memory[frozenset[bytes]] = Memory(limit=64 << 20)
+_names: Memory[frozenset[str]] = Memory(limit=16 << 20)
 
 
 def _defined_in(source: bytes) -> frozenset[bytes]:
-    """Return the names that a source defines at module level; a library defines the same in the next pack."""
+    """Return the names that a source defines at module level."""
 
     def make() -> tuple[frozenset[bytes], int]:
         found = frozenset(_DEFINED.findall(source))
         return found, sum(map(sys.getsizeof, found))
 
     return _definitions.get(hashlib.sha256(source).digest(), make)
+
+
+def _names_once(source: bytes) -> frozenset[str]:
+    """Return what `names_in` yields."""
+
+    def make() -> tuple[frozenset[str], int]:
+        found = frozenset(names_in(source))
+        return found, sys.getsizeof(found) + sum(map(sys.getsizeof, found))
+
+    return _names.get(hashlib.sha256(source).digest(), make)
 
 
 def names_in(source: bytes) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import marshal
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from wardian.domain.decisions import PackedFile
 from wardian.domain.names import SHIMMED, ModuleName, RecordName, record_name
@@ -38,7 +39,13 @@ def compiled_modules(
             yield record_name(bytecode_record(tag, file.record.removesuffix(".py"))), bytecode
 
 
-def compiled(source: bytes, module: ModuleName, record: str, roots: frozenset[str]) -> bytes:
+def compiled(
+    source: bytes,
+    module: ModuleName,
+    record: str,
+    roots: frozenset[str],
+    tree: Callable[[], ast.Module] | None = None,
+) -> bytes:
     """Return the bytecode record of a module.
 
     Args:
@@ -46,12 +53,15 @@ def compiled(source: bytes, module: ModuleName, record: str, roots: frozenset[st
         module: Its name.
         record: Name of the record of the source.
         roots: Top-level names of packed modules.
+        tree: As for `wardian.source.rewriting.compile_module`.
 
     Raises:
         SyntaxError: if the source is for another Python.
     """
     is_package = record.endswith("/__init__.py")
-    code = compile_once(source, module, is_package=is_package, filename=record, roots=roots | SHIMMED)
+    code = compile_once(
+        source, module, is_package=is_package, filename=record, roots=roots | SHIMMED, tree=tree
+    )
     # PEP 552: hash-based (bit 0), not checked against the source (bit 1 clear): the digest did that.
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source) + code
 
