@@ -33,7 +33,7 @@ from wardian.packing.report import PackReport
 from wardian.packing.tracing.ahead import keeping_facts
 from wardian.packing.tracing.in_child import BEGINNING
 from wardian.packing.writing.assembly import Contents
-from wardian.processes.clean import DEFAULT_LIMIT
+from wardian.processes.clean import DEFAULT_LIMIT, CleanProcesses, processors
 from wardian.processes.folders import work_folder
 from wardian.reporters import Stages, reporting
 
@@ -134,10 +134,11 @@ def pack(
             processes.start_early(BEGINNING)
         with stages("pickle"):
             draft = Drafting(asked.objects, asked.calls, archive, rules, processes, tell.again)
-        if prove:
-            processes.start_early(beginning(draft.named_top_levels()))
+        begin_proof = partial(_begin_proof, draft, processes)
+        if prove and processors() > _BUSY:
+            begin_proof()
         with stages("trace"):
-            trace = draft.trace(clean=bool(prove))
+            trace = draft.trace(clean=bool(prove), begin_next=begin_proof)
         meanwhile.enter_context(draft.comparing())
         meanwhile.enter_context(keeping_facts())
         with stages("plan"):
@@ -166,6 +167,14 @@ def pack(
             seconds=stages.seconds,
             attempts=case.attempts,
         )
+
+
+_BUSY = 2
+"""Processors that are busy until sources are compiled: with a template, then the run, and with compiling."""
+
+
+def _begin_proof(draft: Drafting, processes: CleanProcesses) -> None:
+    processes.start_early(beginning(draft.named_top_levels()))
 
 
 @knowing_keywords

@@ -74,22 +74,27 @@ class Attempts:
         self._live, self._pickle, self._capture, self._origins = live, pickle, capture, origins
         self._reductions, self._archive, self._storages = reductions, archive, storages
         self._processes, self._again = processes, again
+        self._begin_next: Callable[[], None] = lambda: None
         self._submodules: list[types.ModuleType] = []
         """Those that code takes from their package and does not import: `import scipy`, then `scipy.fft`.
         Whatever else had imported them in this process is not in a clean one."""
         self._found: tuple[PickledObject, dict[types.ModuleType, set[str]]] | None = None
 
-    def run(self, pickled: PickledObject, arguments: PickledObject | None) -> Attempted:
+    def run(
+        self, pickled: PickledObject, arguments: PickledObject | None, begin_next: Callable[[], None]
+    ) -> Attempted:
         """Run the object where what was registered in this process is registered first.
 
         Args:
             pickled: The object, pickled with nothing beforehand.
             arguments: The pickled arguments of the calls; None if there are none.
+            begin_next: Begins, in another process, what comes next; called when there is a processor for it.
 
         Raises:
             TimeLimitError: if an attempt takes longer than it may.
             PackError: if no attempt works.
         """
+        self._begin_next = begin_next
         if self._capture.side_effects.find_named_by_text(pickled.data):
             pickled = self._pickle(())
         first = self._attempt(pickled, (), arguments)
@@ -273,7 +278,7 @@ class Attempts:
                     tuple(module.__name__ for module in self.find_submodules(pickled)),
                 ),
                 self._processes,
-                partial(reading_ahead, {module for module, _ in pickled.globals}),
+                partial(reading_ahead, {module for module, _ in pickled.globals}, self._begin_next),
             )
 
     @contextmanager

@@ -138,12 +138,14 @@ class Drafting:
         }
         return {top_level(name) for name in named | held}
 
-    def trace(self, *, clean: bool) -> Trace:
+    def trace(self, *, clean: bool, begin_next: Callable[[], None] = lambda: None) -> Trace:
         """Return what the object needs.
 
         Args:
             clean: Whether to load and call it in a clean process, which also gives the outputs of the
                 self-test. Otherwise what is loaded in this process is taken for what it needs.
+            begin_next: Begins, in another process, what comes next; called meanwhile, when there is a
+                processor for it.
 
         Raises:
             PackError: if it cannot be loaded or called in a clean process.
@@ -151,7 +153,7 @@ class Drafting:
         arguments = self._pickling.pickle(self._inputs, "inputs") if clean and self._calls else None
         beforehand: tuple[Any, ...] = ()
         if clean:
-            attempted = self._attempts.run(self._pickled, arguments)
+            attempted = self._attempts.run(self._pickled, arguments, begin_next)
             self._pickled, beforehand = attempted.pickled, attempted.beforehand
             self._observation = attempted.observation
         else:

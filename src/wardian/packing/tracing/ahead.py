@@ -8,7 +8,7 @@ import importlib.machinery
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ class _Source(NamedTuple):
 
 
 @contextmanager
-def reading_ahead(named: Iterable[str]) -> Iterator[None]:
+def reading_ahead(named: Iterable[str], then: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Scan, compile and then deflate, while the context lasts, modules that are likely to be packed.
 
     It is a guess, of which nothing but time depends: what it reads is remembered by its content, and is asked
@@ -50,9 +50,12 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
 
     Args:
         named: Full names of modules that the pickle names.
+        then: Called once, by some thread, when all is compiled or the context ends: there is a processor more
+            from then on.
     """
     sources, roots, libraries = _likely(named)
     stop = threading.Event()
+    then = functools.cache(then)
 
     def read() -> None:
         records: list[bytes] = []
@@ -72,6 +75,7 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
                     tree=tree,
                 )
                 records += content, compiled(content, source.module, source.record, roots, tree)
+        then()
         for record in records:
             if stop.is_set():
                 return
@@ -92,6 +96,7 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
         finally:
             stop.set()
             thread.join()
+            then()
 
 
 @contextmanager

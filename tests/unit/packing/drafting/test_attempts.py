@@ -76,7 +76,7 @@ class _Run:
         self._arguments = pickling.pickle(calls["net"], "inputs") if calls else None
 
     def run(self) -> Attempted:
-        return self.attempts.run(self.pickled, self._arguments)
+        return self.attempts.run(self.pickled, self._arguments, lambda: None)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from pathlib import Path
-from types import CodeType
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from tests.support import importable, write_tree
 from wardian.archive import batches
 from wardian.domain.names import ModuleName
+from wardian.packing.tracing import ahead
 from wardian.packing.tracing.ahead import reading_ahead
 from wardian.packing.writing.bytecode import compiled
 from wardian.source import remembered
@@ -85,6 +86,39 @@ def test_what_is_read_ahead_is_deflated(tmp_path: Path, monkeypatch: pytest.Monk
         for data in (source, compiled(source, name, record, frozenset({"tansy", "unmentioned"}))):
             batches.pack_lasting(data)
         assert deflated == []
+
+
+def test_when_all_is_compiled_the_next_may_begin(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    def begin() -> None:
+        begun.append(threading.current_thread().name)
+
+    with importable(write_tree(tmp_path, "--- yarrow/__init__.py\n")) as load:
+        load("yarrow")
+        with reading_ahead({"yarrow"}, begin):
+            _wait_for_the_thread()
+            assert begun == ["wardian-ahead"]
+    assert len(begun) == 1
+
+
+def test_where_compiling_takes_longer_the_next_begins_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    stop = threading.Event()
+
+    def compile_until_the_end(*_: Any, **__: Any) -> CodeType:
+        stop.wait(30)
+        raise SyntaxError
+
+    monkeypatch.setattr(remembered, "compile_module", compile_until_the_end)
+    monkeypatch.setattr(ahead, "threading", SimpleNamespace(Thread=threading.Thread, Event=lambda: stop))
+    with importable(write_tree(tmp_path, "--- mugwort/__init__.py\n--- mugwort/leaf.py\n")) as load:
+        load("mugwort.leaf")
+        with reading_ahead({"mugwort"}, lambda: begun.append(threading.current_thread().name)):
+            assert begun == []
+    assert begun == ["MainThread"]
 
 
 def test_nothing_is_read_for_an_object_of_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
