@@ -11,7 +11,7 @@ from operator import attrgetter
 from wardian.domain.global_refs import GlobalRef
 from wardian.domain.names import ModuleName
 
-__all__ = ["Import", "ImportContext", "ImportGraph", "ImportsByNeed"]
+__all__ = ["Import", "ImportContext", "ImportGraph", "ImportsByNeed", "sorted_imports"]
 
 
 class ImportContext(StrEnum):
@@ -56,6 +56,18 @@ class Import:
         return f"{place}: {self.importer} imports {self.imported} ({self.context})"
 
 
+def sorted_imports(imports: Iterable[Import]) -> tuple[Import, ...]:
+    """Return each of some imports once, in their order.
+
+    >>> a, b = (ModuleName(name) for name in "ab")
+    >>> one, other = (Import(x, y, 1, ImportContext.FUNCTION) for x, y in ((a, b), (b, a)))
+    >>> sorted_imports([other, one, other]) == (one, other)
+    True
+    """
+    # Tuples are compared in C, objects by a function of Python.
+    return tuple(sorted(set(imports), key=attrgetter(*Import.__match_args__)))
+
+
 class ImportGraph:
     """A set of imports that can be asked for chains.
 
@@ -63,7 +75,7 @@ class ImportGraph:
     """
 
     def __init__(self, imports: Iterable[Import]) -> None:
-        self._imports = tuple(self._sorted(imports))
+        self._imports = sorted_imports(imports)
         self._from: dict[ModuleName, list[Import]] = {}
         for edge in self._imports:
             self._from.setdefault(edge.importer, []).append(edge)
@@ -82,11 +94,6 @@ class ImportGraph:
     def find_imports_by(self, importer: ModuleName) -> list[Import]:
         """Return what *importer* imports, sorted."""
         return list(self._from.get(importer, ()))
-
-    @staticmethod
-    def _sorted(imports: Iterable[Import]) -> list[Import]:
-        # The order that they have themselves: tuples are compared in C, objects by a function of Python.
-        return sorted(set(imports), key=attrgetter(*Import.__match_args__))
 
     def find_shortest_chain(self, sources: Iterable[ModuleName], target: ModuleName) -> list[Import]:
         """Return the imports that lead from one of *sources* to *target*.
@@ -160,5 +167,5 @@ class ImportsByNeed(ImportGraph):
     def find_imports_by(self, importer: ModuleName) -> list[Import]:
         """Return what *importer* imports, sorted; it is read once."""
         if importer not in self._from:
-            self._from[importer] = self._sorted(self._read(importer))
+            self._from[importer] = list(sorted_imports(self._read(importer)))
         return self._from[importer]

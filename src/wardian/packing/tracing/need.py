@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
-from wardian.domain.graph import Import, ImportContext
+from wardian.domain.graph import Import, ImportContext, sorted_imports
 from wardian.domain.names import ModuleName, ancestors, is_module_name, top_level
 from wardian.domain.source_facts import SourceFacts
 from wardian.memory import Memory
@@ -115,7 +115,7 @@ class _Search:
             facts = self._stock.facts(name)
             if facts is not None:
                 self._follow(name, facts)
-        return Reach(frozenset(reached & self._stock.modules.keys()), tuple(sorted(set(self._edges))))
+        return Reach(frozenset(reached & self._stock.modules.keys()), sorted_imports(self._edges))
 
     def _follow(self, name: ModuleName, facts: SourceFacts) -> None:
         modules = self._stock.modules

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from wardian.capture.synthesis import CapturedModule
 from wardian.domain.global_refs import GlobalRef
@@ -217,7 +218,7 @@ def _assemble(
         unread=unread_files(tracer, read, {path for _, path, _ in beside}),
         evidence=replace(
             tracer.evidence,
-            imports=tuple(sorted(set(observed))),
+            imports=tuple(sorted(set(observed), key=attrgetter(*ObservedImport.__match_args__))),
             demands=tuple(
                 replace(demand, importer=importer)
                 for demand in tracer.evidence.demands
