@@ -47,6 +47,7 @@ _COPIED = {
         *(
             "source/remembered.py:_code",
             "source/remembered.py:_facts",
+            "packing/tracing/ahead.py:_ready",
             "packing/tracing/need.py:_definitions",
             "packing/tracing/need.py:_names",
         ),

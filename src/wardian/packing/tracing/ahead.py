@@ -8,7 +8,7 @@ import importlib.machinery
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from wardian.domain.names import ModuleName, top_level
 from wardian.environment.distributions import Distributions
 from wardian.environment.modules import variables_of
 from wardian.environment.native import mapped_libraries
+from wardian.memory import Memory
 from wardian.packing.writing.bytecode import compiled
 from wardian.source.parsing import batch, parse
 from wardian.source.remembered import keep_facts, scan_once
@@ -46,7 +47,7 @@ def reading_ahead(named: Iterable[str], then: Callable[[], None] = lambda: None)
 
     It is a guess, of which nothing but time depends: what it reads is remembered by its content, and is asked
     for as if nothing had been read. Python has one lock for all threads, so it pays while this thread waits
-    for another process.
+    for another process. What was made ready for an earlier pack is not read again.
 
     Args:
         named: Full names of modules that the pickle names.
@@ -58,34 +59,21 @@ def reading_ahead(named: Iterable[str], then: Callable[[], None] = lambda: None)
     then = functools.cache(then)
 
     def read() -> None:
-        records: list[bytes] = []
+        sound: list[_Source] = []
         for source in sources:
             if stop.is_set():
                 return
-            # What is no source of this Python is told of when it is asked for.
-            with contextlib.suppress(OSError, SyntaxError), open(source.file, "rb") as file:
-                content = file.read()
-                tree = functools.cache(partial(parse, content, source.file))
-                scan_once(
-                    content,
-                    source.module,
-                    is_package=source.is_package,
-                    file=source.file,
-                    library=source.library,
-                    tree=tree,
-                )
-                records += content, compiled(content, source.module, source.record, roots, tree)
+            if _make_ready(source.file, _compile, source, roots):
+                sound.append(source)
         then()
-        for record in records:
+        for source in sound:
             if stop.is_set():
                 return
-            pack_lasting(record)
+            _make_ready(source.file, _deflate, source, roots)
         for path in libraries:
             if stop.is_set():
                 return
-            with contextlib.suppress(OSError):
-                if os.path.getsize(path) <= MOST_LASTING:
-                    pack_lasting(Path(path).read_bytes())
+            _make_ready(path, pack_lasting)
 
     thread = threading.Thread(target=read, name="wardian-ahead", daemon=True)
     # The settings of `batch` are those of the process: this thread, which waits, makes and takes them back.
@@ -108,6 +96,52 @@ def keeping_facts() -> Iterator[None]:
         yield
     finally:
         thread.join()
+
+
+# Sources count twice, so it knows of as much as `wardian.source.remembered` keeps.
+_ready: Memory[None] = Memory(limit=128 << 20)
+
+
+def _make_ready(file: str, stage: Callable[..., object], *arguments: Hashable) -> bool:
+    """Call *stage* with the content of a file and the arguments, unless that was done since the file changed.
+
+    A new thread gets one of several heaps of the C library, and each of these keeps for good what it needed
+    once. So a thread that reads all files again for each pack lets the process grow until every heap has.
+
+    Returns:
+        Whether it is ready: the file can be read, is not too large to be remembered, and has no error.
+    """
+    # What is no source of this Python is told of when it is asked for.
+    with contextlib.suppress(OSError, SyntaxError):
+        # Before it is read: what changes meanwhile has another time.
+        status = os.stat(file)
+
+        def make() -> tuple[None, int]:
+            stage(Path(file).read_bytes(), *arguments)
+            return None, status.st_size
+
+        if status.st_size <= MOST_LASTING:
+            _ready.get((file, status.st_mtime_ns, status.st_size, status.st_ino, stage, *arguments), make)
+            return True
+    return False
+
+
+def _compile(content: bytes, source: _Source, roots: frozenset[str]) -> None:
+    tree = functools.cache(partial(parse, content, source.file))
+    scan_once(
+        content,
+        source.module,
+        is_package=source.is_package,
+        file=source.file,
+        library=source.library,
+        tree=tree,
+    )
+    compiled(content, source.module, source.record, roots, tree)
+
+
+def _deflate(content: bytes, source: _Source, roots: frozenset[str]) -> None:
+    pack_lasting(content)
+    pack_lasting(compiled(content, source.module, source.record, roots))
 
 
 def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str], list[str]]:

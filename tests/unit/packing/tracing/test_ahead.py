@@ -121,6 +121,35 @@ def test_where_compiling_takes_longer_the_next_begins_at_the_end(
     assert begun == ["MainThread"]
 
 
+def test_what_was_made_ready_is_read_again_only_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[bytes] = []
+    monkeypatch.setattr(ahead, "pack_lasting", packed.append)
+    module = tmp_path / "sorrel" / "leaf.py"
+    with importable(write_tree(tmp_path, "--- sorrel/__init__.py\n--- sorrel/leaf.py\nLOBES = 3\n")) as load:
+        load("sorrel.leaf")
+        for _ in range(2):
+            with reading_ahead({"sorrel.leaf"}):
+                _wait_for_the_thread()
+            assert packed.count(b"LOBES = 3\n") == 1
+        packed.clear()
+        module.write_text("LOBES = 2001\n")
+        with reading_ahead({"sorrel.leaf"}):
+            _wait_for_the_thread()
+        assert [len(packed), packed[0]] == [2, b"LOBES = 2001\n"]  # with its bytecode
+
+
+def test_a_library_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed: list[bytes] = []
+    monkeypatch.setattr(ahead, "MOST_LASTING", 5)
+    for name, content in {"large.so": b"123456", "small.so": b"12345"}.items():
+        (tmp_path / name).write_bytes(content)
+        assert ahead._make_ready(str(tmp_path / name), packed.append) == (name == "small.so")
+    assert not ahead._make_ready(str(tmp_path / "removed.so"), packed.append)
+    assert packed == [b"12345"]
+
+
 def test_nothing_is_read_for_an_object_of_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "compile_module", None)
     before = dict(remembered._facts._values)
