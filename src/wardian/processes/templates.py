@@ -190,6 +190,8 @@ def start_further_early(start: Start, further: Start, path: Sequence[str], quest
                 return
 
 
+# Here, and not when one begins: `atexit` keeps each call, and a process may begin any number of them.
+@atexit.register
 def end_templates() -> None:
     """End the processes that wait to become clean processes of this one; those at work finish first.
 
@@ -285,7 +287,6 @@ _not_ready: deque[Start] = deque(maxlen=16)
 
 
 def _begin(key: tuple[Any, ...], start: Start, path: Sequence[str]) -> _Template:
-    atexit.register(end_templates)
     template = _Template(key, start, path, partial(_run_template, path))
     told = {"prepare": start.prepare, "arguments": start.arguments}
     template.connection.send(json.dumps(told).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -311,6 +312,15 @@ def test_one_that_will_be_asked_for_is_started_if_none_may_serve(shed: Shed) -> 
     processes.start_early(never)
     shed.ask(start=never)
     assert len(shed.made) == 2
+
+
+def test_templates_that_begin_anew_leave_nothing_for_the_end_of_the_process(shed: Shed) -> None:
+    shed.ask()
+    before = atexit._ncallbacks()
+    templates.end_templates()
+    shed.ask()
+    assert len(shed.made) == 2
+    assert atexit._ncallbacks() == before
 
 
 def test_what_one_fork_imports_no_other_has(shed: Shed) -> None:
