@@ -47,6 +47,8 @@ _COPIED = {
         *(
             "source/remembered.py:_code",
             "source/remembered.py:_facts",
+            "source/remembered.py:_kept",
+            "source/kept_facts.py:_scanner",
             "packing/tracing/ahead.py:_ready",
             "packing/tracing/need.py:_definitions",
             "packing/tracing/need.py:_names",
