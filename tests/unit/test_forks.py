@@ -45,6 +45,7 @@ _COPIED = {
         *("pickling/reducers/state.py:_setting", "pickling/reducers/training.py:_known"),
         *("reading/provided.py:_names_of", "reading/installed.py:_names_in", "source/rewriting.py:_patterns"),
         *(
+            "source/locations.py:_as_few",
             "source/remembered.py:_code",
             "source/remembered.py:_facts",
             "source/remembered.py:_kept",

@@ -8,6 +8,6 @@ In goes code, out come facts, or other code.
 - `conditions`, `texts`: values that are known before it runs
 - `guards`: imports whose error the code around them catches
 - `bytecode`, `mentions`: what compiled code shows
-- `rewriting`: a module as it runs inside of a case
+- `rewriting`, `locations`: a module as it runs inside of a case
 - `remembered`: facts and bytecode by content, so that each source is read once
 """
