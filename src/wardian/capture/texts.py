@@ -76,10 +76,15 @@ class Text:
 
         It is so under `-X no_debug_ranges`, and where a tool has replaced the code by a copy.
         """
-        flags = (0, code.co_flags & __future__.annotations.compiler_flag)
-        here = {found for flag in flags for found in self._codes(flag)}
+        return any(self.compiled_to(code))
+
+    def compiled_to(self, code: types.CodeType) -> Iterator[types.CodeType]:
+        """Yield code that the text compiles to and that is *code*, but for where in its lines it stands."""
         wanted = _without_places(code)
-        return any(_without_places(found) == wanted for found in here if found.co_name == code.co_name)
+        for flags in (0, code.co_flags & __future__.annotations.compiler_flag):
+            for found in self._codes(flags):
+                if found.co_name == code.co_name and _without_places(found) == wanted:
+                    yield found
 
     @cached_property
     def _known(self) -> dict[int, frozenset[types.CodeType]]:
@@ -323,25 +328,31 @@ def _node_of(code: types.CodeType, text: Text) -> Function | None:
     lambdas = [n for n in lambdas if arguments == tuple(a.arg for a in _plain_arguments(n.args))]
     if len(lambdas) < 2:
         return lambdas[0] if lambdas else None
+    # Code of libraries in cases has no columns; what the text compiles to has. Of equal ones any is right,
+    # and the first one gives the same case again.
+    widest = _widest(code) or min(filter(None, map(_widest, text.compiled_to(code))), default=None)
+    for node in lambdas:
+        span = span_of(node.body)
+        if (span[:2], span[2:]) == widest:
+            return node
+    # No columns anywhere (-X no_debug_ranges): lambdas that compile to the same are the same.
+    for node in lambdas:
+        alone = compile(ast.Expression(node), text.file, "eval").co_consts[0]
+        if isinstance(alone, types.CodeType) and _shape(alone) == _shape(code):
+            return node
+    return lambdas[0]
+
+
+def _widest(code: types.CodeType) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return where an expression stands that is compiled to *code*; None if it has no columns."""
     spans = [
         (line, column, end_line, end_column)
         for line, end_line, column, end_column in code.co_positions()
         if line is not None and end_line is not None and column is not None and end_column is not None
         if end_column or column
     ]
-    if spans:
-        # The value is returned by an instruction whose place is the whole body.
-        widest = (min(s[:2] for s in spans), max(s[2:] for s in spans))
-        for node in lambdas:
-            span = span_of(node.body)
-            if (span[:2], span[2:]) == widest:
-                return node
-    # No columns (-X no_debug_ranges): lambdas that compile to the same are the same.
-    for node in lambdas:
-        alone = compile(ast.Expression(node), text.file, "eval").co_consts[0]
-        if isinstance(alone, types.CodeType) and _shape(alone) == _shape(code):
-            return node
-    return lambdas[0]
+    # The value is returned by an instruction whose place is the whole body.
+    return (min(s[:2] for s in spans), max(s[2:] for s in spans)) if spans else None
 
 
 def _plain_arguments(arguments: ast.arguments) -> list[ast.arg]:
@@ -351,4 +362,4 @@ def _plain_arguments(arguments: ast.arguments) -> list[ast.arg]:
 def _shape(code: types.CodeType) -> tuple[object, ...]:
     names = (*code.co_names, *code.co_freevars)
     consts = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
-    return len(code.co_code), sorted(names), list(map(repr, consts))
+    return code.co_code, sorted(names), list(map(repr, consts))

@@ -28,6 +28,7 @@ from wardian.capture.texts import (
     verbatim,
     was_changed,
 )
+from wardian.source.locations import without_columns
 
 _SOURCE = "é = 'ä'; b = [\n    2,  # tön\n]\nlast = b"
 
@@ -183,13 +184,34 @@ def test_lambdas_of_one_line_are_told_apart() -> None:
 
 
 def test_lambdas_are_told_apart_without_columns() -> None:
-    made = execute("many = [lambda x: x + 1, lambda x: x + 2, lambda x: x + 2]\n")
-    for number, function in enumerate(made["many"]):
-        # -X no_debug_ranges: the first byte of each entry says that only its line is known.
-        code = function.__code__
-        bare = code.replace(co_linetable=bytes([0x80 | 13 << 3 | 7, 0] + [0x80 | 13 << 3 | 7, 0] * 8))
-        function.__code__ = bare
-        assert _found(function) == f"lambda x: x + {min(number, 1) + 1}"
+    made = execute("many = [lambda x: x + 1, lambda x: x - 1, lambda x: x + 2, lambda x: x + 2]\n")
+    for function, expected in zip(made["many"], ["x + 1", "x - 1", "x + 2", "x + 2"], strict=True):
+        function.__code__ = without_columns(function.__code__)
+        assert _found(function) == f"lambda x: {expected}"
+
+
+def test_of_equal_lambdas_of_one_line_the_first_is_taken() -> None:
+    source = "many = [lambda x: x, lambda x: x, lambda x: x]\n"
+    (function, *_) = execute(source)["many"]
+    found = find_function(without_columns(function.__code__))
+    assert found is not None
+    assert found[1].col_offset == source.index("lambda")
+
+
+def test_lambdas_are_told_apart_where_no_code_has_columns(tmp_path: Path) -> None:
+    script = """
+        import ast
+        from wardian.capture.texts import find_function
+        from shelf import many
+
+        print([ast.unparse(find_function(function.__code__)[1]) for function in many])
+    """
+    (tmp_path / "shelf.py").write_text(
+        "many = [lambda x: x + 1, lambda x: x - 1, lambda x: x + 2, lambda x: x + 2]\n"
+    )
+    environment = {"PYTHONNODEBUGRANGES": "1"}
+    told = run_python(script, folder=tmp_path, paths=(tmp_path,), isolated=True, **environment)
+    assert told == "['lambda x: x + 1', 'lambda x: x - 1', 'lambda x: x + 2', 'lambda x: x + 2']\n"
 
 
 def test_a_function_whose_code_was_renamed_is_found() -> None:
