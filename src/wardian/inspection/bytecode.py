@@ -12,6 +12,7 @@ from types import CodeType
 from wardian.domain.names import SHIMMED, ModuleName, RecordName, top_level
 from wardian.inspection.marshalled import check_marshalled
 from wardian.inspection.units import ModuleUnits, Unit
+from wardian.source.locations import without_columns
 from wardian.source.rewriting import compile_module, dump_code
 
 __all__ = ["compiles_from", "units_of_bytecode"]
@@ -26,7 +27,7 @@ _SILENT = frozenset({"CACHE", "PRECALL", "PUSH_NULL", "RESUME", "NOP", "EXTENDED
 def compiles_from(
     bytecode: bytes, source: bytes, module: ModuleName, record: RecordName, roots: frozenset[str]
 ) -> bool:
-    """Tell whether bytecode of this Python is what Wardian makes of a source.
+    """Tell whether bytecode of this Python is what Wardian makes of a source, with columns or without.
 
     Args:
         bytecode: A record, with its header.
@@ -45,7 +46,10 @@ def compiles_from(
         )
     except SyntaxError:
         return False
-    return bytecode[8:_HEADER] == importlib.util.source_hash(source) and bytecode[_HEADER:] == dump_code(code)
+    if bytecode[8:_HEADER] != importlib.util.source_hash(source):
+        return False
+    # Which of the two it has to be is not asked: older files have columns everywhere.
+    return bytecode[_HEADER:] in (dump_code(code), dump_code(without_columns(code)))
 
 
 def units_of_bytecode(bytecode: bytes, module: str, record: str) -> ModuleUnits:

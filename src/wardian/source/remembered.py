@@ -17,7 +17,8 @@ from wardian.domain.names import ModuleName
 from wardian.domain.source_facts import SourceFacts
 from wardian.memory import Memory
 from wardian.source.kept_facts import KeptFacts
-from wardian.source.parsing import parse
+from wardian.source.locations import without_columns
+from wardian.source.parsing import parse, with_whole_stack
 from wardian.source.rewriting import compile_module, dump_code, mentioned
 from wardian.source.scanning import scan
 
@@ -79,23 +80,27 @@ def compile_once(
     is_package: bool,
     filename: str,
     roots: frozenset[str],
+    columns: bool,
     tree: Callable[[], ast.Module] | None = None,
 ) -> bytes:
     """Return the bytes of the rewritten module, compiled once for equal arguments.
 
-    Of *roots* only those matter that the source mentions. The arguments are those of `compile_module`.
+    Of *roots* only those matter that the source mentions. Without *columns* it is what
+    `wardian.source.locations.without_columns` makes of it. The other arguments are those of `compile_module`.
 
     >>> app = ModuleName("app")
-    >>> code = compile_once(b"x = 1", app, is_package=False, filename="app.py", roots=frozenset())
-    >>> code[:1]
-    b'c'
+    >>> options = {"is_package": False, "filename": "app.py", "roots": frozenset()}
+    >>> whole = compile_once(b"x = 1", app, **options, columns=True)
+    >>> len(whole) > len(compile_once(b"x = 1", app, **options, columns=False))
+    True
     """
     used = mentioned(roots, source)
 
     def make() -> tuple[bytes, int]:
-        code = dump_code(
-            compile_module(source, module, is_package=is_package, filename=filename, roots=used, tree=tree)
-        )
-        return code, len(code)
+        code = compile_module(source, module, is_package=is_package, filename=filename, roots=used, tree=tree)
+        if not columns:
+            code = with_whole_stack(partial(without_columns, code), filename)
+        data = dump_code(code)
+        return data, len(data)
 
-    return _code.get((hashlib.sha256(source).digest(), module, is_package, filename, used), make)
+    return _code.get((hashlib.sha256(source).digest(), module, is_package, filename, used, columns), make)

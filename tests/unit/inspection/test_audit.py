@@ -16,6 +16,7 @@ from wardian.domain.manifest import PackedDistribution
 from wardian.inspection.audit import Audit, audit
 from wardian.inspection.capabilities import Capability
 from wardian.reading.foreign import read_manifest
+from wardian.source.locations import without_columns
 from wardian.source.rewriting import dump_code
 
 
@@ -204,11 +205,16 @@ def test_bytecode_must_compile_from_its_source(tmp_path: Path) -> None:
     tag = sys.implementation.cache_tag
     source = b"x = 1\n"
     header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source)
-    right = header + dump_code(compile(source, "yew.py", "exec", dont_inherit=True))
+    code = compile(source, "yew.py", "exec", dont_inherit=True)
+    right, bare = header + dump_code(code), header + dump_code(without_columns(code))
     wrong = header + dump_code(compile("import os; os.system('x')", "yew.py", "exec"))
+    moved = compile("\nx = 1\n", "yew.py", "exec", dont_inherit=True)
     name = f".wardian|bytecode|{tag}|yew.pyc"
-    assert _audit(tmp_path, source.decode(), **{name: right}).unlike == ()
-    assert _audit(tmp_path, source.decode(), **{name: wrong}).unlike == (name.replace("|", "/"),)
+    assert right != bare
+    for data in (right, bare):
+        assert _audit(tmp_path, source.decode(), **{name: data}).unlike == ()
+    for data in (wrong, header + dump_code(moved), header + dump_code(without_columns(moved))):
+        assert _audit(tmp_path, source.decode(), **{name: data}).unlike == (name.replace("|", "/"),)
     other = ".wardian|bytecode|cpython-399|yew.pyc"
     assert _audit(tmp_path, source.decode(), **{other: right}).unchecked == (other.replace("|", "/"),)
 

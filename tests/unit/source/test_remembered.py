@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import marshal
+import sys
 from typing import Any
 
 import pytest
 
 from wardian.domain.names import ModuleName
+from wardian.source.locations import without_columns
 from wardian.source.remembered import compile_once, scan_once
 from wardian.source.rewriting import compile_module, dump_code
 
@@ -19,6 +22,7 @@ USUAL: dict[str, Any] = {
     "filename": "app/model.py",
     "roots": frozenset({"app", "mylib"}),
 }
+WHOLE: dict[str, Any] = {**USUAL, "columns": True}
 
 
 @pytest.mark.parametrize(
@@ -33,21 +37,42 @@ USUAL: dict[str, Any] = {
     ids=lambda change: next(iter(change)),
 )
 def test_bytecode_is_that_of_all_it_depends_on(change: dict[str, Any]) -> None:
-    usual = compile_once(**USUAL)
-    assert usual is compile_once(**USUAL)
-    other = compile_once(**{**USUAL, **change})
+    usual = compile_once(**WHOLE)
+    assert usual is compile_once(**WHOLE)
+    other = compile_once(**{**WHOLE, **change})
     assert usual == dump_code(compile_module(**USUAL))
     assert other == dump_code(compile_module(**{**USUAL, **change}))
     assert other != usual
 
 
 def test_roots_that_a_source_does_not_mention_change_nothing() -> None:
-    assert compile_once(**USUAL) is compile_once(**{**USUAL, "roots": frozenset({"app", "mylib", "timm"})})
+    assert compile_once(**WHOLE) is compile_once(**{**WHOLE, "roots": frozenset({"app", "mylib", "timm"})})
+
+
+def test_bytecode_without_columns_is_another_and_also_remembered() -> None:
+    bare = compile_once(**USUAL, columns=False)
+    assert bare is compile_once(**USUAL, columns=False)
+    assert bare == dump_code(without_columns(compile_module(**USUAL)))
+    assert bare != compile_once(**WHOLE)
+
+
+def test_code_that_is_nested_deeply_is_compiled_wherever_the_caller_stands() -> None:
+    source = b"f = " + b"lambda: " * 80 + b"1\n"
+
+    def deep(levels: int) -> bytes:
+        if levels:
+            return deep(levels - 1)
+        return compile_once(**{**USUAL, "source": source}, columns=False)
+
+    room = sys.getrecursionlimit() - len(inspect.stack(0))
+    assert deep(room - 60) == dump_code(
+        without_columns(compile(source, "app/model.py", "exec", dont_inherit=True))
+    )
 
 
 def test_a_name_is_mentioned_however_it_is_spelled() -> None:
     fullwidth = "import \N{FULLWIDTH LATIN SMALL LETTER M}ylib\n".encode()
-    code = marshal.loads(compile_once(**{**USUAL, "source": fullwidth}))
+    code = marshal.loads(compile_once(**{**WHOLE, "source": fullwidth}))
     assert code.co_consts[0] == 2  # it climbs to the root
 
 

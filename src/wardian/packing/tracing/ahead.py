@@ -35,6 +35,7 @@ class _Source(NamedTuple):
     file: str
     library: str | None
     """Its top-level name, if a distribution brings it."""
+    of_distribution: bool
 
     @property
     def record(self) -> str:
@@ -136,12 +137,14 @@ def _compile(content: bytes, source: _Source, roots: frozenset[str]) -> None:
         library=source.library,
         tree=tree,
     )
-    compiled(content, source.module, source.record, roots, tree)
+    compiled(content, source.module, source.record, roots, tree, of_distribution=source.of_distribution)
 
 
 def _deflate(content: bytes, source: _Source, roots: frozenset[str]) -> None:
     pack_lasting(content)
-    pack_lasting(compiled(content, source.module, source.record, roots))
+    pack_lasting(
+        compiled(content, source.module, source.record, roots, of_distribution=source.of_distribution)
+    )
 
 
 def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str], list[str]]:
@@ -172,7 +175,8 @@ def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str], list[s
         elif origin.endswith(".py"):
             is_package = getattr(spec, "submodule_search_locations", None) is not None
             library = top if distributions.providing(top) else None
-            sources.append(_Source(ModuleName(name), is_package, origin, library))
+            owner = distributions.owner(ModuleName(name), os.path.abspath(origin))
+            sources.append(_Source(ModuleName(name), is_package, origin, library, owner is not None))
     packed = [source for source in sources if top_level(source.module) not in outside]
     packed.sort(key=lambda source: top_level(source.module) not in near)
     roots = frozenset(top_level(source.module) for source in packed)

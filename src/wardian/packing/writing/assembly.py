@@ -124,7 +124,9 @@ def _code_and_data(plan: Plan, contents: Contents) -> dict[RecordName, bytes]:
             known = contents.sources.get(file.record, file.content)
             data = Path(file.path).read_bytes() if known is None else known
             is_bytecode = file.module is not None and file.record.endswith(".pyc")
-            records[file.record] = without_path(data, file.record) if is_bytecode else data
+            if is_bytecode:
+                data = without_path(data, file.record, of_distribution=file.distribution is not None)
+            records[file.record] = data
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))
     problems += [

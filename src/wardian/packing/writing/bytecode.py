@@ -13,6 +13,7 @@ from wardian.domain.decisions import PackedFile
 from wardian.domain.names import SHIMMED, ModuleName, RecordName, record_name
 from wardian.domain.plan import Plan
 from wardian.domain.record_names import bytecode_record
+from wardian.source.locations import without_columns
 from wardian.source.parsing import batch
 from wardian.source.remembered import compile_once
 from wardian.source.rewriting import dump_code
@@ -33,7 +34,9 @@ def compiled_modules(
                 continue
             assert file.module is not None
             try:
-                bytecode = compiled(source, file.module, file.record, roots)
+                bytecode = compiled(
+                    source, file.module, file.record, roots, of_distribution=file.distribution is not None
+                )
             except SyntaxError:  # nobody has imported it: it may be for another Python
                 continue
             yield record_name(bytecode_record(tag, file.record.removesuffix(".py"))), bytecode
@@ -45,6 +48,8 @@ def compiled(
     record: str,
     roots: frozenset[str],
     tree: Callable[[], ast.Module] | None = None,
+    *,
+    of_distribution: bool,
 ) -> bytes:
     """Return the bytecode record of a module.
 
@@ -54,20 +59,31 @@ def compiled(
         record: Name of the record of the source.
         roots: Top-level names of packed modules.
         tree: As for `wardian.source.rewriting.compile_module`.
+        of_distribution: Whether it is of an installed distribution. Then it has lines and no columns, of
+            which a user has little, and which would be a quarter of what is deflated.
 
     Raises:
         SyntaxError: if the source is for another Python.
     """
     is_package = record.endswith("/__init__.py")
     code = compile_once(
-        source, module, is_package=is_package, filename=record, roots=roots | SHIMMED, tree=tree
+        source,
+        module,
+        is_package=is_package,
+        filename=record,
+        roots=roots | SHIMMED,
+        columns=not of_distribution,
+        tree=tree,
     )
     # PEP 552: hash-based (bit 0), not checked against the source (bit 1 clear): the digest did that.
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source) + code
 
 
-def without_path(data: bytes, record: str) -> bytes:
-    """Return a `.pyc` file as an unchecked one (the format, 5.3), its code objects named by record."""
+def without_path(data: bytes, record: str, *, of_distribution: bool) -> bytes:
+    """Return a `.pyc` file as an unchecked one (the format, 5.3), its code objects named by record.
+
+    Of a distribution it has no columns, as what `compiled` returns.
+    """
 
     def rename(code: types.CodeType) -> types.CodeType:
         constants = tuple(rename(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
@@ -75,4 +91,6 @@ def without_path(data: bytes, record: str) -> bytes:
 
     name = record.split("/", 3)[3].removesuffix("c")
     code = rename(marshal.loads(data[16:]))  # noqa: S302 - bytecode that this interpreter runs already
+    if of_distribution:
+        code = without_columns(code)
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + dump_code(code)

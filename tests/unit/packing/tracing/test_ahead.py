@@ -62,7 +62,12 @@ def test_what_is_read_ahead_is_remembered(tmp_path: Path, monkeypatch: pytest.Mo
         roots = frozenset({"rush", "sedge", "importlib", "something_that_it_does_not_mention"})
         for _ in range(2):
             remembered.compile_once(
-                source, ModuleName("rush"), is_package=True, filename="rush/__init__.py", roots=roots
+                source,
+                ModuleName("rush"),
+                is_package=True,
+                filename="rush/__init__.py",
+                roots=roots,
+                columns=True,
             )
         assert noted == []
 
@@ -81,9 +86,11 @@ def test_what_is_read_ahead_is_deflated(tmp_path: Path, monkeypatch: pytest.Monk
             _wait_for_the_thread()
         source = (tmp_path / "tansy" / "leaf.py").read_bytes()
         name, record = ModuleName("tansy.leaf"), "tansy/leaf.py"
-        assert {source, compiled(source, name, record, frozenset({"tansy"}))} <= set(deflated)
+        code = compiled(source, name, record, frozenset({"tansy"}), of_distribution=False)
+        assert {source, code} <= set(deflated)
         deflated.clear()
-        for data in (source, compiled(source, name, record, frozenset({"tansy", "unmentioned"}))):
+        again = compiled(source, name, record, frozenset({"tansy", "unmentioned"}), of_distribution=False)
+        for data in (source, again):
             batches.pack_lasting(data)
         assert deflated == []
 
@@ -148,6 +155,28 @@ def test_a_library_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: py
         assert ahead._make_ready(str(tmp_path / name), packed.append) == (name == "small.so")
     assert not ahead._make_ready(str(tmp_path / "removed.so"), packed.append)
     assert packed == [b"12345"]
+
+
+def test_what_is_read_ahead_is_what_the_case_wants_of_a_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = """
+--- fern/__init__.py
+FRONDS = 12
+--- fern-1.0.dist-info/METADATA
+Name: fern
+Version: 1.0
+"""
+    with importable(write_tree(tmp_path, site)) as load:
+        load("fern")
+        with reading_ahead({"fern"}):
+            _wait_for_the_thread()
+        monkeypatch.setattr(remembered, "compile_module", None)
+        source = (tmp_path / "fern" / "__init__.py").read_bytes()
+        fern = ModuleName("fern"), "fern/__init__.py", frozenset({"fern"})
+        assert compiled(source, *fern, of_distribution=True)
+        with pytest.raises(TypeError, match="not callable"):
+            compiled(source, *fern, of_distribution=False)
 
 
 def test_nothing_is_read_for_an_object_of_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import types
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
+
 from tests.support import PLAN
 from wardian.domain.decisions import PackedFile
 from wardian.domain.names import ModuleName, record_name
@@ -17,8 +19,10 @@ from wardian.packing.writing.bytecode import compiled_modules, without_path
 UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
 
 
-def _file(record: str, module: str | None) -> PackedFile:
-    return PackedFile(record_name(record), "", 0, None if module is None else ModuleName(module), None)
+def _file(record: str, module: str | None, distribution: str | None = None) -> PackedFile:
+    return PackedFile(
+        record_name(record), "", 0, None if module is None else ModuleName(module), distribution
+    )
 
 
 def _compiled(*sources: tuple[str, str | None, bytes], loaded: tuple[str, ...]) -> dict[str, bytes]:
@@ -58,7 +62,26 @@ def test_bytecode_is_unchecked_and_of_the_source() -> None:
 
 def test_bytecode_without_source_names_its_record_and_no_path_of_the_packer() -> None:
     code = compile("def act():\n    return lambda: 1\n", "/home/me/elm/bark.py", "exec")
-    data = without_path(bytes(16) + marshal.dumps(code), ".wardian/bytecode/cpython-311/elm/bark.pyc")
+    record = ".wardian/bytecode/cpython-311/elm/bark.pyc"
+    data = without_path(bytes(16) + marshal.dumps(code), record, of_distribution=False)
     assert data[:16] == UNCHECKED + bytes(8)
     assert b"/home/me" not in data
     assert [code.co_filename for code in _codes(marshal.loads(data[16:]))] == ["elm/bark.py"] * 3
+
+
+def _has_columns(code: types.CodeType) -> bool:
+    return any(column is not None for _, _, column, _ in code.co_positions())
+
+
+@pytest.mark.parametrize("owner", [None, "elm"])
+def test_only_code_of_the_user_has_columns(owner: str | None) -> None:
+    source = b"def act(x):\n    return lambda: x.y.z\n"
+    plan = replace(PLAN, loaded=frozenset({ModuleName("elm")}))
+    sources = {_file("elm.py", "elm", owner): source}
+    ((_, data),) = compiled_modules(plan, sources, frozenset({"elm"}))
+    path = bytes(16) + marshal.dumps(compile(source, "elm.py", "exec"))
+    bare = without_path(path, ".wardian/bytecode/x/elm.pyc", of_distribution=owner is not None)
+    for made in (data, bare):
+        codes = list(_codes(marshal.loads(made[16:])))
+        assert [_has_columns(code) for code in codes] == [owner is None] * 3
+        assert codes[2].co_firstlineno == 2
