@@ -190,6 +190,13 @@ def test_lambdas_are_told_apart_without_columns() -> None:
         assert _found(function) == f"lambda x: {expected}"
 
 
+def test_lambdas_with_variables_of_a_function_are_told_apart_without_columns() -> None:
+    made = execute("def make(a):\n    return [lambda x: x + a, lambda x: x - a]\nmany = make(1)\n")
+    for function, expected in zip(made["many"], ["x + a", "x - a"], strict=True):
+        function.__code__ = without_columns(function.__code__)
+        assert _found(function) == f"lambda x: {expected}"
+
+
 def test_of_equal_lambdas_of_one_line_the_first_is_taken() -> None:
     source = "many = [lambda x: x, lambda x: x, lambda x: x]\n"
     (function, *_) = execute(source)["many"]
