@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
+from wardian.processes.ties import end_with_parent
 from wardian.reporters import nothing_written
 
 __all__ = ["Rehearsal", "rehearse", "rehearsing"]
@@ -51,6 +52,7 @@ def rehearsing(work: Callable[[], str]) -> Iterator[Rehearsal]:
         yield Rehearsal(None)
         return
     reading, writing = os.pipe()
+    parent = os.getpid()
     try:
         try:
             # Python 3.12 and newer warn of other threads.
@@ -61,7 +63,7 @@ def rehearsing(work: Callable[[], str]) -> Iterator[Rehearsal]:
             yield Rehearsal(None)
             return
         if child == 0:
-            _answer(work, writing)
+            _answer(work, writing, parent)
         os.close(writing)
         try:
             yield Rehearsal(reading)
@@ -88,9 +90,10 @@ def rehearse(work: Callable[[], str], seconds: float) -> str | None:
         return rehearsal.answer(seconds)
 
 
-def _answer(work: Callable[[], str], writing: int) -> NoReturn:
+def _answer(work: Callable[[], str], writing: int, parent: int) -> NoReturn:
     """Be the copy: do the work, write the answer, and end without anything that an exit would run."""
     try:
+        end_with_parent(parent)
         import resource  # which is there wherever `fork` is
 
         nothing = os.open(os.devnull, os.O_RDWR)

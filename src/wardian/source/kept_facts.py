@@ -16,6 +16,7 @@ import functools
 import hashlib
 import json
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -60,7 +61,10 @@ class KeptFacts:
         key = _key(source, module, is_package=is_package)
         with self._lock:
             known = self._library(library).find(key)
-        return None if known is None else decode(known, module, file)
+        try:
+            return None if known is None else decode(known, module, file)
+        except (ValueError, TypeError, KeyError):  # not what `encode` gives, though its digest is right
+            return None
 
     def note(
         self, library: str, source: bytes, facts: SourceFacts, module: ModuleName, *, is_package: bool
@@ -92,9 +96,8 @@ class _Library:
         self._lines: dict[bytes, bytes] = {}
         if file is not None:
             with contextlib.suppress(OSError):
-                if file.stat().st_size <= 2 * _MOST:
-                    parts = (line.partition(b" ") for line in file.read_bytes().splitlines())
-                    self._lines = {key: rest for key, _, rest in parts}
+                parts = (line.partition(b" ") for line in _read(file).splitlines())
+                self._lines = {key: rest for key, _, rest in parts}
 
     def find(self, key: bytes) -> bytes | None:
         self._used.add(key)
@@ -119,9 +122,21 @@ class _Library:
         with contextlib.suppress(OSError):
             make_private(self._file.parent)
             descriptor, name = tempfile.mkstemp(dir=self._file.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.writelines(b"%s %s\n" % item for item in self._lines.items())
-            os.replace(name, self._file)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.writelines(b"%s %s\n" % item for item in self._lines.items())
+                os.replace(name, self._file)
+            except OSError:  # a full disk
+                os.unlink(name)
+
+
+def _read(file: Path) -> bytes:
+    """Return the content of a file; nothing of what is none, or is larger than any that was written here."""
+    with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > 2 * _MOST:
+            return b""
+        return opened.read()
 
 
 def encode(facts: SourceFacts) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import SOURCE
 from wardian.processes.rehearsal import rehearse, rehearsing
 
 
@@ -50,3 +53,27 @@ def test_a_copy_works_while_the_block_runs_and_ends_with_it() -> None:
     assert os.read(wait, 1) == b"y"  # nobody else is left to read it
     for descriptor in (begun, tell_begun, wait, let_go):
         os.close(descriptor)
+
+
+KILLED = """
+import os, signal, sys
+from wardian.processes.rehearsal import rehearsing
+def work():
+    os.write(int(sys.argv[1]), b"copy")
+    signal.pause()
+with rehearsing(work):
+    signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_a_copy_does_not_outlive_a_process_that_is_killed() -> None:
+    reading, writing = os.pipe()
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-c", KILLED, str(writing)]
+    with subprocess.Popen(command, env=environment, pass_fds=(writing,)) as process:
+        os.close(writing)
+        assert os.read(reading, 4) == b"copy"
+        process.kill()
+    assert os.read(reading, 4) == b""  # both have ended, who held the other end
+    os.close(reading)

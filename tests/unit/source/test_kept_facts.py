@@ -76,6 +76,27 @@ def test_a_file_that_was_changed_says_nothing(cache: Path) -> None:
     assert find() is not None
 
 
+def test_what_is_no_file_of_ours_is_not_read(cache: Path) -> None:
+    keep()
+    (file,) = (cache / "facts").iterdir()
+    key = file.read_bytes().partition(b" ")[0]
+    for nonsense in (b"[1,2", b"[]", b"{}", encode(FACTS).replace(b"function", b"whenever")):
+        file.write_bytes(b"%s %s %s\n" % (key, kept_facts._check(key, nonsense), nonsense))
+        assert find() is None
+    file.unlink()
+    os.mkfifo(file)  # whoever opens it to read waits for a writer
+    assert find() is None
+
+
+def test_a_write_that_fails_leaves_nothing(cache: Path) -> None:
+    keep()
+    (file,) = (cache / "facts").iterdir()
+    file.unlink()
+    (file / "in the way").mkdir(parents=True)
+    keep()
+    assert list((cache / "facts").iterdir()) == [file]
+
+
 def test_only_what_was_used_stays_when_there_is_too_much(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

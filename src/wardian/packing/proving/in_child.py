@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wardian.domain.names import top_level
+from wardian.environment.cache import CACHE_VARIABLE
 from wardian.environment.modules import known_attribute
 from wardian.environment.stamps import Stamps, any_changed, imported_places, stamps_of
 from wardian.errors import CheckError, ModuleNotInCaseError
@@ -70,6 +71,8 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
     if any(map(any_changed, _stamps)):
         return dict(OUTDATED)
     _hide_what_is_not_allowed(request["allowed"])
+    # Files of this case are of no use to the next process: the next epoch has another one.
+    os.environ[CACHE_VARIABLE] = request["cache"]
     before = set(sys.modules)
 
     from wardian.loading.case import Case

@@ -17,6 +17,7 @@ from wardian.packing.proving.advice import (
 from wardian.packing.proving.again import beginning_as_last, note_proven
 from wardian.packing.proving.fence import allowed_distributions, spoken_of
 from wardian.processes.clean import ChildError, CleanProcesses, Start
+from wardian.processes.folders import work_folder
 
 __all__ = ["PROOF_FAILED", "beginning", "prove"]
 
@@ -43,10 +44,11 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
     try:
         allowed = allowed_distributions(manifest.externs)
         start = Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))
-        request = {"path": str(path), "allowed": allowed, "externs": ()}
-        answer = _prove_again(request, manifest, processes, start)
-        if answer is None:
-            answer = processes.run(_WORK, request, start)
+        with work_folder() as folder:
+            request = {"path": str(path), "allowed": allowed, "externs": (), "cache": str(folder)}
+            answer = _prove_again(request, manifest, processes, start)
+            if answer is None:
+                answer = processes.run(_WORK, request, start)
         note_proven(manifest, processes.allow, start, answer["externs"])
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))

@@ -92,7 +92,7 @@ import sys
 from wardian.packing.proving.in_child import import_externs, prove_in_child
 
 allowed = {"roots": ["shop"], "distributions": []}
-request = {"allowed": allowed, "externs": ["shop"], "path": ""}
+request = {"allowed": allowed, "externs": ["shop"], "path": "", "cache": "cache"}
 import_externs(request)
 print(sys.modules["shop"].price)
 open(sys.modules["shop"].__file__, "a").close()

@@ -22,7 +22,7 @@ ALLOWED = allowed_distributions(MANIFEST.externs)
 
 def _prove(path: Path) -> dict[str, Any]:
     start = Start("wardian.packing.proving.in_child.prepare", ALLOWED)
-    request = {"path": str(path), "allowed": ALLOWED}
+    request = {"path": str(path), "allowed": ALLOWED, "cache": str(path.parent / "cache")}
     return CleanProcesses().run("wardian.packing.proving.in_child.prove_in_child", request, start)
 
 

@@ -56,6 +56,23 @@ def test_a_case_that_needs_more_than_it_declares_is_refused(tmp_path: Path) -> N
     _prove(path)
 
 
+def test_files_that_a_proof_made_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("WARDIAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    source = """
+--- oak/__init__.py
+import os
+assert os.path.isfile(__file__)  # so all was made
+class Acorn: pass
+"""
+    path = write_case(tmp_path / "oak.case", source, pickle=b"\x80\x04coak\nAcorn\n.")
+    _prove(path)
+    assert not (tmp_path / "cache").exists()  # each epoch would leave another copy there
+    assert list(temporary.iterdir()) == []
+
+
 def test_what_only_some_builds_of_torch_require_is_missing_where_it_is_soft(tmp_path: Path) -> None:
     installed = Distributions.current()
     in_some_builds = installed.closure("torch") - installed.closure("torch", everywhere=True)
