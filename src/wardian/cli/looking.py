@@ -436,9 +436,11 @@ def audit(context: click.Context, file: str, policy: str | None, shows_all: bool
     Exit code 1 if the policy is broken.
     """
     from wardian.inspection.audit import audit as find
+    from wardian.reporters import reporting
 
     rules = None if policy is None else _rules(policy)
-    with opened(file) as (archive, manifest):
+    with opened(file) as (archive, manifest), reporting(None) as observer:
+        observer.stage("audit")
         found = find(archive, manifest)
         breaches = None if rules is None else _breaches(rules, archive, manifest, found, file)
     if as_json:
@@ -500,7 +502,10 @@ def report(file: str, output: str) -> None:
             f"{error.name} is not installed\n  fix: pip install 'wardian[cli]'"
         ) from None
 
-    with opened(file) as (archive, manifest):
+    from wardian.reporters import reporting
+
+    with opened(file) as (archive, manifest), reporting(None) as observer:
+        observer.stage("report")
         page = report_page(archive, manifest, name_of(file))
     write_output(output, page.encode("utf-8", "backslashreplace"))
     if output != "-":

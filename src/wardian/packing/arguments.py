@@ -184,7 +184,15 @@ def _inputs_of(obj: Any, inputs: Any, name: str) -> Iterator[Exception]:
     elif isinstance(inputs, dict) and not all(isinstance(key, str) for key in inputs):
         yield TypeError(f"{name} has keys that are not str; a dict holds keyword arguments")
     if obj is not NOTHING and not callable(obj) and not _is_path(obj):
-        yield TypeError(f"{name} were given, but {with_article(type(obj).__name__)} cannot be called")
+        kind = with_article(type(obj).__name__)
+        yield TypeError(f"{name} were given, but {kind} cannot be called{_hint_at_entries(obj)}")
+
+
+def _hint_at_entries(obj: Any) -> str:
+    """Return how to pack the items of a dictionary of models, which is one object; "" for anything else."""
+    if not isinstance(obj, dict) or not any(map(callable, obj.values())):
+        return ""
+    return "; to pack several objects, each with its inputs, pass them as entries={...} by name"
 
 
 def _policy(asked: Asked) -> Iterator[Exception]:

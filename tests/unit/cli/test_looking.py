@@ -12,6 +12,7 @@ import pytest
 from tests import archives
 from tests.support import write_case
 from tests.unit.cli.conftest import Command
+from wardian import reporters
 from wardian.cli import looking
 from wardian.cli.app import run
 from wardian.domain.manifest import Extern
@@ -34,6 +35,18 @@ def test_records_are_a_tree_for_people_and_names_for_programs(
     assert shown == ["model/", "model.pkl", "notes.txt", "oak/", "__init__.py", "net.py"]
     listed = json.loads(wardian("ls", case, "oak/*", "--json")[1])
     assert listed == [{"name": name, "size": len(RUNS)} for name in ("oak/__init__.py", "oak/net.py")]
+
+
+@pytest.mark.parametrize("words", [["audit"], ["report", "-o", "page.html"]])
+def test_what_takes_long_shows_that_it_lives(
+    words: list[str], case: Path, wardian: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.chdir(case.parent)
+    monkeypatch.setattr(reporters, "_is_watched", lambda stream: True)
+    monkeypatch.setattr(reporters._Picture, "stage", lambda self, name: told.append(name))
+    assert wardian(words[0], case, *words[1:])[0] == 0
+    assert told == [words[0]]
 
 
 @pytest.mark.parametrize("words", [["ls"], ["ls", "--tensors"], ["cat"]])

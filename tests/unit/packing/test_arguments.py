@@ -37,6 +37,10 @@ def _refused(**arguments: Any) -> str:
         ({"path": "S3://me:secret@models/a.case"}, "path is a URL"),
         ({"path": "/"}, "IsADirectoryError: [Errno 21] the target is a folder; name a file in it: '/'"),
         ({"inputs": {"x": 1}, "obj": [1]}, "TypeError: inputs were given, but a list cannot be called"),
+        (
+            {"inputs": {"head": (1,)}, "obj": {"head": MODEL}},
+            "a dict cannot be called; to pack several objects, each with its inputs, pass them as entries=",
+        ),
         ({"limit": -1}, "ValueError: limit must be more than 0 seconds, not -1"),
         ({"allow": "network"}, "TypeError: allow must be a collection such as"),
         ({"allow": ("network", "files")}, "ValueError: allow has 'files'; it may have 'network' and"),
