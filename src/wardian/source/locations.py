@@ -95,4 +95,4 @@ _DROPPED = b"\x80"
 
 _SAME_LINE = re.compile(rb"([\xe8-\xef][\x40-\x7f]*[\x00-\x3f](?:[\xe8-\xef]\x00)+)")
 _UNITS = bytes([0] * 0xE8 + [*range(1, 9)] + [0] * 0x10)
-"""Of an entry of lines only, by its first byte: how many units of code it is of, two bytes each."""
+"""The units of code, of two bytes each, that an entry without columns is for, by its first byte."""
