@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import copy
 import inspect
 import io
 import linecache
@@ -16,8 +17,10 @@ import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from wardian.environment.modules import known_attribute
+from wardian.source.mentions import parts_of
 from wardian.source.parsing import batch, with_whole_stack
 
 __all__ = [
@@ -85,6 +88,31 @@ class Text:
             for found in self._codes(flags):
                 if found.co_name == code.co_name and _without_places(found) == wanted:
                     yield found
+
+    def compiled_apart(
+        self, lambdas: list[ast.Lambda], flags: int
+    ) -> Iterator[tuple[ast.Lambda, types.CodeType]]:
+        """Yield lambdas of one line, each with what it compiles to in its place; none if that is not known.
+
+        Args:
+            lambdas: Nodes of the tree.
+            flags: Those of the code that is looked for.
+        """
+        copies: dict[int, Any] = {}
+        try:
+            tree = copy.deepcopy(self.tree, copies)
+            for number, node in enumerate(lambdas):
+                # Lines tell them apart. One may be within another, so the steps have sums of their own.
+                ast.increment_lineno(copies[id(node)], (1 << number) * (self.source.count("\n") + 2))
+            places = {copies[id(node)].lineno: node for node in lambdas}
+            with batch():
+                flags &= __future__.annotations.compiler_flag
+                whole = compile(tree, self.file, "exec", flags, dont_inherit=True)
+        except (SyntaxError, ValueError, OverflowError, RecursionError):
+            return
+        for found in parts_of(whole):
+            if found.co_name == "<lambda>" and found.co_firstlineno in places:
+                yield places[found.co_firstlineno], found
 
     @cached_property
     def _known(self) -> dict[int, frozenset[types.CodeType]]:
@@ -336,11 +364,9 @@ def _node_of(code: types.CodeType, text: Text) -> Function | None:
         if (span[:2], span[2:]) == widest:
             return node
     # No columns anywhere (-X no_debug_ranges): lambdas that compile to the same are the same.
-    for node in lambdas:
-        alone = compile(ast.Expression(node), text.file, "eval").co_consts[0]
-        if isinstance(alone, types.CodeType) and _shape(alone) == _shape(code):
-            return node
-    return lambdas[0]
+    shape = _shape(code)
+    same = (node for node, found in text.compiled_apart(lambdas, code.co_flags) if _shape(found) == shape)
+    return next(same, lambdas[0])
 
 
 def _widest(code: types.CodeType) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -361,5 +387,5 @@ def _plain_arguments(arguments: ast.arguments) -> list[ast.arg]:
 
 def _shape(code: types.CodeType) -> tuple[object, ...]:
     names = (*code.co_names, *code.co_freevars)
-    consts = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
-    return code.co_code, sorted(names), list(map(repr, consts))
+    consts = [_shape(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    return code.co_code, sorted(names), consts

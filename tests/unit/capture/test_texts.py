@@ -211,14 +211,21 @@ def test_lambdas_are_told_apart_where_no_code_has_columns(tmp_path: Path) -> Non
         from wardian.capture.texts import find_function
         from shelf import many
 
-        print([ast.unparse(find_function(function.__code__)[1]) for function in many])
+        for function in many:
+            print(ast.unparse(find_function(function.__code__)[1]))
     """
-    (tmp_path / "shelf.py").write_text(
-        "many = [lambda x: x + 1, lambda x: x - 1, lambda x: x + 2, lambda x: x + 2]\n"
+    lambdas = [
+        *("lambda x: x + 1", "lambda x: x - 1", "lambda x: x + 2", "lambda x: x + 2"),
+        *("lambda x: x + a", "lambda x: x - a", "lambda x: x.__p", "lambda x: x.__q"),
+        *("lambda x: lambda y: y + x", "lambda x: lambda y: y * x"),
+    ]
+    source = (
+        f"class Shelf:\n    def make(self, a):\n        return [{', '.join(f'({s})' for s in lambdas)}]\n"
     )
+    (tmp_path / "shelf.py").write_text(f"{source}many = Shelf().make(1)\nmany.append(many[9](2))\n")
     environment = {"PYTHONNODEBUGRANGES": "1"}
     told = run_python(script, folder=tmp_path, paths=(tmp_path,), isolated=True, **environment)
-    assert told == "['lambda x: x + 1', 'lambda x: x - 1', 'lambda x: x + 2', 'lambda x: x + 2']\n"
+    assert told.splitlines() == [*lambdas, "lambda y: y * x"]
 
 
 def test_a_function_whose_code_was_renamed_is_found() -> None:
