@@ -30,7 +30,7 @@ from wardian.domain.plan import Plan
 from wardian.domain.policy import Action
 from wardian.domain.record_names import BYTE_ORDER, IMPORTS, metadata_record
 from wardian.errors import PackError, Problem
-from wardian.packing.writing.bytecode import compiled_modules, without_path
+from wardian.packing.writing.bytecode import compiled_modules, is_library, without_path
 from wardian.packing.writing.torch_records import records_for_torch_package
 
 __all__ = ["Contents", "amend", "assemble"]
@@ -123,9 +123,8 @@ def _code_and_data(plan: Plan, contents: Contents) -> dict[RecordName, bytes]:
         try:
             known = contents.sources.get(file.record, file.content)
             data = Path(file.path).read_bytes() if known is None else known
-            is_bytecode = file.module is not None and file.record.endswith(".pyc")
-            if is_bytecode:
-                data = without_path(data, file.record, of_distribution=file.distribution is not None)
+            if file.module is not None and file.record.endswith(".pyc"):
+                data = without_path(data, file.record, of_distribution=is_library(plan, file.module))
             records[file.record] = data
         except OSError as error:
             problems.append(Problem(f"{file.path} cannot be read: {error.strerror}", "", file.module))

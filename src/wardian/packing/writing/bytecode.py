@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 
 from wardian.domain.decisions import PackedFile
-from wardian.domain.names import SHIMMED, ModuleName, RecordName, record_name
+from wardian.domain.names import SHIMMED, ModuleName, RecordName, record_name, top_level
 from wardian.domain.plan import Plan
 from wardian.domain.record_names import bytecode_record
 from wardian.source.locations import without_columns
@@ -18,7 +18,17 @@ from wardian.source.parsing import batch
 from wardian.source.remembered import compile_once
 from wardian.source.rewriting import dump_code
 
-__all__ = ["compiled", "compiled_modules", "without_path"]
+__all__ = ["compiled", "compiled_modules", "is_library", "without_path"]
+
+
+def is_library(plan: Plan, module: ModuleName) -> bool:
+    """Tell whether all that is packed under the top-level name of a module is of distributions.
+
+    A module that a library has rendered beside its own is of nobody when it is packed first, and of the
+    library when it is packed again; both plans have the library and something of nobody under that name.
+    """
+    own = (root for found in plan.distributions if found.version is None for root in found.roots)
+    return top_level(module) not in own
 
 
 def compiled_modules(
@@ -34,9 +44,8 @@ def compiled_modules(
                 continue
             assert file.module is not None
             try:
-                bytecode = compiled(
-                    source, file.module, file.record, roots, of_distribution=file.distribution is not None
-                )
+                library = is_library(plan, file.module)
+                bytecode = compiled(source, file.module, file.record, roots, of_distribution=library)
             except SyntaxError:  # nobody has imported it: it may be for another Python
                 continue
             yield record_name(bytecode_record(tag, file.record.removesuffix(".py"))), bytecode

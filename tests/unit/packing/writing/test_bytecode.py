@@ -13,8 +13,9 @@ import pytest
 
 from tests.support import PLAN
 from wardian.domain.decisions import PackedFile
+from wardian.domain.manifest import PackedDistribution
 from wardian.domain.names import ModuleName, record_name
-from wardian.packing.writing.bytecode import compiled_modules, without_path
+from wardian.packing.writing.bytecode import compiled_modules, is_library, without_path
 
 UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")
 
@@ -73,15 +74,23 @@ def _has_columns(code: types.CodeType) -> bool:
     return any(column is not None for _, _, column, _ in code.co_positions())
 
 
-@pytest.mark.parametrize("owner", [None, "elm"])
-def test_only_code_of_the_user_has_columns(owner: str | None) -> None:
+LIBRARY = PackedDistribution(name="elm", version="1.0", roots=("elm",))
+OWN = PackedDistribution(name="first-party", version=None, roots=("elm",))
+
+
+# What a library has rendered beside its own modules is of nobody, and of the library when it is packed again.
+@pytest.mark.parametrize(
+    ("packed", "has_columns"), [((OWN,), True), ((LIBRARY,), False), ((LIBRARY, OWN), True)]
+)
+def test_only_code_of_the_user_has_columns(packed: tuple[PackedDistribution, ...], has_columns: bool) -> None:
     source = b"def act(x):\n    return lambda: x.y.z\n"
-    plan = replace(PLAN, loaded=frozenset({ModuleName("elm")}))
-    sources = {_file("elm.py", "elm", owner): source}
+    plan = replace(PLAN, loaded=frozenset({ModuleName("elm")}), distributions=packed)
+    sources = {_file("elm.py", "elm", "elm"): source}
     ((_, data),) = compiled_modules(plan, sources, frozenset({"elm"}))
     path = bytes(16) + marshal.dumps(compile(source, "elm.py", "exec"))
-    bare = without_path(path, ".wardian/bytecode/x/elm.pyc", of_distribution=owner is not None)
+    library = is_library(plan, ModuleName("elm"))
+    bare = without_path(path, ".wardian/bytecode/x/elm.pyc", of_distribution=library)
     for made in (data, bare):
         codes = list(_codes(marshal.loads(made[16:])))
-        assert [_has_columns(code) for code in codes] == [owner is None] * 3
+        assert [_has_columns(code) for code in codes] == [has_columns] * 3
         assert codes[2].co_firstlineno == 2
