@@ -33,7 +33,7 @@ from wardian.packing.report import PackReport
 from wardian.packing.tracing.ahead import keeping_facts
 from wardian.packing.tracing.in_child import BEGINNING
 from wardian.packing.writing.assembly import Contents
-from wardian.processes.clean import DEFAULT_LIMIT, CleanProcesses, processors
+from wardian.processes.clean import DEFAULT_LIMIT, processors
 from wardian.processes.folders import work_folder
 from wardian.reporters import Stages, reporting
 
@@ -134,7 +134,8 @@ def pack(
             processes.start_early(BEGINNING)
         with stages("pickle"):
             draft = Drafting(asked.objects, asked.calls, archive, rules, processes, tell.again)
-        begin_proof = partial(_begin_proof, draft, processes)
+        # Not of the draft itself, which holds it: what is packed would be held until garbage is collected.
+        begin_proof = partial(processes.start_early, beginning(draft.named_top_levels()))
         if prove and processors() > _BUSY:
             begin_proof()
         with stages("trace"):
@@ -171,10 +172,6 @@ def pack(
 
 _BUSY = 2
 """Processors that are busy until sources are compiled: with a template, then the run, and with compiling."""
-
-
-def _begin_proof(draft: Drafting, processes: CleanProcesses) -> None:
-    processes.start_early(beginning(draft.named_top_levels()))
 
 
 @knowing_keywords
