@@ -15,7 +15,7 @@ from typing import NoReturn
 from wardian.processes.ties import end_with_parent
 from wardian.reporters import nothing_written
 
-__all__ = ["Rehearsal", "rehearse", "rehearsing"]
+__all__ = ["Rehearsal", "rehearsing"]
 
 
 class Rehearsal:
@@ -74,20 +74,6 @@ def rehearsing(work: Callable[[], str]) -> Iterator[Rehearsal]:
                 os.waitpid(child, 0)
     finally:
         os.close(reading)
-
-
-def rehearse(work: Callable[[], str], seconds: float) -> str | None:
-    """Call *work* in a copy of this process, as `rehearsing` does, and wait for it.
-
-    Args:
-        work: As for `rehearsing`.
-        seconds: How long to wait for it.
-
-    Returns:
-        What it returned; None as for `Rehearsal.answer`.
-    """
-    with rehearsing(work) as rehearsal:
-        return rehearsal.answer(seconds)
 
 
 def _answer(work: Callable[[], str], writing: int, parent: int) -> NoReturn:

@@ -9,5 +9,5 @@ In goes code, out come facts, or other code.
 - `guards`: imports whose error the code around them catches
 - `bytecode`, `mentions`: what compiled code shows
 - `rewriting`, `locations`: a module as it runs inside of a case
-- `remembered`: facts and bytecode by content, so that each source is read once
+- `remembered`, `kept_facts`: facts and bytecode by content, so that each source is read once
 """

@@ -7,7 +7,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -345,16 +345,13 @@ def _ask_fork(work: Callable[[], str]) -> str | None:
         return rehearsal.answer(_PATIENCE)
 
 
-@contextmanager
-def _forked(work: Callable[[], str]) -> Iterator[Rehearsal]:
+def _forked(work: Callable[[], str]) -> AbstractContextManager[Rehearsal]:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # no forked process can use it
-        yield Rehearsal(None)
-        return
+        return nullcontext(Rehearsal(None))
 
     def alone() -> str:
         torch.set_num_threads(1)  # threads of OpenMP do not survive a fork
         revive_pools()
         return work()
 
-    with rehearsing(alone) as rehearsal:
-        yield rehearsal
+    return rehearsing(alone)

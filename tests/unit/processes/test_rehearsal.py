@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import SOURCE
-from wardian.processes.rehearsal import rehearse, rehearsing
+from wardian.processes.rehearsal import rehearsing
 
 
 def test_a_copy_of_the_process_prints_and_writes_nothing(
@@ -24,8 +24,10 @@ def test_a_copy_of_the_process_prints_and_writes_nothing(
             log.flush()
             return "done"
 
-        assert rehearse(work, 30) is None
-    assert rehearse(lambda: "é" * 100_000, 30) == "é" * 100_000
+        with rehearsing(work) as copy:
+            assert copy.answer(30) is None
+    with rehearsing(lambda: "é" * 100_000) as copy:
+        assert copy.answer(30) == "é" * 100_000
     assert (tmp_path / "log.txt").read_text() == ""
     assert capfd.readouterr().out == ""
 

@@ -33,9 +33,8 @@ class _Source(NamedTuple):
     module: ModuleName
     is_package: bool
     file: str
-    library: str | None
-    """Its top-level name, if a distribution brings it."""
     of_distribution: bool
+    """Whether an installed distribution brings it; of sources in place everything is the user's own."""
 
     @property
     def record(self) -> str:
@@ -134,7 +133,7 @@ def _compile(content: bytes, source: _Source, roots: frozenset[str]) -> None:
         source.module,
         is_package=source.is_package,
         file=source.file,
-        library=source.library,
+        library=top_level(source.module) if source.of_distribution else None,
         tree=tree,
     )
     compiled(content, source.module, source.record, roots, tree, of_distribution=source.of_distribution)
@@ -174,9 +173,8 @@ def _likely(named: Iterable[str]) -> tuple[list[_Source], frozenset[str], list[s
             outside.add(top)
         elif origin.endswith(".py"):
             is_package = getattr(spec, "submodule_search_locations", None) is not None
-            library = top if distributions.providing(top) else None
             owner = distributions.owner(ModuleName(name), os.path.abspath(origin))
-            sources.append(_Source(ModuleName(name), is_package, origin, library, owner is not None))
+            sources.append(_Source(ModuleName(name), is_package, origin, owner is not None))
     packed = [source for source in sources if top_level(source.module) not in outside]
     packed.sort(key=lambda source: top_level(source.module) not in near)
     roots = frozenset(top_level(source.module) for source in packed)

@@ -179,6 +179,32 @@ Version: 1.0
             compiled(source, *fern, of_distribution=False)
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_only_facts_of_installed_distributions_are_for_other_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool
+) -> None:
+    noted: list[str | None] = []
+    monkeypatch.setattr(ahead, "scan_once", lambda *_, library, **__: noted.append(library))
+    site = """
+--- site/reed-1.0.dist-info/METADATA
+Name: reed
+Version: 1.0
+--- site/reed-1.0.dist-info/top_level.txt
+reed
+--- site/reed-1.0.dist-info/direct_url.json
+{"url": "file:///reed", "dir_info": {"editable": IN_PLACE}}
+--- FOLDER/reed/__init__.py
+"""
+    folder = "project" if in_place else "site"
+    site = site.replace("IN_PLACE", str(in_place).lower()).replace("FOLDER", folder)
+    root = write_tree(tmp_path, site)
+    with importable(root / "site"), importable(root / folder) as load:
+        load("reed")
+        with reading_ahead({"reed"}):
+            _wait_for_the_thread()
+    assert ("reed" in noted) is not in_place
+
+
 def test_nothing_is_read_for_an_object_of_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remembered, "compile_module", None)
     before = dict(remembered._facts._values)

@@ -27,7 +27,7 @@ from tests.unit.capture.transplant import execute, take, transplant
 from wardian.errors import UnpicklableError
 from wardian.pickling.reducers.process import reduce_path
 from wardian.processes.pools import revive_pools
-from wardian.processes.rehearsal import rehearse
+from wardian.processes.rehearsal import rehearsing
 from wardian.wording import with_article
 
 Pool = concurrent.futures.ThreadPoolExecutor
@@ -94,7 +94,8 @@ def test_a_pool_works_in_a_forked_process(pool: Pool) -> None:
         revive_pools()
         return str([pool.submit(len, "ab").result(20), pool.submit(len, "abc").result(20)])
 
-    assert rehearse(work, 60) == "[2, 3]"
+    with rehearsing(work) as copy:
+        assert copy.answer(60) == "[2, 3]"
 
 
 def test_python_has_the_private_names_by_which_pools_are_revived(pool: Pool) -> None:
