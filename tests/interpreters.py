@@ -290,13 +290,14 @@ class _SharedTemplates:
         self._begin()
 
     def _begin(self) -> None:
-        from wardian.packing.proving.prove import beginning
+        from wardian.packing.proving.beginnings import guess_before_run
         from wardian.packing.tracing.in_child import BEGINNING
         from wardian.processes.starting import search_path
 
         self._module.end_templates()
-        for beginning_ in (BEGINNING, beginning(())):
-            self._module.start_early(beginning_, search_path())
+        for begin in (BEGINNING, guess_before_run(())):
+            assert begin is not None  # without libraries
+            self._module.start_early(begin, search_path())
         self._templates = self._module._templates[:]
         # A fork forgets the connections.
         self._connections = [os.dup(template.connection.fileno()) for template in self._templates]

@@ -61,6 +61,42 @@ def test_a_case_does_not_depend_on_how_its_clean_processes_were_started(tmp_path
     assert printed.split() == ["True", "True", "True"]
 
 
+_NOT_USED = """
+--- kiln-1.0.dist-info/METADATA
+Metadata-Version: 2.1
+Name: kiln
+Version: 1.0
+Requires-Dist: torch
+Requires-Dist: numpy
+--- kiln-1.0.dist-info/RECORD
+kiln.py,,
+--- kiln.py
+import numpy
+import torch
+
+class Kiln(torch.nn.Linear):
+    def weight_of_row(self, row):
+        return numpy.linalg.norm(self.weight[row].detach().numpy())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has templates")
+def test_a_proof_begins_once_without_what_a_library_requires_and_the_object_does_not_use(
+    tmp_path: Path,
+) -> None:
+    script = """
+        import torch, wardian
+        from kiln import Kiln
+        from wardian.processes import templates
+        wardian.end_templates()
+        report = wardian.pack(Kiln(2, 1), "kiln.case", inputs=(torch.ones(2),))
+        print([extern.soft for extern in report.plan.externs if extern.distribution == "numpy"])
+        print(len([template for template in templates._templates if not template.is_further]))
+    """
+    printed = run_python(script, folder=tmp_path, paths=(write_tree(tmp_path / "site", _NOT_USED),))
+    assert printed.splitlines() == ["[True]", "2"]
+
+
 _EDITED = """
     import pathlib, time, torch, wardian
     from hut import Hut

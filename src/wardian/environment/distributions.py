@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -295,6 +295,25 @@ class Distributions:
                     if near and relative in distribution.file_set:
                         return distribution.name
         return None
+
+    def owners_of_libraries(
+        self, libraries: Iterable[str], operators: Collection[str]
+    ) -> dict[str, set[str]]:
+        """Return the distributions that some shared libraries are of, each with the names of those files.
+
+        Args:
+            libraries: Paths of those that are loaded.
+            operators: Paths of those of them that hold operators, which do not count: they can be packed.
+        """
+        owners = {self.owner_of_file(path) for path in operators}
+        found: dict[str, set[str]] = {}
+        for path in sorted(set(libraries).difference(operators)):
+            owner = self.owner_of_file(path)
+            # auditwheel puts what an operator library needs itself into `<distribution>.libs`.
+            belongs_to_operators = owner in owners and os.path.dirname(path).endswith(".libs")
+            if owner is not None and not belongs_to_operators:
+                found.setdefault(owner, set()).add(os.path.basename(path))
+        return found
 
     @cached_property
     def _by_place(self) -> dict[str, list[tuple[Distribution, str]]]:

@@ -17,7 +17,7 @@ from wardian.domain.plan import Plan
 from wardian.domain.policy import Policy
 from wardian.domain.provenance import KEY as PROVENANCE
 from wardian.domain.provenance import Provenance
-from wardian.domain.trace import Trace
+from wardian.domain.trace import Evidence, Trace
 from wardian.errors import WardianWarning
 from wardian.keywords import knowing_keywords
 from wardian.packing.arguments import NOTHING, Asked, Resource
@@ -27,13 +27,13 @@ from wardian.packing.finishing import finish
 from wardian.packing.planning.decide import make_plan
 from wardian.packing.provenance import find_provenance, own_modules
 from wardian.packing.proving.again import begun_as_last
-from wardian.packing.proving.prove import beginning
+from wardian.packing.proving.beginnings import guess_after_run, guess_before_run
 from wardian.packing.remarks import Made
 from wardian.packing.report import PackReport
 from wardian.packing.tracing.ahead import keeping_facts
 from wardian.packing.tracing.in_child import BEGINNING
 from wardian.packing.writing.assembly import Contents
-from wardian.processes.clean import DEFAULT_LIMIT, processors
+from wardian.processes.clean import DEFAULT_LIMIT, CleanProcesses
 from wardian.processes.folders import work_folder
 from wardian.reporters import Stages, reporting
 
@@ -134,12 +134,10 @@ def pack(
             processes.start_early(BEGINNING)
         with stages("pickle"):
             draft = Drafting(asked.objects, asked.calls, archive, rules, processes, tell.again)
-        # Not of the draft itself, which holds it: what is packed would be held until garbage is collected.
-        begin_proof = partial(processes.start_early, beginning(draft.named_top_levels()))
-        if prove and processors() > _BUSY:
-            begin_proof()
+        if prove and (begin_proof := guess_before_run(draft.named_top_levels())) is not None:
+            processes.start_early(begin_proof)
         with stages("trace"):
-            trace = draft.trace(clean=bool(prove), begin_next=begin_proof)
+            trace = draft.trace(clean=bool(prove), when_run=partial(_begin_proof, processes))
         meanwhile.enter_context(draft.comparing())
         meanwhile.enter_context(keeping_facts())
         with stages("plan"):
@@ -170,8 +168,9 @@ def pack(
         )
 
 
-_BUSY = 2
-"""Processors that are busy until sources are compiled: with a template, then the run, and with compiling."""
+def _begin_proof(processes: CleanProcesses, evidence: Evidence, top_levels: Collection[str]) -> None:
+    """Begin with the proof when the object has run: the imports of the run had kept two processors busy."""
+    processes.start_early(guess_after_run(evidence, top_levels))
 
 
 @knowing_keywords

@@ -23,7 +23,7 @@ from wardian.processes.starting import MARKER_VARIABLE, command, environment, re
 from wardian.processes.templates import Start, StillBeginningError
 from wardian.processes.ties import end_group, show_stack
 
-__all__ = ["ChildError", "CleanProcesses", "DEFAULT_LIMIT", "OUTDATED", "Start", "processors"]
+__all__ = ["ChildError", "CleanProcesses", "DEFAULT_LIMIT", "OUTDATED", "Start"]
 
 OUTDATED: Mapping[str, Any] = {"outdated": True}
 """The answer of a process that was begun beforehand, and should begin anew."""
@@ -208,13 +208,6 @@ class CleanProcesses:
             limit=self.limit,
             output=printed,
         )
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _umask() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from wardian.capture.session import Capture
 from wardian.domain.live_names import original_name
 from wardian.domain.names import LOGGING_LIBRARIES, top_level
 from wardian.domain.record_names import VERSION
+from wardian.domain.trace import Evidence
 from wardian.environment.modules import is_importable, is_module, variables_of
 from wardian.errors import PackError, PlanError, Problem, TimeLimitError
 from wardian.packing.drafting.live_object import LiveObject
@@ -31,7 +32,10 @@ from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
 from wardian.tensors.storages import StorageWriter
 
-__all__ = ["Attempted", "Attempts"]
+__all__ = ["Attempted", "Attempts", "WhenRun"]
+
+WhenRun = Callable[[Evidence, Collection[str]], None]
+"""Is told what a run in a clean process has shown, and the top-level names of the modules in the pickle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +78,25 @@ class Attempts:
         self._live, self._pickle, self._capture, self._origins = live, pickle, capture, origins
         self._reductions, self._archive, self._storages = reductions, archive, storages
         self._processes, self._again = processes, again
-        self._begin_next: Callable[[], None] = lambda: None
+        self._when_run: WhenRun = lambda evidence, top_levels: None
         self._submodules: list[types.ModuleType] = []
         """Those that code takes from their package and does not import: `import scipy`, then `scipy.fft`.
         Whatever else had imported them in this process is not in a clean one."""
         self._found: tuple[PickledObject, dict[types.ModuleType, set[str]]] | None = None
 
-    def run(
-        self, pickled: PickledObject, arguments: PickledObject | None, begin_next: Callable[[], None]
-    ) -> Attempted:
+    def run(self, pickled: PickledObject, arguments: PickledObject | None, when_run: WhenRun) -> Attempted:
         """Run the object where what was registered in this process is registered first.
 
         Args:
             pickled: The object, pickled with nothing beforehand.
             arguments: The pickled arguments of the calls; None if there are none.
-            begin_next: Begins, in another process, what comes next; called when there is a processor for it.
+            when_run: Told of each run.
 
         Raises:
             TimeLimitError: if an attempt takes longer than it may.
             PackError: if no attempt works.
         """
-        self._begin_next = begin_next
+        self._when_run = when_run
         if self._capture.side_effects.find_named_by_text(pickled.data):
             pickled = self._pickle(())
         first = self._attempt(pickled, (), arguments)
@@ -227,6 +229,8 @@ class Attempts:
         while True:
             try:
                 observation = self._observe(pickled, arguments, silenced)
+                tops = {top_level(original_name(module)) for module, _ in pickled.globals}
+                self._when_run(observation.evidence, tops)
                 return Attempted(pickled, (*self._in_order(), *beforehand), observation)
             except TimeLimitError:  # the next attempt would take as long
                 raise
@@ -278,7 +282,7 @@ class Attempts:
                     tuple(module.__name__ for module in self.find_submodules(pickled)),
                 ),
                 self._processes,
-                partial(reading_ahead, {module for module, _ in pickled.globals}, self._begin_next),
+                partial(reading_ahead, {module for module, _ in pickled.globals}),
             )
 
     @contextmanager

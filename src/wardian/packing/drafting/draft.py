@@ -23,7 +23,7 @@ from wardian.domain.policy import Action, Policy
 from wardian.domain.trace import Trace
 from wardian.environment.modules import variables_of
 from wardian.errors import PlanError, UnpicklableError
-from wardian.packing.drafting.attempts import Attempts
+from wardian.packing.drafting.attempts import Attempts, WhenRun
 from wardian.packing.drafting.entries import pickle_entries
 from wardian.packing.drafting.live_object import LiveObject
 from wardian.packing.drafting.origins import Origins
@@ -138,14 +138,14 @@ class Drafting:
         }
         return {top_level(name) for name in named | held}
 
-    def trace(self, *, clean: bool, begin_next: Callable[[], None] = lambda: None) -> Trace:
+    def trace(self, *, clean: bool, when_run: WhenRun = lambda evidence, top_levels: None) -> Trace:
         """Return what the object needs.
 
         Args:
             clean: Whether to load and call it in a clean process, which also gives the outputs of the
                 self-test. Otherwise what is loaded in this process is taken for what it needs.
-            begin_next: Begins, in another process, what comes next; called meanwhile, when there is a
-                processor for it.
+            when_run: Told what each run in a clean process has shown, and the top-level names of the modules
+                that the pickle names.
 
         Raises:
             PackError: if it cannot be loaded or called in a clean process.
@@ -153,7 +153,7 @@ class Drafting:
         arguments = self._pickling.pickle(self._inputs, "inputs") if clean and self._calls else None
         beforehand: tuple[Any, ...] = ()
         if clean:
-            attempted = self._attempts.run(self._pickled, arguments, begin_next)
+            attempted = self._attempts.run(self._pickled, arguments, when_run)
             self._pickled, beforehand = attempted.pickled, attempted.beforehand
             self._observation = attempted.observation
         else:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wardian.domain.manifest import Manifest
-from wardian.environment.distributions import Distributions
 from wardian.errors import ProofError
 from wardian.packing.proving.advice import (
     _required_with,
     advice_on,
 )
 from wardian.packing.proving.again import beginning_as_last, note_proven
+from wardian.packing.proving.beginnings import beginning
 from wardian.packing.proving.fence import allowed_distributions, spoken_of
 from wardian.processes.clean import ChildError, CleanProcesses, Start
 from wardian.processes.folders import work_folder
 
-__all__ = ["PROOF_FAILED", "beginning", "prove"]
+__all__ = ["PROOF_FAILED", "prove"]
 
 
 _WORK = "wardian.packing.proving.in_child.prove_in_child"
@@ -43,7 +42,7 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
     """
     try:
         allowed = allowed_distributions(manifest.externs)
-        start = Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))
+        start = beginning(allowed)
         with work_folder() as folder:
             request = {"path": str(path), "allowed": allowed, "externs": (), "cache": str(folder)}
             answer = _prove_again(request, manifest, processes, start)
@@ -84,33 +83,3 @@ def _prove_again(
     except ChildError:
         return None
     return {"externs": (*externs, *answer["externs"])}
-
-
-def beginning(top_levels: Iterable[str]) -> Start:
-    """Return what the clean process of a proof likely begins with, before it is known what the case needs.
-
-    Of what PyTorch imports if it is there, a case needs what is compiled and what its libraries require.
-
-    Args:
-        top_levels: Top-level names of modules that the object or its code has.
-    """
-    installed = Distributions.current()
-    owners = {found.name for top in top_levels for found in installed.providing(top)}
-    required = {name for owner in owners for name in installed.closure(owner)}
-    allowed = allowed_distributions((), also=[name for name in required if installed[name].is_compiled])
-    return Start("wardian.packing.proving.in_child.prepare", allowed, partial(_serves, allowed))
-
-
-def _serves(allowed: Mapping[str, Any], begun: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Tell whether a template has met, behind its filter, what it would have met behind another one.
-
-    Args:
-        allowed: What may be imported.
-        begun: What the template might import.
-        facts: What it imported, and what was hidden from it.
-    """
-    return set(facts["found"]) <= set(allowed["roots"]) and not (
-        set(facts["hidden"]).intersection(allowed["roots"])
-        or set(facts["hidden_plugins"]).intersection(allowed["distributions"])
-        or not set(facts["plugins"]) <= set(allowed["distributions"])
-    )

@@ -42,7 +42,7 @@ class _Source(NamedTuple):
 
 
 @contextmanager
-def reading_ahead(named: Iterable[str], then: Callable[[], None] = lambda: None) -> Iterator[None]:
+def reading_ahead(named: Iterable[str]) -> Iterator[None]:
     """Scan, compile and then deflate, while the context lasts, modules that are likely to be packed.
 
     It is a guess, of which nothing but time depends: what it reads is remembered by its content, and is asked
@@ -51,12 +51,9 @@ def reading_ahead(named: Iterable[str], then: Callable[[], None] = lambda: None)
 
     Args:
         named: Full names of modules that the pickle names.
-        then: Called once, by some thread, when all is compiled or the context ends: there is a processor more
-            from then on.
     """
     sources, roots, libraries = _likely(named)
     stop = threading.Event()
-    then = functools.cache(then)
 
     def read() -> None:
         sound: list[_Source] = []
@@ -65,7 +62,6 @@ def reading_ahead(named: Iterable[str], then: Callable[[], None] = lambda: None)
                 return
             if _make_ready(source.file, _compile, source, roots):
                 sound.append(source)
-        then()
         for source in sound:
             if stop.is_set():
                 return
@@ -84,7 +80,6 @@ def reading_ahead(named: Iterable[str], then: Callable[[], None] = lambda: None)
         finally:
             stop.set()
             thread.join()
-            then()
 
 
 @contextmanager

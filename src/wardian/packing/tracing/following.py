@@ -124,14 +124,9 @@ class Follower:
         )
 
     def add_libraries(self, libraries: Iterable[str], operators: frozenset[str]) -> None:
-        """Note whose shared libraries are loaded; operator libraries do not count, they can be packed."""
-        owners = {self.distributions.owner_of_file(path) for path in operators}
-        for path in sorted(set(libraries) - operators):
-            owner = self.distributions.owner_of_file(path)
-            # auditwheel puts what an operator library needs itself into `<distribution>.libs`.
-            belongs_to_operators = owner in owners and os.path.dirname(path).endswith(".libs")
-            if owner is not None and not belongs_to_operators:
-                self.compiled.setdefault(owner, set()).add(os.path.basename(path))
+        """Note whose shared libraries are loaded."""
+        for owner, files in self.distributions.owners_of_libraries(libraries, operators).items():
+            self.compiled.setdefault(owner, set()).update(files)
 
     def may_be_packed(self, found: ModuleFacts) -> bool:
         """Tell whether a module has code, and no compiled library that keeps its distribution outside."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.support import importable, write_tree
 from tests.unit.capture.transplant import execute
 from wardian.archive.writer import ArchiveWriter
 from wardian.capture.session import Capture
+from wardian.domain.trace import Evidence
 from wardian.errors import PackError
 from wardian.packing.drafting.attempts import Attempted, Attempts
 from wardian.packing.drafting.live_object import LiveObject
@@ -73,10 +75,11 @@ class _Run:
             self.reasons.append,
         )
         self.pickled = pickling.pickle_with_effects(obj, "net")
+        self.told: list[tuple[Evidence, Collection[str]]] = []
         self._arguments = pickling.pickle(calls["net"], "inputs") if calls else None
 
     def run(self) -> Attempted:
-        return self.attempts.run(self.pickled, self._arguments, lambda: None)
+        return self.attempts.run(self.pickled, self._arguments, lambda *told: self.told.append(told))
 
 
 @pytest.fixture
@@ -86,9 +89,10 @@ def attempt(tmp_path: Path) -> Iterator[Callable[..., _Run]]:
 
 
 def test_an_object_that_works_at_once_is_tried_once(attempt: Callable[..., _Run]) -> None:
-    run = attempt([1])
+    run = attempt([1, Fraction(1, 2)])
     attempted = run.run()
     assert (attempted.pickled, attempted.beforehand, run.reasons) == (run.pickled, (), [])
+    assert run.told == [(attempted.observation.evidence, {"fractions"})]
 
 
 def test_submodules_that_code_takes_from_their_packages_are_found_with_whose_code(

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,27 +14,8 @@ from wardian.archive import ArchiveReader
 from wardian.domain.manifest import Manifest
 from wardian.environment.distributions import Distributions
 from wardian.errors import ProofError
-from wardian.packing.proving.prove import _serves, prove
+from wardian.packing.proving.prove import prove
 from wardian.processes.clean import CleanProcesses
-
-
-@pytest.mark.parametrize(
-    ("met", "serves"),
-    [
-        ({}, True),
-        ({"found": ["torch", "numpy"]}, True),
-        ({"found": ["torch", "triton"]}, False),
-        ({"hidden": ["tqdm"]}, True),
-        ({"hidden": ["numpy"]}, False),
-        ({"plugins": ["torch-xpu"]}, False),
-        ({"hidden_plugins": ["torch-xpu"]}, True),
-        ({"hidden_plugins": ["numpy"]}, False),
-    ],
-)
-def test_a_template_serves_that_met_what_this_proof_would_meet(met: dict[str, Any], serves: bool) -> None:
-    allowed = {"roots": ["numpy", "torch"], "distributions": ["numpy", "torch"]}
-    facts = {"found": ["torch"], "hidden": [], "plugins": [], "hidden_plugins": [], **met}
-    assert _serves(allowed, {}, facts) is serves
 
 
 def _prove(path: Path) -> None:

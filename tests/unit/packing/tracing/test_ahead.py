@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from pathlib import Path
-from types import CodeType, SimpleNamespace
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -93,39 +93,6 @@ def test_what_is_read_ahead_is_deflated(tmp_path: Path, monkeypatch: pytest.Monk
         for data in (source, again):
             batches.pack_lasting(data)
         assert deflated == []
-
-
-def test_when_all_is_compiled_the_next_may_begin(tmp_path: Path) -> None:
-    begun: list[str] = []
-
-    def begin() -> None:
-        begun.append(threading.current_thread().name)
-
-    with importable(write_tree(tmp_path, "--- yarrow/__init__.py\n")) as load:
-        load("yarrow")
-        with reading_ahead({"yarrow"}, begin):
-            _wait_for_the_thread()
-            assert begun == ["wardian-ahead"]
-    assert len(begun) == 1
-
-
-def test_where_compiling_takes_longer_the_next_begins_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[str] = []
-    stop = threading.Event()
-
-    def compile_until_the_end(*_: Any, **__: Any) -> CodeType:
-        stop.wait(30)
-        raise SyntaxError
-
-    monkeypatch.setattr(remembered, "compile_module", compile_until_the_end)
-    monkeypatch.setattr(ahead, "threading", SimpleNamespace(Thread=threading.Thread, Event=lambda: stop))
-    with importable(write_tree(tmp_path, "--- mugwort/__init__.py\n--- mugwort/leaf.py\n")) as load:
-        load("mugwort.leaf")
-        with reading_ahead({"mugwort"}, lambda: begun.append(threading.current_thread().name)):
-            assert begun == []
-    assert begun == ["MainThread"]
 
 
 def test_what_was_made_ready_is_read_again_only_when_it_has_changed(
