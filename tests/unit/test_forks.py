@@ -49,6 +49,7 @@ _COPIED = {
             "source/remembered.py:_code",
             "source/remembered.py:_facts",
             "source/remembered.py:_kept",
+            "source/remembered.py:_mentioned",
             "source/kept_facts.py:_scanner",
             "packing/tracing/ahead.py:_ready",
             "packing/tracing/need.py:_definitions",

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -126,7 +126,6 @@ def pack(
     with (
         reporting(progress) as tell,
         ArchiveWriter(path) as archive,
-        begun_as_last(processes) if prove else nullcontext(),
         ExitStack() as meanwhile,
     ):
         stages = Stages(tell)
@@ -137,7 +136,7 @@ def pack(
         if prove and (begin_proof := guess_before_run(draft.named_top_levels())) is not None:
             processes.start_early(begin_proof)
         with stages("trace"):
-            trace = draft.trace(clean=bool(prove), when_run=partial(_begin_proof, processes))
+            trace = draft.trace(clean=bool(prove), when_run=partial(_begin_proof, processes, meanwhile))
         meanwhile.enter_context(draft.comparing())
         meanwhile.enter_context(keeping_facts())
         with stages("plan"):
@@ -168,9 +167,22 @@ def pack(
         )
 
 
-def _begin_proof(processes: CleanProcesses, evidence: Evidence, top_levels: Collection[str]) -> None:
-    """Begin with the proof when the object has run: the imports of the run had kept two processors busy."""
+def _begin_proof(
+    processes: CleanProcesses, meanwhile: ExitStack, evidence: Evidence, top_levels: Collection[str]
+) -> None:
+    """Begin with the proof when the object has run: before, no processor was free.
+
+    The threads of a call wait for each other busily (OpenMP). So beside another process on two processors a
+    call of 0.2 s takes ten times as long.
+
+    Args:
+        processes: How its process is started.
+        meanwhile: What ends when the proof has ended.
+        evidence: Of the run.
+        top_levels: Top-level names of modules that the pickle names.
+    """
     processes.start_early(guess_after_run(evidence, top_levels))
+    meanwhile.enter_context(begun_as_last(processes))
 
 
 @knowing_keywords

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +28,7 @@ __all__ = ["compile_once", "keep_facts", "scan_once"]
 # BERT has 460 modules in the run, of 9 MB, and bytecode of 8 MB.
 _facts: Memory[SourceFacts] = Memory(limit=64 << 20)
 _code: Memory[bytes] = Memory(limit=64 << 20)
+_mentioned: Memory[frozenset[str]] = Memory(limit=4 << 20)
 _kept = KeptFacts()
 
 
@@ -94,7 +96,13 @@ def compile_once(
     >>> len(whole) > len(compile_once(b"x = 1", app, **options, columns=False))
     True
     """
-    used = mentioned(roots, source)
+    digest = hashlib.sha256(source).digest()
+
+    def find_used() -> tuple[frozenset[str], int]:
+        found = mentioned(roots, source)
+        return found, sys.getsizeof(found)
+
+    used = _mentioned.get((digest, roots), find_used)
 
     def make() -> tuple[bytes, int]:
         code = compile_module(source, module, is_package=is_package, filename=filename, roots=used, tree=tree)
@@ -103,4 +111,4 @@ def compile_once(
         data = dump_code(code)
         return data, len(data)
 
-    return _code.get((hashlib.sha256(source).digest(), module, is_package, filename, used, columns), make)
+    return _code.get((digest, module, is_package, filename, used, columns), make)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from operator import attrgetter
 
 from wardian.capture.synthesis import CapturedModule
@@ -193,8 +194,9 @@ def _assemble(
 ) -> Trace:
     static = {(edge.importer, edge.imported) for edge in tracer.edges}
     observed: list[ObservedImport] = []
+    own_name = cache(tracer.own_name)  # a library imports the same from each of its modules
     for seen in tracer.evidence.imports:
-        importer, imported = tracer.own_name(seen.importer), tracer.own_name(seen.imported)
+        importer, imported = own_name(seen.importer), own_name(seen.imported)
         if importer is None or imported is None:
             continue
         observed.append(ObservedImport(importer, imported, seen.line))

@@ -79,6 +79,8 @@ VERSION = 2
         ("TABLE = {'pear': 'orchard.pear'}", {"pear"}),
         ("try:\n    from orchard import pear\nexcept ImportError:\n    pass", {"pear"}),
         ("SAYING = 'orchard. pear'", set()),
+        ("SAYING = 'let us import orchard, which has orchard.PLUM'", set()),
+        ("if True:\n\timport  orchard  as  o  # fruit\n\to.PLUM", {"plum"}),
     ],
 )
 def test_a_lazy_package_gives_what_is_asked_of_it(statement: str, expected: set[str]) -> None:
