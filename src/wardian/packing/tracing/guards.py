@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 import linecache
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
@@ -24,8 +26,27 @@ METADATA = IMPORTS | {"PackageNotFoundError"}
 _Pieces = tuple[tuple[int, int], ...]
 """Pieces of code, each from one instruction up to another one, in units of two bytes."""
 
-Seen = dict[FrameType, tuple[CodeType, _Pieces]]
-"""Frames with their code, and the pieces of it in which it may handle an error of imports."""
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is known of a frame as long as it lasts."""
+
+    code: CodeType
+    pieces: _Pieces
+    """Those in which it may handle an error of imports."""
+    above: dict[frozenset[str], FrameType | None]
+    """Which of its callers would handle errors: these do not go on before it has ended."""
+
+
+class Seen:
+    """The frames of a stack that searches have looked at, the outermost first."""
+
+    def __init__(self) -> None:
+        self.frames: dict[FrameType, _Looked] = {}
+
+    def forget(self) -> None:
+        """Let go of all frames, and of what their variables hold."""
+        self.frames = {}
 
 
 def find_handler(
@@ -37,26 +58,62 @@ def find_handler(
         frame: Of the code that would raise it. Its callers may handle the error as well.
         errors: Names of it and the classes it derives from.
         until: The caller that is not looked at any more.
-        seen: What the last search left there, if there was one; this one leaves there what it has looked at.
+        seen: What earlier searches with the same *until* have looked at. This one lets go of frames that have
+            ended, and leaves there what it has looked at.
 
     Returns:
         The frame, or that of a caller, in which a `try` or `suppress` around the line names one of *errors*
         and does not raise in turn; None if there is none.
     """
-    before: Seen = {} if seen is None else seen.copy()
-    now: Seen = {} if seen is None else seen
-    now.clear()
+    before = {} if seen is None else seen.frames
+    new: dict[FrameType, _Looked] = {}
+    found: FrameType | None = None
     while frame is not None and frame is not until:
         # All audit hooks are told of each `frame.f_code`, and of each `id`, and imports are nested deeply:
         # https://docs.python.org/3/library/audit_events.html
-        code, pieces = now[frame] = before.get(frame) or _known(frame.f_code, frame)
-        if pieces and _cover(pieces, frame.f_lasti):
-            lines = linecache.getlines(code.co_filename, frame.f_globals)
-            for first, last in _handled_lines(lines, code.co_filename, errors):
-                if code.co_firstlineno <= first <= frame.f_lineno <= last:
-                    return frame
+        looked = before.get(frame)
+        if looked is None:
+            looked = _Looked(*_known(frame.f_code, frame), {})
+        if looked.pieces and _handles(frame, looked, errors):
+            found = frame
+            break
+        new[frame] = looked
+        if errors in looked.above:
+            found = looked.above[errors]
+            break
         frame = frame.f_back
-    return None
+    for looked in new.values():
+        # A generator goes on for another caller.
+        if not looked.code.co_flags & _GENERATORS:
+            looked.above[errors] = found
+    if seen is not None:
+        seen.frames = _still_there(before, frame) | dict(reversed(new.items()))
+    return found
+
+
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def _still_there(before: Mapping[FrameType, _Looked], frame: FrameType | None) -> dict[FrameType, _Looked]:
+    """Return those of some frames, the outermost first, that call *frame*, and itself if it is among them."""
+    while frame is not None and frame not in before:
+        frame = frame.f_back
+    left: dict[FrameType, _Looked] = {}
+    for outer, looked in before.items() if frame is not None else ():
+        left[outer] = looked
+        if outer is frame:
+            break
+    return left
+
+
+def _handles(frame: FrameType, looked: _Looked, errors: frozenset[str]) -> bool:
+    """Tell whether a frame would handle one of *errors* where it is now."""
+    if not _cover(looked.pieces, frame.f_lasti):
+        return False
+    code = looked.code
+    lines = linecache.getlines(code.co_filename, frame.f_globals)
+    handled = _handled_lines(lines, code.co_filename, errors)
+    return any(code.co_firstlineno <= first <= frame.f_lineno <= last for first, last in handled)
 
 
 _pieces: dict[int, tuple[CodeType, _Pieces]] = {}

@@ -111,7 +111,7 @@ class Recorder:
         self._importing: list[tuple[str, FrameType]] = []
         """The imports that are under way, each with the frame of the code that asks for it."""
         self._until: FrameType | None = None
-        self._seen: Seen = {}
+        self._seen = Seen()
         """The frames that the last search for a handler has looked at."""
         self._recording = False
         self._before: frozenset[str] | None = None
@@ -286,7 +286,7 @@ class Recorder:
     def _forget_frames(self) -> None:
         """Let go of frames, and of what their variables hold, when the outermost import has ended."""
         if not self._importing:
-            self._seen.clear()
+            self._seen.forget()
 
     @contextmanager
     def _importing_for_wardian(self) -> Iterator[None]:
@@ -390,10 +390,11 @@ class Recorder:
         return find_spec
 
 
-def _with_parents(name: str) -> list[str]:
+@functools.cache  # in a process that ends
+def _with_parents(name: str) -> tuple[str, ...]:
     """Return a module and the packages that are imported before it."""
     parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return tuple(".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 def _with_real_names(paths: Iterable[str]) -> set[str]:

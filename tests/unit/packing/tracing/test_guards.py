@@ -5,16 +5,21 @@ from __future__ import annotations
 import ast
 import dis
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import importable, write_tree
+from wardian.packing.tracing import guards
 from wardian.packing.tracing.guards import (
     IMPORTS,
     METADATA,
+    Seen,
     _cover,
     _covered,
     _handles_all,
@@ -105,6 +110,87 @@ def test_it_is_handled_where_a_try_names_the_error_and_goes_on(
     with importable(write_tree(tmp_path, PROJECT)) as load:
         getattr(load("hedge"), function)(ask)
     assert found == [imports, metadata]
+
+
+_STEPS = """
+--- mower.py
+def call(*steps):
+    return steps[0](*steps[1:])
+
+def handled(*steps):
+    try:
+        return steps[0](*steps[1:])
+    except ImportError:
+        return None
+
+def twice(*steps):
+    steps[0](*steps[1:])
+    try:
+        return steps[0](*steps[1:])
+    except ImportError:
+        return None
+
+def generated(step, *steps):
+    yield step(*steps)
+    yield step(*steps)
+
+def iterated(*steps):
+    going = generated(*steps)
+    next(going)
+    try:
+        next(going)
+    except ImportError:
+        pass
+"""
+
+
+@given(st.lists(st.sampled_from(["call", "handled", "twice", "iterated"]), max_size=6))
+def test_what_earlier_searches_have_seen_changes_nothing(mower: Any, names: list[str]) -> None:
+    seen = Seen()
+    until = sys._getframe()
+
+    def ask() -> None:
+        frame = sys._getframe(1)
+        for errors in (IMPORTS, METADATA, frozenset({"OSError"})):
+            assert find_handler(frame, errors, until, seen) is find_handler(frame, errors, until)
+        stack = []
+        at: Any = frame
+        while at is not None:
+            stack.append(at)
+            at = at.f_back
+        # Nothing is held that has ended, and what is held is in the order of the stack.
+        assert [at for at in reversed(stack) if at in seen.frames] == list(seen.frames)
+
+    mower.call(*(getattr(mower, name) for name in names), ask)
+
+
+@pytest.fixture(scope="module")
+def mower(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with importable(write_tree(tmp_path_factory.mktemp("mower"), _STEPS)) as load:
+        yield load("mower")
+
+
+def test_who_calls_a_frame_is_looked_at_once_while_it_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def noted(frame: Any, *rest: Any) -> bool:
+        looked.append(frame.f_code.co_name)
+        return handles(frame, *rest)
+
+    handles = guards._handles
+    monkeypatch.setattr(guards, "_handles", noted)
+    seen, until = Seen(), sys._getframe()
+
+    def ask() -> None:
+        assert find_handler(sys._getframe(1), IMPORTS, until, seen)
+
+    with importable(write_tree(tmp_path, _STEPS)) as load:
+        mower = load("mower")
+        mower.handled(mower.twice, ask)
+    # `twice` is looked at each time it asks, and the one above only for the first time.
+    assert looked == ["twice", "handled", "twice"]
 
 
 def test_the_table_of_handlers_is_read_as_the_interpreter_reads_it() -> None:

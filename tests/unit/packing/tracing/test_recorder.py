@@ -236,5 +236,5 @@ def test_no_frame_is_held_when_an_import_has_ended(tmp_path: Path) -> None:
     recorder = Recorder()
     with importable(tmp_path) as load, recorder.recording():
         load("hedge").ask()
-        assert recorder._seen == {}
+        assert recorder._seen.frames == {}
     assert [(demand.importer, demand.imported) for demand in recorder._demands] == [("hedge", "plum")]
