@@ -67,6 +67,8 @@ class Plan:
     """Modules that stay outside because nothing that runs can reach them, by the packed distribution."""
     unmatched: tuple[str, ...] = ()
     """Rules of the policy that match no module that the object reaches, with names that are near."""
+    unkept: tuple[str, ...] = ()
+    """Rules that would pack modules, all of which stay outside nevertheless, each with why."""
     denied: tuple[str, ...] = ()
     """Imports of denied modules in functions of packed libraries, as sentences."""
     unread: tuple[str, ...] = ()
@@ -183,6 +185,9 @@ class Plan:
         if self.unmatched:
             rows.append("rules that match no module:")
             rows += _shortened(self.unmatched)
+        if self.unkept:
+            rows.append("rules that pack nothing:")
+            rows += _shortened(self.unkept)
         if self.denied:
             rows.append("imports of denied modules that will fail:")
             rows += _shortened(self.denied)

@@ -102,6 +102,11 @@ def _mistyped_rules(made: Made) -> Iterator[str]:
             yield f"the rule {rule} matches no module that {_subject(made)}"
 
 
+def _unkept_rules(made: Made) -> Iterator[str]:
+    for rule in made.plan.unkept:
+        yield f"a rule packs nothing: {rule}"
+
+
 def _guards(made: Made) -> Iterator[str]:
     for rule in made.plan.unmatched:
         if _is_meant(rule):
@@ -176,6 +181,7 @@ REMARKS: tuple[tuple[Literal["warning", "note"], Callable[[Made], Iterator[str]]
     ("warning", _weights_only),
     ("warning", _this_python_only),
     ("warning", _mistyped_rules),
+    ("warning", _unkept_rules),
     ("note", _guards),
     ("note", _compiles_itself),
     ("note", _not_compiled),

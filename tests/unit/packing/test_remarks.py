@@ -68,6 +68,11 @@ def test_a_rule_that_guards_may_have_nothing_to_do(rule: str, level: str) -> Non
     assert told[level][0].startswith(f"the rule {rule} matches no module that model reach")
 
 
+def test_a_rule_that_packs_nothing_is_told() -> None:
+    (told,) = _made(replace(PLAN, unkept=('intern: "torch": torch stays outside, it is PyTorch',))).warnings()
+    assert told == 'a rule packs nothing: intern: "torch": torch stays outside, it is PyTorch'
+
+
 def test_modules_in_training_mode_are_told() -> None:
     net = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Linear(2, 1))
     (note,) = _made(net=net.train()).notes()

@@ -80,6 +80,7 @@ def make_plan(trace: Trace, policy: Policy, *, whole: bool = False) -> Plan:
     plan = replace(
         assemble_plan(trace, decisions, declared, in_part),
         unmatched=tuple(shown for _, shown in unmatched),
+        unkept=tuple(_unkept(trace, policy, decisions, externs)),
         denied=tuple(sorted(_failing_imports(trace, denied))),
     )
     problems = [
@@ -224,6 +225,20 @@ def _problems_of_rules(unmatched: Iterable[tuple[Rule, str]]) -> Iterator[Proble
         if not rule.allow_empty:
             what = f"the rule {shown} must match a module that the object reaches, and does not"
             yield Problem(what, "correct the pattern, or leave out allow_empty=False")
+
+
+def _unkept(
+    trace: Trace, policy: Policy, decisions: Iterable[Decision], externs: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the rules that would pack modules and pack none, each with why the first stays outside."""
+    for rule in policy.rules:
+        if rule.action is not Action.INTERN:
+            continue
+        matched = [decision for decision in decisions if policy.rule_for(decision.module) == rule]
+        if matched and all(decision.action is Action.EXTERN for decision in matched):
+            first = matched[0]
+            _, reason = _default(trace.modules[first.module], externs, policy)
+            yield f"{rule}: {first.distribution or first.module} stays outside, {reason}"
 
 
 def _importer_of(trace: Trace, denied: ModuleName) -> Import | None:

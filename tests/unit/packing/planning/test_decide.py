@@ -142,6 +142,20 @@ def test_a_global_that_no_module_has_is_told(forest: Forest) -> None:
         make_plan(forest.trace("mill.Saw", "lost.Thing"), Policy())
 
 
+@pytest.mark.parametrize("pattern", ["torch.**", "torch"])
+def test_a_rule_that_cannot_pack_what_it_matches_is_shown(pattern: str, forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw", "torch.Tensor"), Policy(intern=pattern))
+    (shown,) = plan.unkept
+    assert shown == f'intern: "{pattern}": torch stays outside, it is PyTorch'
+    assert f"rules that pack nothing:\n  {shown}" in str(plan)
+
+
+def test_a_rule_that_packs_some_of_what_it_matches_is_kept(forest: Forest) -> None:
+    plan = make_plan(forest.trace("mill.Saw", "torch.Tensor"), Policy(intern="**", mock="none_such"))
+    assert plan.unkept == ()
+    assert "rules that pack" not in str(plan)
+
+
 def test_rules_that_match_nothing_are_shown_with_what_is_near(forest: Forest) -> None:
     plan = make_plan(forest.trace("mill.Saw"), Policy(extern=["timberlb.**", "numlib.**"], deny="none_such"))
     near = 'extern: "timberlb.**" (near to it: timberlib, timberlib.oak)'
