@@ -426,7 +426,8 @@ def _as_input(value: Any, kind: str | None, every: bool, precision: torch.dtype,
         # One tensor, of floating-point numbers if nothing says otherwise: as MLflow's own flavor for PyTorch.
         cells = value.to_numpy()
         cells = cells.astype(np.float64) if cells.dtype.kind == "O" else cells
-        return torch.as_tensor(np.array(cells), device=device).to(wanted or precision)
+        # In the order of an array of its cells: a sum over the other order may be rounded otherwise.
+        return torch.as_tensor(np.array(cells, order="C"), device=device).to(wanted or precision)
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biufc":
             return value
