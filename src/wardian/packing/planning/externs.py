@@ -14,7 +14,7 @@ from wardian.domain.names import (
     top_level,
 )
 from wardian.domain.plan import Plan
-from wardian.domain.policy import Action, Policy
+from wardian.domain.policy import Action, Policy, Rule
 from wardian.domain.trace import Trace
 from wardian.errors import Problem
 from wardian.packing.planning.logging_libraries import is_interned
@@ -54,7 +54,11 @@ def find_unowned(plan: Plan, externs: Iterable[Extern]) -> list[Problem]:
 
 
 def extern_distributions(trace: Trace, policy: Policy) -> dict[str, str]:
-    """Return the distributions that stay outside by themselves, with the reason."""
+    """Return the distributions that stay outside by themselves or all of which a rule leaves there.
+
+    Returns:
+        The reason for each.
+    """
     reasons: dict[str, str] = {}
     loggers = {
         name
@@ -77,6 +81,21 @@ def extern_distributions(trace: Trace, policy: Policy) -> dict[str, str]:
             )
         elif facts.compiled:
             reasons[name] = f"{facts.compiled[0]} is compiled, and so tied to a platform"
+    rules: dict[str, list[Rule | None]] = {}
+    for module, found in trace.modules.items():
+        if found.distribution is not None:
+            rules.setdefault(found.distribution, []).append(policy.rule_for(module))
+    left = {
+        name: str(matching[0])
+        for name, matching in rules.items()
+        if name not in reasons and all(rule is not None and rule.action is Action.EXTERN for rule in matching)
+    }
+    reasons |= left
+    wanted = {
+        name
+        for name, matching in rules.items()
+        if any(rule is not None and rule.action is Action.INTERN for rule in matching)
+    }
     # What an extern imports comes from the environment; packed code must see the same copy.
     owner = {name: facts.distribution for name, facts in trace.modules.items() if facts.distribution}
     edges = {
@@ -89,6 +108,8 @@ def extern_distributions(trace: Trace, policy: Policy) -> dict[str, str]:
     while changed:
         changed = False
         for importer, imported in sorted(edges):
+            if importer in left and imported in wanted:  # one rule is as good as the other
+                continue
             if importer in reasons and imported not in reasons and importer not in loggers:
                 reasons[imported] = (
                     f"{importer}, which is outside, imports it, and a distribution has one origin"

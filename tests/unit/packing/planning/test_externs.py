@@ -201,6 +201,26 @@ def test_reasons_to_stay_outside_spread_over_imports(forest: Forest) -> None:
     assert "wandb" not in extern_distributions(forest.trace("mill.Saw"), Policy(intern="wandb.**"))
 
 
+def test_what_a_library_imports_stays_outside_with_it_but_for_what_a_rule_packs(forest: Forest) -> None:
+    forest.distribution("shoplib")
+    for module in ("shoplib", "shoplib.till"):
+        forest.module(module, distribution="shoplib")
+    for name in ("coinlib", "mintlib"):
+        forest.distribution(name)
+        forest.module(name, distribution=name)
+    forest.observed += [ObservedImport(*pair, 1) for pair in (("shoplib", "coinlib"), ("coinlib", "mintlib"))]
+    trace = forest.trace("mill.Saw", "shoplib.Shop", "shoplib.till.Till")
+
+    def outside(**rules: Any) -> set[str]:
+        return set(extern_distributions(trace, Policy(**rules))) & {"shoplib", "coinlib", "mintlib"}
+
+    assert outside() == set()
+    assert outside(extern="shoplib.**") == {"shoplib", "coinlib", "mintlib"}
+    assert outside(extern="shoplib.till") == set()  # the rest of it is packed, and imports the packed copy
+    assert outside(extern="shoplib.**", intern="coinlib") == {"shoplib"}
+    assert extern_distributions(trace, Policy(extern="shoplib.**"))["shoplib"] == 'extern: "shoplib.**"'
+
+
 def test_what_was_used_in_a_proof_is_hard() -> None:
     externs = (_extern("numlib", "numlib.fft", soft=True), _extern("wandb", "wandb", soft=True))
 
