@@ -475,9 +475,13 @@ def cache(is_cleared: bool, as_json: bool) -> None:
     that.
     """
     import wardian
-    from wardian.environment.cache import Bounds, cache_folder, sizes
+    from wardian.environment.cache import Bounds, find_cache_folder, sizes
 
-    folder = cache_folder()
+    folder, why = None, ""
+    try:
+        folder = find_cache_folder()
+    except OSError as error:
+        why = str(error)
     removed = wardian.clear_cache() if is_cleared and folder is not None else 0
     bounds = Bounds.current()
     if as_json:
@@ -487,7 +491,8 @@ def cache(is_cleared: bool, as_json: bool) -> None:
         kept = {"max_bytes": most, "max_days": days}
         echo_json({"path": folder and str(folder), "bytes": known, "removed": removed, "keeps": kept})
     elif folder is None:
-        echo("there is no cache folder that can be used")
+        echo(f"there is no cache folder that can be used: {why}")
+        echo("  fix: let WARDIAN_CACHE name a folder that you can write to")
     elif is_cleared:
         echo(f"{folder}: {size_text(removed)} removed")
     else:

@@ -40,6 +40,7 @@ __all__ = [
     "alone",
     "cache_folder",
     "clear",
+    "find_cache_folder",
     "keep_within_bounds",
     "make_private",
     "sizes",
@@ -130,33 +131,46 @@ def _bytes(text: str) -> float:
 def cache_folder(*, warns: bool = True) -> Path | None:
     """Return the folder for files that can be made again, or None if none can be used.
 
-    It is `$WARDIAN_CACHE`, else the user's cache folder by the rules of the platform. A folder that belongs
-    to somebody else, or that others can write, is not used, and a warning says so, once.
+    A folder that belongs to somebody else, or that others can write, is not used, and a warning says so,
+    once.
 
     Args:
         warns: Whether to warn; not where nobody would see it.
+    """
+    try:
+        return find_cache_folder()
+    except PermissionError as error:
+        if warns:
+            _warn(error)
+    except OSError:
+        pass
+    return None
+
+
+def find_cache_folder() -> Path:
+    """Return the folder for files that can be made again.
+
+    It is `$WARDIAN_CACHE`, else the user's cache folder by the rules of the platform.
+
+    Raises:
+        OSError: if it cannot be used, with the reason.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     if not chosen:
         try:
             chosen = platformdirs.user_cache_dir("wardian", appauthor=False)
         except RuntimeError:  # a user without a home and without an entry in the list of users
-            return None
-        if not os.path.isabs(chosen):  # or `~` stays in it, and names a folder of that name here
-            return None
+            chosen = "~"
+        if not os.path.isabs(chosen):  # `~` stays in it, and would name a folder of that name here
+            raise FileNotFoundError("this user has no home folder")
     folder = Path(chosen).absolute()
-    try:
-        make_private(folder)
-        for level in _LEVELS:
-            with contextlib.suppress(FileNotFoundError):
-                _check(str(folder / level), os.lstat(folder / level))
-    except PermissionError as error:
-        if warns:
-            _warn(error)
-        return None
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+    make_private(folder)
+    for level in _LEVELS:
+        with contextlib.suppress(FileNotFoundError):
+            _check(str(folder / level), os.lstat(folder / level))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"nothing can be written to it: {folder}")
+    return folder
 
 
 def make_private(folder: str | os.PathLike[str]) -> None:

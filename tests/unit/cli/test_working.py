@@ -154,6 +154,8 @@ def test_the_cache_folder_is_shown_and_cleared(
     assert not math.isinf(found["keeps"]["max_bytes"])
     assert wardian("cache")[1].splitlines()[0] == str(cache)
     assert wardian("cache", "--clear")[1].startswith(f"{cache}: ")
-    monkeypatch.setattr("wardian.environment.cache.cache_folder", lambda: None)
-    assert wardian("cache")[1] == "there is no cache folder that can be used\n"
+    cache.chmod(0o770)
+    first, fix = wardian("cache")[1].splitlines()
+    assert first.startswith("there is no cache folder that can be used: other users can write to it (chmod")
+    assert fix == "  fix: let WARDIAN_CACHE name a folder that you can write to"
     assert json.loads(wardian("cache", "--clear", "--json")[1])["path"] is None

@@ -23,6 +23,7 @@ from wardian.environment.cache import (
     SIZE_VARIABLE,
     Bounds,
     cache_folder,
+    find_cache_folder,
     keep_within_bounds,
 )
 
@@ -125,6 +126,21 @@ def test_a_folder_that_others_can_write_is_not_used(level: str, pine: Path, cach
     assert (labels, folder.is_relative_to(cache)) == ("cone needle\n", False)
 
 
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("file", "file is no folder"), ("file/below", "Not a directory"), ("", "another user")],
+)
+def test_why_a_folder_cannot_be_used_is_told(
+    place: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / place))
+    if not place:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(OSError, match=reason):
+        find_cache_folder()
+
+
 def test_a_link_in_the_place_of_a_level_is_not_followed(pine: Path, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     cache.mkdir()
@@ -144,6 +160,8 @@ def test_without_a_home_a_case_can_be_opened(
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     monkeypatch.chdir(tmp_path)
     assert cache_folder() is None
+    with pytest.raises(OSError, match="no home folder"):
+        find_cache_folder()
     assert labels_of(pine)[0] == "cone needle\n"
     assert [path.name for path in tmp_path.iterdir()] == ["pine.case"]
 
