@@ -41,6 +41,7 @@ _COPIED = {
         *("environment/distributions.py:_real_folder", "environment/unpacking.py:_unpacked"),
         "loading/importing/libraries.py:_torch_release",
         *("packing/tracing/guards.py:_blocks_of", "packing/tracing/guards.py:_pieces"),
+        "packing/tracing/recorder.py:_with_parents",
         *("pickling/reducers/process.py:_known", "pickling/reducers/sharded.py:_known"),
         *("pickling/reducers/state.py:_setting", "pickling/reducers/training.py:_known"),
         *("reading/provided.py:_names_of", "reading/installed.py:_names_in", "source/rewriting.py:_patterns"),

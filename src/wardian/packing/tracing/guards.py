@@ -29,7 +29,7 @@ _Pieces = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What is known of a frame as long as it lasts."""
+    """Facts of a frame, as long as it lasts."""
 
     code: CodeType
     pieces: _Pieces
