@@ -256,10 +256,3 @@ def ask(case: Path, *, folder: Path, paths: tuple[Path, ...] = ()) -> dict[str, 
     """
     printed = run_python(script, case, folder=folder, paths=paths)
     return json.loads(printed.splitlines()[-1])  # type: ignore[no-any-return]
-
-
-def validator_of(schema: Mapping[str, Any]) -> Any:
-    """Return what checks documents against a JSON schema."""
-    import jsonschema  # it may take seconds, and each process collects all tests
-
-    return jsonschema.Draft202012Validator(schema)

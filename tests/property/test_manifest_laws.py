@@ -10,7 +10,7 @@ from typing import get_type_hints
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import validator_of
+from tests.schemas import validator_of
 from wardian.domain.digests import RecordDigest
 from wardian.domain.manifest import FORMAT_VERSION, Manifest, TensorEntry
 

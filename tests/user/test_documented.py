@@ -16,8 +16,9 @@ import torch
 from torch.package.package_exporter import PackageExporter
 
 import wardian
+from tests.schemas import validator_of
 from tests.signers import allow, make_key
-from tests.support import importable, validator_of, write_case, write_tree
+from tests.support import importable, write_case, write_tree
 from wardian.cli.app import commands, run
 from wardian.cli.trusting import trust
 from wardian.domain.manifest import Extern

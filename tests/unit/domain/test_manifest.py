@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import wardian
-from tests.support import MANIFEST, validator_of, write_case
+from tests.schemas import validator_of
+from tests.support import MANIFEST, write_case
 from wardian.domain.manifest import FORMAT_VERSION, Manifest
 from wardian.errors import CorruptCaseError, UnsupportedFormatError
 
