@@ -13,6 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Until all tests are collected. Tests, and libraries that are plug-ins of pytest, are compiled with asserts
+# that tell more; where processes may write no bytecode, each did so for itself, a third of that time.
+_MAY_WRITE_BYTECODE = not sys.dont_write_bytecode
+sys.dont_write_bytecode = False
+# Nor does the collector look meanwhile: what is collected is no garbage.
+gc.disable()
+
+# ruff: noqa: E402  what follows is compiled so, too
 from hypothesis import settings
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
@@ -48,8 +57,11 @@ _LONG = 0.3
 _TABLE = _ROOT / "tests" / "slow.txt"
 _slow_ids = frozenset(_TABLE.read_text().splitlines()) if _TABLE.exists() else frozenset()
 _BY_TABLE = pytest.mark.slow("tests/slow.txt")
+_slow_files = {_ROOT / row for row in _slow_ids if "::" not in row}
 _times: dict[str, dict[str, float]] = {}
 """Seconds of setup and call of each test."""
+_marked: set[str] = set()
+"""Tests that a mark of their own leaves out of `make quick`."""
 collect_ignore = [path for path, library in _NEEDED.items() if importlib.util.find_spec(library) is None]
 
 
@@ -61,9 +73,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note how long a test took."""
+    """Note how long a test took, and whether it is marked as one that takes long."""
     if report.when != "teardown":
         _times.setdefault(report.nodeid, {})[report.when] = report.duration
+    if any(mark in report.keywords for mark in _SLOW):
+        _marked.add(report.nodeid)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -78,13 +92,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         test.partition("::")[0] for test in slow if "::sybil:" in test
     }
     slow |= files
+    left_out = {test.partition("::")[0] for test in _times.keys() - slow - _marked}
+    files |= {test.partition("::")[0] for test in _times} - left_out
+    slow |= files
     rows = [row for row in slow if row in files or row.partition("::")[0] not in files]
     _TABLE.write_text("".join(f"{row}\n" for row in sorted(rows)))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile Wardian once, where processes may write no bytecode: each would compile it for itself."""
-    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+    if not _MAY_WRITE_BYTECODE and not hasattr(config, "workerinput"):
         compileall.compile_dir(_ROOT / "src", quiet=2)
 
 
@@ -97,8 +114,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         number = Counter(item.path for item in session.items)
         session.items.sort(key=lambda item: (-slow[item.path], -number[item.path]))
     # Closing a case walks through all that the collector knows.
-    gc.collect()
     gc.freeze()
+    gc.enable()
+    sys.dont_write_bytecode = not _MAY_WRITE_BYTECODE
 
 
 def _is_marked(mark: pytest.Mark) -> bool:
@@ -111,13 +129,22 @@ def pytest_unconfigure() -> None:
     gc.unfreeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no file of which `make quick` leaves out every test, unless it is named."""
+    if collection_path not in _slow_files or config.option.markexpr != config.getini("addopts")[-1]:
+        return None
+    return collection_path not in {Path(name.partition("::")[0]).absolute() for name in config.args} or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is in the table of slow tests; say what examples, and the tools of others, may warn about."""
-    of_others = [_ROOT / path for path in _NEEDED]
+    of_others = tuple(str(_ROOT / path) for path in _NEEDED)
+    # Who writes the table wants to know what others are marked.
+    slow = frozenset[str]() if config.getoption("--write-slow") else _slow_ids
     for item in items:
-        if item.nodeid in _slow_ids or item.nodeid.partition("::")[0] in _slow_ids:
+        if item.nodeid in slow or item.nodeid.partition("::")[0] in slow:
             item.add_marker(_BY_TABLE)
-        if any(item.path.is_relative_to(path) for path in of_others):
+        if str(item.path).startswith(of_others):
             item.add_marker(pytest.mark.filterwarnings("ignore", "error::wardian.WardianWarning"))
         if isinstance(item, SybilItem):
             # Classes of a page have no source that Python could find.

@@ -8,13 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 import wardian
 from tests.models.conftest import Nursery
+from tests.schemas import find_error_in_bill
 from wardian.cli.app import run
 
 pytestmark = pytest.mark.models
@@ -48,7 +47,7 @@ def test_its_bill_of_materials_is_valid_and_names_every_distribution(
     target = tmp_path / "bill.json"
     assert run(["sbom", str(case), "-o", str(target)]) == 0
     text = target.read_text()
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert find_error_in_bill(text) is None
     found = {
         (PackageURL.from_string(part["purl"]).name, PackageURL.from_string(part["purl"]).version): part
         for part in json.loads(text)["components"]

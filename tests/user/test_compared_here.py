@@ -98,9 +98,62 @@ def test_the_object_and_the_inputs_stay_as_they_are(tmp_path: Path) -> None:
     assert torch.equal(x, torch.arange(6.0).reshape(2, 3))
 
 
+SHARED = """
+--- pool.py
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        return self.norm(x.add_(1))
+"""
+
+
+def test_what_lies_in_shared_memory_stays_as_it_is_too(tmp_path: Path) -> None:
+    with importable(write_tree(tmp_path, SHARED)) as load:
+        net, x = load("pool").Net().share_memory(), torch.ones(2, 3)
+        x.share_memory_()  # type: ignore[no-untyped-call]
+        notes = wardian.pack(net, tmp_path / "net.case", inputs=(x,)).notes
+    assert not [note for note in notes if "not compared" in note]
+    assert (net.norm.num_batches_tracked.item(), net.norm.running_mean.tolist()) == (0, [0, 0, 0])
+    assert torch.equal(x, torch.ones(2, 3))
+
+
+LOGGING = """
+--- wharf.py
+import pathlib
+import torch
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        with pathlib.Path("log.txt").open("a") as log:
+            log.write("called")
+        return x
+"""
+
+
+def test_what_cannot_be_compared_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with importable(write_tree(tmp_path, LOGGING)) as load:
+        net = load("wharf").Net().eval()
+        report = wardian.pack(net, tmp_path / "net.case", inputs=(torch.ones(2),))
+    (note,) = report.notes
+    assert note == (
+        "model was not compared with what it does in this process: it writes to a file, in the copy of this"
+        " process that is made for that"
+    )
+    assert "note: model was not compared" in str(report)
+
+
 def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     from wardian.tensors import changes
 
+    gone = "a copy of this process gave no answer within 0.2 s, or ended"
     monkeypatch.setattr(changes, "_PATIENCE", 0.2)
     jobs: queue.Queue[torch.Tensor] = queue.Queue()
 
@@ -109,9 +162,9 @@ def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: py
 
     expected = torch.zeros(2)
     with changes.comparing_in_fork(wait, (torch.ones(2),), expected, {}, "output") as differences:
-        assert differences() == []
+        assert differences() == changes.Compared(failure=gone)
     with changes.comparing_in_fork(lambda x: x, (torch.ones(2),), expected, {}, "output") as differences:
-        assert differences() == ["output differs by up to 1, its largest value is 1"]
+        assert differences() == changes.Compared(("output differs by up to 1, its largest value is 1",))
 
 
 FORGETFUL = """

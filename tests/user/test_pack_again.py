@@ -65,6 +65,71 @@ def test_three_rounds_onto_its_own_path(tmp_path: Path) -> None:
         assert run_python(_AGAIN, folder=tmp_path).strip() == "True"
 
 
+_NOTED = """
+--- mill.py
+import os, torch
+
+SPEED = 2 if os.path.exists("{flag}") else 1
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return x * SPEED
+"""
+_PACK_TWICE = """
+import importlib, pathlib, sys, torch, wardian
+import mill
+for _ in range(2):
+    report = wardian.pack(mill.Net(), "mill.case", inputs=(torch.ones(1),))
+    print(wardian.load("mill.case")(torch.ones(1)).item(), report.warnings)
+    pathlib.Path(sys.argv[1]).touch()
+    importlib.reload(mill)
+"""
+
+
+def test_what_code_has_noted_at_its_import_for_the_last_pack_is_forgotten_if_it_is_otherwise_now(
+    tmp_path: Path,
+) -> None:
+    flag = tmp_path / "flag"
+    project = write_tree(tmp_path / "project", _NOTED.format(flag=flag))
+    printed = run_python(_PACK_TWICE, flag, folder=tmp_path, paths=(project,))
+    assert printed == "1.0 ()\n2.0 ()\n"
+
+
+_DEEP = """
+--- well.py
+import torch
+
+def depth(n):
+    return 1 + depth(n - 1) if n else 0
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return x * depth(2_000)
+"""
+_PACK_DEEP = """
+import sys, torch, warnings, wardian
+from well import Net
+sys.setrecursionlimit(5_000)
+for _ in range(2):
+    with warnings.catch_warnings(record=True) as told:
+        wardian.pack(Net(), "well.case", inputs=(torch.ones(1),))
+    print(*(warning.message for warning in told))
+sys.setrecursionlimit(1_000)
+try:
+    wardian.load("well.case")(torch.ones(1))
+except RecursionError:
+    print("too deep")
+"""
+
+
+def test_a_limit_of_this_process_that_is_needed_is_told(tmp_path: Path) -> None:
+    project = write_tree(tmp_path / "project", _DEEP)
+    one, two, loaded = run_python(_PACK_DEEP, folder=tmp_path, paths=(project,)).splitlines()
+    assert one == two
+    assert one.endswith("Call sys.setrecursionlimit(5000) before it is loaded and called")
+    assert loaded == "too deep"
+
+
 SHARING = """
 --- grove/alder/__init__.py
 class Leaf:

@@ -12,10 +12,10 @@ from wardian.environment.modules import known_attribute
 
 __all__ = ["Stamps", "any_changed", "imported_places", "stamps_of"]
 
-_Stamp = tuple[int, int, int] | frozenset[str] | None
+_Stamp = tuple[int, ...] | frozenset[str] | None
 
 Stamps = Mapping[str, _Stamp]
-"""The time, size and inode of each file, or the names in a folder; None for what is not there."""
+"""The times, size and inode of each file, or the names in a folder; None for what is not there."""
 
 
 def stamps_of(files: Iterable[str]) -> Stamps:
@@ -51,7 +51,8 @@ def _stamp(file: str) -> _Stamp:
         found = os.stat(file)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    # The second time nobody can set: tools that edit a file may give it the first one that it had.
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _may_be_module(name: str) -> bool:

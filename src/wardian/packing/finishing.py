@@ -34,6 +34,8 @@ class Finished:
     plan: Plan
     attempts: tuple[Attempt, ...]
     """The proofs, in order; the last one passed. Empty if there was none."""
+    is_deep: bool
+    """Whether it works only with a recursion limit above that of a new interpreter."""
 
 
 def finish(
@@ -62,7 +64,7 @@ def finish(
         whole: Makes the plan with whole distributions.
     """
     attempts: list[Attempt] = []
-    is_proven = contents.proof == "passed"
+    is_proven, is_deep = contents.proof == "passed", False
     if plan.deferrable and _are_called(contents.entries) and is_proven:
         contents = replace(contents, deferred=plan.deferrable)
     with stages("write"):
@@ -70,7 +72,7 @@ def finish(
     while is_proven:
         try:
             with stages("prove"):
-                prove(archive.path, manifest, processes)
+                is_deep = prove(archive.path, manifest, processes)
         except ProofError as error:
             relaxed = _relaxed(plan, manifest, error, policy, final=len(attempts) + 1 >= _GUESSES)
             changed = None if relaxed is None else _difference(manifest, relaxed)
@@ -95,7 +97,7 @@ def finish(
     problems = find_unowned(plan, manifest.externs)
     if problems:
         raise PlanError(f"{plan.entry} cannot be packed", problems=problems)
-    return Finished(manifest, digest, plan, tuple(attempts))
+    return Finished(manifest, digest, plan, tuple(attempts), is_deep)
 
 
 def _failure(error: ProofError) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from wardian.archive.writer import ArchiveWriter
 from wardian.collector import collector_paused
@@ -18,7 +18,7 @@ from wardian.domain.policy import Policy
 from wardian.domain.provenance import KEY as PROVENANCE
 from wardian.domain.provenance import Provenance
 from wardian.domain.trace import Evidence, Trace
-from wardian.errors import WardianWarning
+from wardian.errors import PackError, TimeLimitError, WardianWarning
 from wardian.keywords import knowing_keywords
 from wardian.packing.arguments import NOTHING, Asked, Resource
 from wardian.packing.doubts import find_doubts
@@ -35,9 +35,11 @@ from wardian.packing.tracing.in_child import BEGINNING
 from wardian.packing.writing.assembly import Contents
 from wardian.processes.clean import DEFAULT_LIMIT, CleanProcesses
 from wardian.processes.folders import work_folder
-from wardian.reporters import Stages, reporting
+from wardian.reporters import Observer, Stages, reporting
 
 __all__ = ["PackReport", "Resource", "pack", "plan"]
+
+_T = TypeVar("_T")
 
 
 # It is long for its arguments: what each is for is told here, where users look.
@@ -123,34 +125,40 @@ def pack(
     )
     asked.require_sound()
     rules, processes = policy or Policy(), asked.processes()
-    with (
-        reporting(progress) as tell,
-        ArchiveWriter(path) as archive,
-        ExitStack() as meanwhile,
-    ):
+    with reporting(progress) as tell:
+        return _anew_if_stale(partial(_pack, asked, rules, processes, tell), processes, tell)
+
+
+def _pack(asked: Asked, rules: Policy, processes: CleanProcesses, tell: Observer) -> PackReport:
+    with ArchiveWriter(asked.path) as archive, ExitStack() as meanwhile:
         stages = Stages(tell)
-        if prove:
+        if asked.prove:
             processes.start_early(BEGINNING)
         with stages("pickle"):
             draft = Drafting(asked.objects, asked.calls, archive, rules, processes, tell.again)
-        if prove and (begin_proof := guess_before_run(draft.named_top_levels())) is not None:
+        if asked.prove and (begin_proof := guess_before_run(draft.named_top_levels())) is not None:
             processes.start_early(begin_proof)
         with stages("trace"):
-            trace = draft.trace(clean=bool(prove), when_run=partial(_begin_proof, processes, meanwhile))
+            trace = draft.trace(clean=bool(asked.prove), when_run=partial(_begin_proof, processes, meanwhile))
         meanwhile.enter_context(draft.comparing())
         meanwhile.enter_context(keeping_facts())
         with stages("plan"):
             planned = make_plan(trace, rules)
-        origin = find_provenance(own_modules(planned), sys.orig_argv) if provenance else None
+        origin = find_provenance(own_modules(planned), sys.orig_argv) if asked.provenance else None
         contents = _contents(asked, draft, trace, planned, origin)
         whole = partial(make_plan, trace, rules, whole=True)
         case = finish(archive, planned, contents, stages, rules, processes, whole=whole)
-        made = Made(objects=asked.objects, plan=case.plan, bytecode_only=contents.bytecode_only)
+        made = Made(
+            objects=asked.objects,
+            plan=case.plan,
+            bytecode_only=contents.bytecode_only,
+            is_deep=case.is_deep,
+        )
         doubts = find_doubts(made, draft, trace, asked.contents, contents.metadata, origin, processes.refused)
         tell.done()
         for doubt in doubts:
-            # Above what pauses the collector and what knows the keywords.
-            warnings.warn(doubt, WardianWarning, stacklevel=4)
+            # Above what begins anew, what pauses the collector and what knows the keywords.
+            warnings.warn(doubt, WardianWarning, stacklevel=6)
         # After the warnings: one that is made an error leaves the target as it was.
         archive.publish()
         return PackReport(
@@ -160,11 +168,33 @@ def pack(
             plan=replace(case.plan, externs=case.manifest.externs),
             manifest=case.manifest,
             warnings=tuple(doubts),
-            notes=tuple(made.notes()),
+            notes=(*made.notes(), *draft.uncompared),
             left_out=(*draft.capture.left_out, *case.plan.unread),
             seconds=stages.seconds,
             attempts=case.attempts,
         )
+
+
+def _anew_if_stale(work: Callable[[], _T], processes: CleanProcesses, tell: Observer) -> _T:
+    """Do the work; once more if it fails in a process that began with what an earlier pack had imported.
+
+    Code may note when it is imported what is otherwise by now: whether a file is there, the current folder.
+
+    Args:
+        work: What is done.
+        processes: How its clean processes are started.
+        tell: Told why it is done once more.
+    """
+    try:
+        return work()
+    except TimeLimitError:  # it would take as long
+        raise
+    except PackError as error:
+        if not processes.forget_reused():
+            raise
+        reason = str(error).partition("\n")[0]
+    tell.again(f"{reason}; now with nothing imported before")
+    return work()
 
 
 def _begin_proof(
@@ -221,18 +251,20 @@ def plan(
     asked = Asked(obj=obj, entries=entries, inputs=inputs, policy=policy, limit=limit, allow=allow)
     asked.require_sound()
     processes = asked.processes()
-    with (
-        reporting(progress) as tell,
-        work_folder() as folder,
-        ArchiveWriter(folder / "plan.case") as archive,
-    ):
+    with reporting(progress) as tell:
+        return _anew_if_stale(partial(_plan, asked, processes, tell), processes, tell)
+
+
+def _plan(asked: Asked, processes: CleanProcesses, tell: Observer) -> Plan:
+    rules = asked.policy or Policy()
+    with work_folder() as folder, ArchiveWriter(folder / "plan.case") as archive:
         stages = Stages(tell)
         with stages("pickle"):
-            draft = Drafting(asked.objects, asked.calls, archive, policy or Policy(), processes, tell.again)
+            draft = Drafting(asked.objects, asked.calls, archive, rules, processes, tell.again)
         with stages("trace"):
             trace = draft.trace(clean=True)
         with stages("plan"):
-            return make_plan(trace, policy or Policy())
+            return make_plan(trace, rules)
 
 
 def _contents(asked: Asked, draft: Drafting, trace: Trace, plan: Plan, origin: Provenance | None) -> Contents:

@@ -6,6 +6,7 @@ What cannot be meant at all is refused before the object is looked at: `wardian.
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,6 +35,8 @@ class Made:
     plan: Plan
     bytecode_only: Sequence[str]
     """Modules and functions that are packed without source."""
+    is_deep: bool = False
+    """Whether it works only with the recursion limit of this process, which is above that of a new one."""
 
     def warnings(self) -> list[str]:
         """Return what is likely not meant, as sentences."""
@@ -81,6 +84,14 @@ def _this_python_only(made: Made) -> Iterator[str]:
         yield (
             f"{_few(made.bytecode_only)} {have} no source and {are} packed as bytecode, so the case loads in"
             f" {python} only"
+        )
+
+
+def _deep(made: Made) -> Iterator[str]:
+    if made.is_deep:
+        yield (
+            f"{made.plan.entry} works only with the recursion limit that is set here, which no new process"
+            f" has. Call sys.setrecursionlimit({sys.getrecursionlimit()}) before it is loaded and called"
         )
 
 
@@ -180,6 +191,7 @@ REMARKS: tuple[tuple[Literal["warning", "note"], Callable[[Made], Iterator[str]]
     ("warning", _a_trainer),
     ("warning", _weights_only),
     ("warning", _this_python_only),
+    ("warning", _deep),
     ("warning", _mistyped_rules),
     ("warning", _unkept_rules),
     ("note", _guards),

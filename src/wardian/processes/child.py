@@ -8,14 +8,17 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from wardian.processes import fence
 from wardian.processes.ties import show_stack_when_asked
 
-__all__ = ["work"]
+__all__ = ["limit_recursion", "work"]
+
+_USUAL_LIMIT = sys.getrecursionlimit()
+"""The limit of this interpreter, which has just begun."""
 
 
 def work(question: str, become: Callable[[dict[str, Any]], None] | None = None) -> NoReturn:
@@ -29,7 +32,7 @@ def work(question: str, become: Callable[[dict[str, Any]], None] | None = None) 
     show_stack_when_asked()
     if become is not None:
         become(request)
-    sys.setrecursionlimit(request["recursion_limit"])
+    limit_recursion(request)
     fence.put_up(request["allow"])
     try:
         if become is None and request["prepare"] is not None:
@@ -50,6 +53,12 @@ def work(question: str, become: Callable[[dict[str, Any]], None] | None = None) 
     sys.stderr.flush()
     # Interpreter shutdown of a process full of libraries takes long and can fail; the answer is written.
     os._exit(0)
+
+
+def limit_recursion(request: Mapping[str, Any]) -> None:
+    """Have the recursion limit that a question asks for: that of a new interpreter if it is None."""
+    asked = request["recursion_limit"]
+    sys.setrecursionlimit(_USUAL_LIMIT if asked is None else asked)
 
 
 def _find(name: str) -> Callable[[dict[str, Any]], Any]:

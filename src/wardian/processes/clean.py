@@ -58,13 +58,25 @@ class CleanProcesses:
     """Permissions of the object's code there: members of `wardian.processes.fence.ALLOWABLE`."""
     isolated: bool = False
     """Each is a new interpreter, and none a fork of a template."""
+    as_deep: bool = True
+    """They have the recursion limit of this process, and not that of a new one."""
     refused: dict[str, None] = field(default_factory=dict)
     """Acts that code attempted and that were refused, in the order in which they were seen."""
+    _reused: list[bool] = field(default_factory=list)
+    """Has something in it if one of them began with what an earlier pack had imported."""
 
     def start_early(self, start: Start) -> None:
         """Begin with what a process of this kind begins with, and do not wait for it."""
         if not self.isolated and MARKER_VARIABLE not in os.environ and sys.executable:
             templates.start_early(start, search_path())
+
+    def forget_reused(self) -> bool:
+        """Let the next ones begin anew; tell whether one had begun with what an earlier pack imported."""
+        if not self._reused:
+            return False
+        self._reused.clear()
+        templates.forget_further()
+        return True
 
     @contextmanager
     def further_early(self, start: Start, further: Start, request: Mapping[str, Any]) -> Iterator[None]:
@@ -142,7 +154,7 @@ class CleanProcesses:
         """Return what each clean process is told of this one."""
         return {
             "sys_path": path,
-            "recursion_limit": sys.getrecursionlimit(),
+            "recursion_limit": sys.getrecursionlimit() if self.as_deep else None,
             "allow": list(self.allow),
             "variables": read_at_use(),
             "umask": _umask(),
@@ -164,6 +176,8 @@ class CleanProcesses:
             raise self._took_too_long(log) from None
         if forked is None:
             return None
+        if forked.is_of_earlier:
+            self._reused.append(True)
         with forked:
             status = forked.wait(until)
             if status is None:

@@ -19,9 +19,14 @@ __all__ = ["Rehearsal", "rehearsing"]
 
 
 class Rehearsal:
-    """Work that a copy of this process does."""
+    """Work that a copy of this process does.
+
+    Attributes:
+        is_begun: Whether there is such a copy; there is none where it cannot be made.
+    """
 
     def __init__(self, reading: int | None) -> None:
+        self.is_begun = reading is not None
         self._reading = reading
 
     def answer(self, seconds: float) -> str | None:
@@ -80,12 +85,15 @@ def _answer(work: Callable[[], str], writing: int, parent: int) -> NoReturn:
     """Be the copy: do the work, write the answer, and end without anything that an exit would run."""
     try:
         end_with_parent(parent)
-        import resource  # which is there wherever `fork` is
+        import resource  # which is there wherever `fork` is, as is what the next one needs
+
+        from wardian.processes.apart import be_apart
 
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
-        # Files that this process has open are those of the other: to write to one is an error.
+        be_apart(keep={*range(3), writing})
+        # Files are those of the other: to write to one is an error.
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(work().encode() + _END)

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from wardian.domain.names import top_level
 from wardian.processes import fence
-from wardian.processes.child import work
+from wardian.processes.child import limit_recursion, work
 from wardian.processes.ties import end_group, end_with_parent, show_stack_when_asked
 
 __all__ = ["IDLE", "LARGEST", "serve"]
@@ -257,7 +257,7 @@ def _be_further_template(template: int, question: str, descriptor: int) -> NoRet
     show_stack_when_asked()
     request = json.loads(Path(question).read_text())
     _become(request)
-    sys.setrecursionlimit(request["recursion_limit"])
+    limit_recursion(request)
     fence.put_up(request["allow"])
     try:
         _be_template(connection, os.pidfd_open(template), request["beginning"], request)

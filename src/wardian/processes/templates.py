@@ -74,10 +74,16 @@ class StillBeginningError(TimeoutError):
 
 
 class Forked:
-    """A clean process that a template has forked; a context, at whose end it has ended."""
+    """A clean process that a template has forked; a context, at whose end it has ended.
+
+    Attributes:
+        number: Of the process.
+        is_of_earlier: Whether it began with what was imported for an earlier request.
+    """
 
     def __init__(self, asking: socket.socket, number: int, template: _Template) -> None:
         self.number = number
+        self.is_of_earlier = template.is_further and template.has_served
         self._asking = asking
         self._template = template  # which lives as long
 
@@ -141,6 +147,7 @@ def fork(
                     template = _find_further(template, further, path, asked, until) or template
                 forked = template.fork(question, log, folder, until)
                 if forked is not None:
+                    template.has_served = True
                     return forked
                 with _lock:
                     _forget(template)
@@ -346,6 +353,9 @@ class _Template:
         path: Its `sys.path`.
         run: Starts it, given its end of the connection; returns the fork if it is one.
         is_further: Whether it was forked from another one.
+
+    Attributes:
+        has_served: Whether a clean process was forked from it.
     """
 
     def __init__(
@@ -359,6 +369,7 @@ class _Template:
     ) -> None:
         self.key = key
         self.is_further = is_further
+        self.has_served = False
         self.start = start
         # Before it looks: what changes meanwhile has another time.
         self._entries = {entry: (_time_of(entry), _listing(entry)) for entry in path}

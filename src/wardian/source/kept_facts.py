@@ -63,7 +63,8 @@ class KeptFacts:
             known = self._library(library).find(key)
         try:
             return None if known is None else decode(known, module, file)
-        except (ValueError, TypeError, KeyError):  # not what `encode` gives, though its digest is right
+        # Not what `encode` gives, though its digest is right.
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
     def note(

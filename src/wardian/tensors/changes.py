@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -22,6 +24,7 @@ from wardian.tensors.comparison import Difference, find_differences
 from wardian.tensors.selftest import run
 
 __all__ = [
+    "Compared",
     "call_in_fork",
     "comparing_in_fork",
     "differences_of_changes",
@@ -219,10 +222,20 @@ _PATIENCE = 60.0
 """Seconds after which a call in a copy of the process is given up: what it waits for may be in a thread."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How what an object does in a copy of this process differs from what it should do."""
+
+    differences: tuple[str, ...] = ()
+    """Those that are larger than between machines: phrases, as `Difference` has them."""
+    failure: str | None = None
+    """Why nothing could be compared, as the end of a sentence."""
+
+
 @contextmanager
 def comparing_in_fork(
     obj: Any, inputs: Any, expected: Any, changes: Mapping[str, Any], where: str
-) -> Iterator[Callable[[], list[str]]]:
+) -> Iterator[Callable[[], Compared]]:
     """Call *obj* in a copy of this process while the block runs, to tell what differs.
 
     Args:
@@ -233,22 +246,32 @@ def comparing_in_fork(
         where: What to call the result.
 
     Yields:
-        A function that waits for the differences that are larger than those between machines: phrases, as
-        `Difference` has them; none also where the call fails, or the process cannot be copied.
+        A function that waits for what differs.
     """
 
     def compare() -> str:
-        result, changed = run_noting_changes(obj, inputs)
+        try:
+            result, changed = run_noting_changes(obj, inputs)
+        except Exception as error:  # noqa: BLE001  whatever code of the user raises
+            writes = isinstance(error, OSError) and error.errno == errno.EFBIG
+            told = "it writes to a file" if writes else f"it raises {type(error).__name__}: {error}"
+            return json.dumps({"failure": f"{told}, in the copy of this process that is made for that"})
         found = [*find_differences(result, expected, where), *differences_of_changes(changed, changes)]
-        return json.dumps([str(difference) for difference in found if not difference.tolerated])
+        return json.dumps({"differences": [str(found) for found in found if not found.tolerated]})
 
     with _forked(compare) as rehearsal:
 
-        def differences() -> list[str]:
-            found: list[str] = json.loads(rehearsal.answer(_PATIENCE) or "[]")
-            return found
+        def compared() -> Compared:
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+                return Compared(failure="CUDA is in use here, and no copy of this process can use it")
+            answer = rehearsal.answer(_PATIENCE)
+            if answer is None:
+                gone = f"a copy of this process gave no answer within {_PATIENCE:g} s, or ended"
+                return Compared(failure=gone if rehearsal.is_begun else None)
+            found: dict[str, Any] = json.loads(answer)
+            return Compared(tuple(found.get("differences", ())), found.get("failure"))
 
-        yield differences
+        yield compared
 
 
 def find_loss_in_fork(

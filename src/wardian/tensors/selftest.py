@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -17,14 +19,23 @@ SEED = 0
 def run(obj: Any, inputs: Any) -> Any:
     """Call *obj* as a self-test does: fixed seed, no gradients, the caller's random state kept.
 
+    What fails so is called once more with gradients: forces, and what equations say of derivatives, are
+    gradients, which the call asks for itself.
+
     Args:
         obj: A callable.
         inputs: A tuple of positional or a dictionary of keyword arguments.
     """
+    with contextlib.suppress(Exception):
+        return _run(obj, inputs, torch.no_grad())
+    return _run(obj, inputs, torch.enable_grad())
+
+
+def _run(obj: Any, inputs: Any, gradients: AbstractContextManager[None]) -> Any:
     numpy = sys.modules.get("numpy")
     state, numpy_state = random.getstate(), None if numpy is None else numpy.random.get_state()
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), gradients:
             torch.manual_seed(SEED)
             random.seed(SEED)
             if numpy is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -40,6 +41,11 @@ def test_there_is_nothing_to_say_about_most_packs() -> None:
 def test_objects_that_are_seldom_meant_are_warned_about(obj: object, words: str) -> None:
     (warning,) = _made(model=obj).warnings()
     assert warning.startswith(words)
+
+
+def test_a_limit_that_no_new_process_has_is_told() -> None:
+    (warning,) = replace(_made(), is_deep=True).warnings()
+    assert f"call sys.setrecursionlimit({sys.getrecursionlimit()}) before" in warning.lower()
 
 
 def test_code_that_only_this_python_runs_is_counted() -> None:

@@ -69,6 +69,10 @@ def answer(folder: Path, function: str, **more: Any) -> dict[str, Any]:
     return found
 
 
+def test_the_limit_may_be_that_of_a_new_interpreter(tmp_path: Path) -> None:
+    assert answer(tmp_path, "report", recursion_limit=None)["limit"] == 1000
+
+
 def test_what_is_returned_is_the_answer(tmp_path: Path) -> None:
     found = answer(tmp_path, "report", prepare=["gardening.prepare", ["spade", "rake"]])
     assert found == {"limit": 1234, "argument": "x", "prepared": ["spade", "rake"], "refused": []}

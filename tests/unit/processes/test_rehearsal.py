@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import SOURCE
+from tests.support import SOURCE, ends
 from wardian.processes.rehearsal import rehearsing
 
 
@@ -33,37 +33,46 @@ def test_a_copy_of_the_process_prints_and_writes_nothing(
 
 
 def test_a_copy_works_while_the_block_runs_and_ends_with_it() -> None:
-    begun, tell_begun = os.pipe()
-    wait, let_go = os.pipe()
+    begun, let_go = os.eventfd(0), os.eventfd(0)  # not pipes: a copy has none of those of this process
 
     def work() -> str:
-        os.write(tell_begun, b"!")
-        return os.read(wait, 1).decode()
+        os.eventfd_write(begun, 1)
+        return str(os.eventfd_read(let_go))
 
     with rehearsing(work) as copy:
-        assert os.read(begun, 1) == b"!"  # while nobody has asked
+        os.eventfd_read(begun)  # while nobody has asked
         assert copy.answer(0) is None
-        os.write(let_go, b"x")
-        assert copy.answer(30) == "x"
+        os.eventfd_write(let_go, 2)
+        assert copy.answer(30) == "2"
     with rehearsing(lambda: str(os.getpid())) as copy:
         process = int(copy.answer(30) or "")
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
     with rehearsing(work):
-        assert os.read(begun, 1) == b"!"
-    os.write(let_go, b"y")
-    assert os.read(wait, 1) == b"y"  # nobody else is left to read it
-    for descriptor in (begun, tell_begun, wait, let_go):
+        os.eventfd_read(begun)
+    os.eventfd_write(let_go, 3)
+    assert os.eventfd_read(let_go) == 3  # nobody else is left to read it
+    for descriptor in (begun, let_go):
         os.close(descriptor)
+
+
+def test_what_a_copy_reads_is_still_there(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("said")
+    with (tmp_path / "log.txt").open("rb", buffering=0) as log:
+        with rehearsing(lambda: log.read().decode()) as copy:
+            assert copy.answer(30) == "said"
+        assert log.read() == b"said"
 
 
 KILLED = """
 import os, signal, sys
 from wardian.processes.rehearsal import rehearsing
+begun = os.eventfd(0)
 def work():
-    os.write(int(sys.argv[1]), b"copy")
+    os.eventfd_write(begun, os.getpid())
     signal.pause()
 with rehearsing(work):
+    os.write(int(sys.argv[1]), b"%09d" % os.eventfd_read(begun))
     signal.pause()
 """
 
@@ -75,7 +84,7 @@ def test_a_copy_does_not_outlive_a_process_that_is_killed() -> None:
     command = [sys.executable, "-c", KILLED, str(writing)]
     with subprocess.Popen(command, env=environment, pass_fds=(writing,)) as process:
         os.close(writing)
-        assert os.read(reading, 4) == b"copy"
+        copy = int(os.read(reading, 9))
         process.kill()
-    assert os.read(reading, 4) == b""  # both have ended, who held the other end
+    assert ends(copy)
     os.close(reading)

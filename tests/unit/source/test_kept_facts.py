@@ -80,7 +80,7 @@ def test_what_is_no_file_of_ours_is_not_read(cache: Path) -> None:
     keep()
     (file,) = (cache / "facts").iterdir()
     key = file.read_bytes().partition(b" ")[0]
-    for nonsense in (b"[1,2", b"[]", b"{}", encode(FACTS).replace(b"function", b"whenever")):
+    for nonsense in (b"[1,2", b"[]", b"{}", b"[" * 100_000, encode(FACTS).replace(b"function", b"whenever")):
         file.write_bytes(b"%s %s %s\n" % (key, kept_facts._check(key, nonsense), nonsense))
         assert find() is None
     file.unlink()

@@ -62,6 +62,25 @@ def test_inputs_are_positional_or_by_name_and_there_are_no_gradients() -> None:
     assert run(called, {"x": 1}) == ((), {"x": 1}, False)
 
 
+def test_what_fails_without_gradients_is_called_once_more_with_them() -> None:
+    x, drawn = torch.ones(2, requires_grad=True), []
+
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        drawn.append(draw())
+        return torch.autograd.grad((x**2).sum(), x)[0]
+
+    with torch.no_grad():
+        assert run(slope, (x,)).tolist() == [2, 2]
+        assert not torch.is_grad_enabled()
+    assert drawn[0] == drawn[1]
+
+    def fail() -> None:
+        raise LookupError(torch.is_grad_enabled())
+
+    with pytest.raises(LookupError, match="True"):
+        run(fail, ())
+
+
 @pytest.mark.parametrize(
     ("mode", "said"),
     [

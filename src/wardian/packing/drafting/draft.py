@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wardian.archive.writer import ArchiveWriter
 from wardian.capture.session import Capture
@@ -37,6 +37,9 @@ from wardian.packing.tracing.tracer import make_trace
 from wardian.pickling.paths import find_places, find_type_paths
 from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
+
+if TYPE_CHECKING:
+    from wardian.tensors.changes import Compared
 
 __all__ = ["Drafting"]
 
@@ -67,6 +70,8 @@ class Drafting:
         entries: The entry points, and groups of those that share something; when it is traced.
         tensors: The index of its tensors.
         capture: Code that no import leads to.
+        uncompared: Entry points that were not compared with what they do here, and why, as sentences; after
+            `doubts`.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled.
@@ -106,7 +111,8 @@ class Drafting:
                 raise  # from itself it would hide what it came from
             raise whole from error
         self._observation: Observation | None = None
-        self._compared: dict[str, Callable[[], list[str]]] = {}
+        self.uncompared: list[str] = []
+        self._compared: dict[str, Callable[[], Compared]] = {}
         """Functions that tell how each entry point differs, while that is compared."""
         self._attempts = Attempts(
             self._live,
@@ -246,7 +252,12 @@ class Drafting:
         # What is known to differ needs no guess.
         stale = "; ".join(self.capture.stale(packed)) if self._compared else ""
         for name, differences in self._compared.items():
-            found = differences()
+            compared = differences()
+            if compared.failure is not None:
+                self.uncompared.append(
+                    f"{name} was not compared with what it does in this process: {compared.failure}"
+                )
+            found = compared.differences
             if not found:
                 continue
             assert self._observation is not None

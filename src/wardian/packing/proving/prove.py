@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +25,23 @@ __all__ = ["PROOF_FAILED", "prove"]
 
 _WORK = "wardian.packing.proving.in_child.prove_in_child"
 
+_USUAL_LIMIT = 1000
+"""The recursion limit of a new interpreter, as CPython documents it."""
+
 PROOF_FAILED = "the finished case does not work in a clean process: "
 """How a failed proof begins."""
 
 
-def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
+def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> bool:
     """Load every object of a case, and run the self-tests, where only the hard externs can be imported.
 
     Args:
         path: The finished file, not yet at its place.
         manifest: What it declares.
         processes: How the clean process is started.
+
+    Returns:
+        Whether it works only with the recursion limit of this process, which is above that of a new one.
 
     Raises:
         TimeLimitError: if it takes longer than it may.
@@ -45,10 +53,18 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> None:
         start = beginning(allowed)
         with work_folder() as folder:
             request = {"path": str(path), "allowed": allowed, "externs": (), "cache": str(folder)}
-            answer = _prove_again(request, manifest, processes, start)
+            # Who loads the case has not raised the limit.
+            usual, is_deep = replace(processes, as_deep=False), False
+            answer = _prove_again(request, manifest, usual, start)
             if answer is None:
-                answer = processes.run(_WORK, request, start)
+                try:
+                    answer = usual.run(_WORK, request, start)
+                except ChildError as error:
+                    if "RecursionError" not in error.output or sys.getrecursionlimit() <= _USUAL_LIMIT:
+                        raise
+                    answer, is_deep = processes.run(_WORK, request, start), True
         note_proven(manifest, processes.allow, start, answer["externs"])
+        return is_deep
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))
         hidden = frozenset(error.facts.get("hidden", ()))
