@@ -163,6 +163,7 @@ def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: py
     expected = torch.zeros(2)
     with changes.comparing_in_fork(wait, (torch.ones(2),), expected, {}, "output") as differences:
         assert differences() == changes.Compared(failure=gone)
+    monkeypatch.undo()
     with changes.comparing_in_fork(lambda x: x, (torch.ones(2),), expected, {}, "output") as differences:
         assert differences() == changes.Compared(("output differs by up to 1, its largest value is 1",))
 
