@@ -128,6 +128,27 @@ def draw(x):
     assert note.startswith("vit_pytorch (sketch, line 2): functions import it that did not run")
 
 
+def test_outputs_that_were_not_compared_are_noted_with_the_reason(tmp_path: Path) -> None:
+    source = """
+--- brook.py
+def words(text):
+    return len(text), (word for word in text.split())
+def count(text):
+    return len(text)
+"""
+    with importable(write_tree(tmp_path / "project", source)) as load:
+        brook = load("brook")
+        report = wardian.pack(
+            path=tmp_path / "a.case",
+            entries={"words": brook.words, "count": brook.count},
+            inputs={"words": ("a b",), "count": ("a b",)},
+        )
+    (note,) = report.notes
+    assert note.startswith("words: its outputs were not compared: outputs[1] is a generator and cannot be")
+    assert f"  note: {note}" in str(report)
+    assert "count: loaded and called, outputs equal" in report.manifest.proven
+
+
 @pytest.mark.parametrize(
     "obj",
     [

@@ -160,7 +160,7 @@ def pack(
             plan=replace(case.plan, externs=case.manifest.externs),
             manifest=case.manifest,
             warnings=tuple(doubts),
-            notes=tuple(made.notes()),
+            notes=(*draft.notes(), *made.notes()),
             left_out=(*draft.capture.left_out, *case.plan.unread),
             seconds=stages.seconds,
             attempts=case.attempts,

@@ -259,6 +259,11 @@ class Drafting:
             told += [f"in a clean process, and so from the case, {what}: {why}" for what in found[:1]]
         return told
 
+    def notes(self) -> list[str]:
+        """Return what is good to know about the run, as sentences."""
+        reasons = {} if self._observation is None else self._observation.reasons
+        return [f"{name}: its outputs were not compared: {why}" for name, why in reasons.items()]
+
     def pickles(self) -> dict[RecordName, bytes]:
         """Return the pickles of the entry points and of their self-tests, by record."""
         return {record: pickled.data for record, pickled in self._records.items()}
