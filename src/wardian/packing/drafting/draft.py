@@ -260,9 +260,10 @@ class Drafting:
         return told
 
     def notes(self) -> list[str]:
-        """Return what is good to know about the run, as sentences."""
+        """Return what is good to know about the object and its run, as sentences."""
         reasons = {} if self._observation is None else self._observation.reasons
-        return [f"{name}: its outputs were not compared: {why}" for name, why in reasons.items()]
+        uncompared = [f"{name}: its outputs were not compared: {why}" for name, why in reasons.items()]
+        return [*uncompared, *self.capture.replaced]
 
     def pickles(self) -> dict[RecordName, bytes]:
         """Return the pickles of the entry points and of their self-tests, by record."""
