@@ -149,6 +149,28 @@ def count(text):
     assert "count: loaded and called, outputs equal" in report.manifest.proven
 
 
+def test_variables_of_the_environment_that_code_needs_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEADOW_SCALE", "3")
+    monkeypatch.setenv("MEADOW_NAME", "hay")
+    monkeypatch.delenv("MEADOW_GONE", raising=False)
+    source = """
+--- meadow.py
+import os
+from os import environ
+def mow(x):
+    if x is None:
+        return environ["MEADOW_GONE"]
+    return x * int(environ["MEADOW_SCALE"]), os.environ.get("MEADOW_NAME")
+"""
+    with importable(write_tree(tmp_path / "project", source)) as load:
+        report = wardian.pack(load("meadow").mow, tmp_path / "a.case", inputs=(2,))
+    (note,) = report.notes
+    read = "meadow, line 6, reads the environment variable MEADOW_SCALE"
+    assert note == f"{read}, which must be set where the case is loaded"
+
+
 @pytest.mark.parametrize(
     "obj",
     [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from wardian.domain.policy import Action
 from wardian.domain.provenance import Provenance
 from wardian.domain.trace import Trace
 from wardian.inspection.credentials import find_credentials
+from wardian.inspection.variables import find_variables
 from wardian.packing.drafting.draft import Drafting
 from wardian.packing.remarks import Made
 from wardian.pickling.paths import find_texts
 from wardian.processes.fence import kind_of
 
-__all__ = ["find_doubts"]
+__all__ = ["find_doubts", "find_notes"]
 
 
 def find_doubts(
@@ -65,7 +67,32 @@ def find_doubts(
     ]
 
 
-def _own_files(plan: Plan) -> Iterator[tuple[str, bytes]]:
+def find_notes(made: Made, draft: Drafting) -> list[str]:
+    """Return what is good to know about a case, as sentences.
+
+    Args:
+        made: The case.
+        draft: The object on its way into it.
+    """
+    return [*draft.notes(), *_variables(made.plan, draft.find_line), *made.notes()]
+
+
+def _variables(plan: Plan, find_line: Callable[[str, int], str | None]) -> Iterator[str]:
+    """Tell of environment variables that are set here, as the user's code asks: the proof has them, too."""
+    modules = {file.record: file.module for file in plan.files if file.module is not None}
+    told: set[str] = set()
+    for record, source in _own_files(plan):
+        module = modules.get(record)
+        for name, line in ({} if module is None else find_variables(source, module, record)).items():
+            if name in os.environ and name not in told:
+                told.add(name)
+                yield (
+                    f"{find_line(record, line) or f'{module}, line {line},'} reads the environment variable"
+                    f" {name}, which must be set where the case is loaded"
+                )
+
+
+def _own_files(plan: Plan) -> Iterator[tuple[RecordName, bytes]]:
     """Yield the files that are the user's: a distribution holds nobody's secrets."""
     for file in plan.files:
         if file.distribution is None:

@@ -1,14 +1,16 @@
-"""Whose files are looked at for credentials."""
+"""Whose files are looked at for credentials and for variables of the environment."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.support import PLAN
 from wardian.domain.decisions import PackedFile
 from wardian.domain.names import ModuleName, record_name
-from wardian.packing.doubts import _own_files
+from wardian.packing.doubts import _own_files, _variables
 
 
 def test_the_users_files_are_looked_at_and_those_of_distributions_are_not(tmp_path: Path) -> None:
@@ -28,3 +30,25 @@ def test_the_users_files_are_looked_at_and_those_of_distributions_are_not(tmp_pa
         ),
     )
     assert dict(_own_files(plan)) == {"oak/net.py": b"LEAVES = 3\n", "script.py": b"TREES = 4\n"}
+
+
+def test_each_variable_that_is_set_here_is_told_once_and_a_script_by_its_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RATE", "1")
+    monkeypatch.delenv("GONE", raising=False)
+    source = b"import os\na = os.environ['RATE']\nb = os.environ['GONE']\n"
+
+    def file(record: str, module: str | None, owner: str | None = None) -> PackedFile:
+        name = None if module is None else ModuleName(module)
+        return PackedFile(record_name(record), "", 0, name, owner, source)
+
+    def told(*files: PackedFile) -> list[str]:
+        lines = {"captured/main.py": "/home/oak/train.py, line 7,"}
+        return [*_variables(replace(PLAN, files=files), lambda record, line: lines.get(record))]
+
+    end = "reads the environment variable RATE, which must be set where the case is loaded"
+    assert told(file("oak.py", "oak"), file("elm.py", "elm")) == [f"oak, line 2, {end}"]
+    script = file("captured/main.py", "captured.main")
+    assert told(script) == [f"/home/oak/train.py, line 7, {end}"]
+    assert told(file("timber.py", "timber", "timberlib"), file("oak.txt", None)) == []
