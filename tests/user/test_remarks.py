@@ -128,6 +128,49 @@ def draw(x):
     assert note.startswith("vit_pytorch (sketch, line 2): functions import it that did not run")
 
 
+def test_outputs_that_were_not_compared_are_noted_with_the_reason(tmp_path: Path) -> None:
+    source = """
+--- brook.py
+def words(text):
+    return len(text), (word for word in text.split())
+def count(text):
+    return len(text)
+"""
+    with importable(write_tree(tmp_path / "project", source)) as load:
+        brook = load("brook")
+        report = wardian.pack(
+            path=tmp_path / "a.case",
+            entries={"words": brook.words, "count": brook.count},
+            inputs={"words": ("a b",), "count": ("a b",)},
+        )
+    (note,) = report.notes
+    assert note.startswith("words: its outputs were not compared: outputs[1] is a generator and cannot be")
+    assert f"  note: {note}" in str(report)
+    assert "count: loaded and called, outputs equal" in report.manifest.proven
+
+
+def test_variables_of_the_environment_that_code_needs_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEADOW_SCALE", "3")
+    monkeypatch.setenv("MEADOW_NAME", "hay")
+    monkeypatch.delenv("MEADOW_GONE", raising=False)
+    source = """
+--- meadow.py
+import os
+from os import environ
+def mow(x):
+    if x is None:
+        return environ["MEADOW_GONE"]
+    return x * int(environ["MEADOW_SCALE"]), os.environ.get("MEADOW_NAME")
+"""
+    with importable(write_tree(tmp_path / "project", source)) as load:
+        report = wardian.pack(load("meadow").mow, tmp_path / "a.case", inputs=(2,))
+    (note,) = report.notes
+    read = "meadow, line 6, reads the environment variable MEADOW_SCALE"
+    assert note == f"{read}, which must be set where the case is loaded"
+
+
 @pytest.mark.parametrize(
     "obj",
     [

@@ -260,9 +260,18 @@ def _members(cls: type, path: str, depth: int) -> Iterator[tuple[str, object]]:
             yield f"{path}.{name}", value.__func__
         elif isinstance(value, types.FunctionType):
             yield f"{path}.{name}", value
-        elif isinstance(value, type) and depth < 3 and value.__qualname__.startswith(cls.__qualname__ + "."):
+        elif isinstance(value, type) and depth < 3 and _is_member(value, name, cls):
             yield f"{path}.{name}", value
             yield from _members(value, f"{path}.{name}", depth + 1)
+
+
+def _is_member(value: type, name: str, cls: type) -> bool:
+    """Tell whether a class belongs to the one that has it: by its name, or made by a call in its body.
+
+    `Step = namedtuple("Step", "x y")` knows the module, and not the class whose body it stands in.
+    """
+    is_made_by_call = (value.__module__, value.__qualname__) == (cls.__module__, name)
+    return is_made_by_call or value.__qualname__.startswith(f"{cls.__qualname__}.")
 
 
 def public_name(obj: object) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -26,6 +27,18 @@ from wardian.domain.names import ModuleName
 from wardian.environment.modules import variables_of
 
 __all__ = ["Capture"]
+
+
+@dataclass(slots=True)
+class _Unlike:
+    """Something that is otherwise in the case than here."""
+
+    obj: Any
+    """Held: were it freed, the next object could get its id."""
+    what: str
+    is_loss: bool
+    place: str = ""
+    """The shortest place that is known."""
 
 
 class Capture:
@@ -52,12 +65,12 @@ class Capture:
         self._known: dict[int, tuple[Any, Any]] = {}
         self._made: list[type] = []
         """Classes that are made again by a recipe."""
-        self._losing: dict[int, tuple[Any, str]] = {}
-        """Objects that lose something in the case, held, by id, and the thing that each loses."""
+        self._unlike: dict[int, _Unlike] = {}
+        """Objects that come back otherwise, by id."""
+        self._unplaced: set[int] = set()
+        """The ids of those that the pickle has that is being made."""
         self.runs_here = False
         """Whether the object needs what runs in this process, of which a fork has no copy."""
-        self._lost: dict[str, None] = {}
-        """Things that should be in the case and are not, as sentences."""
         self._ended: dict[str, None] = {}
         """Activities of this process that do not go on in the case, as sentences."""
         self._changed = tuple(find_changed_modules())
@@ -229,18 +242,33 @@ class Capture:
             what: What it loses, as a sentence without its subject and a full stop.
             runs: Whether it is at work in this process, and would not be in a fork of it.
         """
-        self._losing[id(obj)] = obj, what
+        self._note_unlike(_Unlike(obj, what, True))
         self.runs_here |= runs
 
-    def name_losses(self, find_path: Callable[[Any], str]) -> None:
-        """Say where what loses something is in the object.
+    def note_replaced(self, obj: Any, what: str) -> None:
+        """Note what comes back as something else, as it should: a note of the report tells it.
+
+        Args:
+            obj: Part of the packed object.
+            what: What becomes of it, as a sentence without its subject and a full stop.
+        """
+        self._note_unlike(_Unlike(obj, what, False))
+
+    def _note_unlike(self, found: _Unlike) -> None:
+        self._unlike.setdefault(id(found.obj), found)
+        self._unplaced.add(id(found.obj))
+
+    def name_places(self, find_path: Callable[[Any], str]) -> None:
+        """Say where what comes back otherwise is in the object.
 
         Args:
             find_path: Returns where something is.
         """
-        for obj, what in self._losing.values():
-            self._lost[f"{find_path(obj)} {what}"] = None
-        self._losing.clear()
+        for key in self._unplaced:
+            found = self._unlike[key]
+            # Several entry points are pickled as a dictionary first, then each by its own name.
+            found.place = min(filter(None, (found.place, find_path(found.obj))), key=len)
+        self._unplaced.clear()
 
     @property
     def bytecode(self) -> set[str]:
@@ -250,7 +278,16 @@ class Capture:
     @property
     def losses(self) -> list[str]:
         """Things that should be in the case and are not, as sentences."""
-        return list(self._lost)
+        return self._told(is_loss=True)
+
+    @property
+    def replaced(self) -> list[str]:
+        """Things that are in the case as something else, as they should be, as sentences."""
+        return self._told(is_loss=False)
+
+    def _told(self, *, is_loss: bool) -> list[str]:
+        told = (f"{u.place} {u.what}" for u in self._unlike.values() if u.place and u.is_loss is is_loss)
+        return list(dict.fromkeys(told))
 
     @property
     def left_out(self) -> list[str]:

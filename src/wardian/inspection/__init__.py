@@ -5,6 +5,7 @@ In goes an open archive; out come frozen facts, which `wardian.cli` prints and `
 - `summary`: what a case is, what it needs, and whether that is here
 - `imports`: which import leads to a module, read off the packed sources
 - `audit`: what the code could do, by the table in `capabilities`; `units` and `bytecode` find functions
+- `variables`: which environment variables code cannot do without
 - `differences`: what differs between two cases
 - `weights`: the named tensors, and a map of them (`treemap`)
 - `sizes`: how many bytes tensors take

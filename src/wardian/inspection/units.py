@@ -13,7 +13,7 @@ from typing import ClassVar
 from wardian.domain.names import top_level
 from wardian.inspection.capabilities import Capability, capability_of, capability_of_method, is_powerful
 
-__all__ = ["ModuleUnits", "Unit", "units_of_source", "uses_of"]
+__all__ = ["ModuleUnits", "NOT_IMPORTED", "Unit", "items_of", "units_of_source", "uses_of"]
 
 _HOPS = 8
 """Modules that pass a name on to each other before the search for what it stands for gives up."""
@@ -41,6 +41,9 @@ class Unit:
         """Names that assignments bind, and the names that they stand for: `run` → `os.system`."""
         self.opened: set[tuple[str, str, int]] = set()
         """Calls of `open`: on what ("" for the builtin), the mode ("?" if it is computed), the line."""
+        self.items: set[tuple[str, str, int, bool]] = set()
+        """Items that are read or set by a constant text: the name of the container, the text, the line,
+        whether it is read. Nothing that is read where errors are caught."""
 
 
 class ModuleUnits:
@@ -108,6 +111,9 @@ _LONGEST = 80
 
 _DORMANT = frozenset({"__main__", "TYPE_CHECKING"})
 
+NOT_IMPORTED = "<not when it is imported>"
+"""Name of the units that run only where the file is the program, or nowhere."""
+
 
 def units_of_source(tree: ast.Module, module: str, record: str) -> ModuleUnits:
     """Divide a module into units.
@@ -134,6 +140,8 @@ class _Reader:
         self._record = record
         self._owner = ""
         self._unit = self.found.units[0]
+        self._catching = 0
+        """How many statements around the node catch errors."""
 
     def all(self, nodes: Iterable[ast.AST | None]) -> None:
         for node in nodes:
@@ -217,7 +225,7 @@ class _Reader:
     def branches(self, node: ast.If) -> None:
         # What runs only where the file is the program, or nowhere, is not run by an import.
         if not self._unit.name and _DORMANT & _words(node.test):
-            self._inside("<not when it is imported>", node.body)
+            self._inside(NOT_IMPORTED, node.body)
             self.all(node.orelse)
         else:
             self.below(node)
@@ -251,7 +259,17 @@ class _Reader:
         name = _dotted(node)
         if name is not None:
             self._unit.names.add((name, node.lineno))
+        container, key = _dotted(node.value), _text(node.slice)
+        is_read = isinstance(node.ctx, ast.Load)
+        if container is not None and key is not None and not (is_read and self._catching):
+            self._unit.items.add((container, key, node.lineno, is_read))
         self.below(node)
+
+    def tries(self, node: ast.Try | ast.TryStar) -> None:
+        self._catching += bool(node.handlers)
+        self.all(node.body)
+        self._catching -= bool(node.handlers)
+        self.all((*node.handlers, *node.orelse, *node.finalbody))
 
     def call(self, node: ast.Call) -> None:
         function = node.func
@@ -294,6 +312,8 @@ class _Reader:
         ast.Pass: nothing,
         ast.Store: nothing,
         ast.Subscript: subscript,
+        ast.Try: tries,
+        ast.TryStar: tries,
     }
 
 
@@ -326,6 +346,22 @@ def uses_of(
                 yield Capability.READS, line, "?.open"
         elif root:
             yield _of_mode(mode), line, "?.open"
+
+
+def items_of(
+    mine: ModuleUnits, unit: Unit, modules: Mapping[str, ModuleUnits]
+) -> Iterator[tuple[str, str, int, bool]]:
+    """Yield the `items` of a unit with the absolute names of the containers, where imports tell them.
+
+    Args:
+        mine: Its module.
+        unit: The unit.
+        modules: All packed modules by name.
+    """
+    for name, key, line, is_read in unit.items:
+        full = _resolve(mine, unit, name, modules)
+        if full is not None:
+            yield full, key, line, is_read
 
 
 def _capability_of(full: str) -> tuple[Capability | None, str]:

@@ -21,7 +21,7 @@ from wardian.domain.trace import Evidence, Trace
 from wardian.errors import PackError, TimeLimitError, WardianWarning
 from wardian.keywords import knowing_keywords
 from wardian.packing.arguments import NOTHING, Asked, Resource
-from wardian.packing.doubts import find_doubts
+from wardian.packing.doubts import find_doubts, find_notes
 from wardian.packing.drafting.draft import Drafting
 from wardian.packing.finishing import finish
 from wardian.packing.planning.decide import make_plan
@@ -168,7 +168,7 @@ def _pack(asked: Asked, rules: Policy, processes: CleanProcesses, tell: Observer
             plan=replace(case.plan, externs=case.manifest.externs),
             manifest=case.manifest,
             warnings=tuple(doubts),
-            notes=(*made.notes(), *draft.uncompared),
+            notes=tuple(find_notes(made, draft)),
             left_out=(*draft.capture.left_out, *case.plan.unread),
             seconds=stages.seconds,
             attempts=case.attempts,

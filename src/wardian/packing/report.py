@@ -88,6 +88,9 @@ def _names(externs: Iterable[Extern]) -> str:
 
 def _listed(what: str, items: Sequence[str], where: str, *, shown: int = _SHOWN) -> list[str]:
     """Return a line for each of *items*; where they are many, the last line says where the others are."""
-    few = items if len(items) <= shown else items[: shown - 1]
+    few = items if len(items) <= shown else items[: max(shown - 1, 1)]
     rows = [f"{what}: {' '.join(item.split())}" for item in few]
-    return rows if few is items else [*rows, f"{what}: {len(items) - len(few)} more in {where}"]
+    more = f"{len(items) - len(few)} more in {where}"
+    if few is items:
+        return rows
+    return [*rows, f"{what}: {more}"] if shown > 1 else [f"{rows[0]} ({more})"]

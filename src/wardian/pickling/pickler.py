@@ -327,7 +327,7 @@ def _pickled(
                     buffer = io.BytesIO()
                     pickler = make(buffer, hooks)
                     pickler.dump(wanted)
-                capture.name_losses(
+                capture.name_places(
                     lambda lost: (
                         find_path(obj, lost, name) or f"{with_article(type(lost).__qualname__)} in {name}"
                     )

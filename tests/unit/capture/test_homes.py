@@ -76,6 +76,18 @@ def test_path_into_a_class() -> None:
     assert find_path_in(namespace, nameless[0]) is None
 
 
+def test_path_to_what_a_call_made_in_the_body_of_a_class() -> None:
+    class Oak:
+        Step = type("Step", (), {"__module__": __name__})
+        Other = type("Twig", (), {"__module__": __name__})  # its own name leads nowhere
+
+    namespace = {"__name__": __name__, "Oak": Oak}
+    assert find_path_in(namespace, Oak.Step) == "Oak.Step"
+    assert find_path_in(namespace, Oak.Other) is None
+    Oak.Step.__module__ = "mylib.acts"
+    assert find_path_in(namespace, Oak.Step) is None
+
+
 def test_the_globals_of_a_module_are_told_from_a_table() -> None:
     assert is_globals(globals())
     assert is_globals({"__name__": "notebook", "__builtins__": {}, "Net": object})

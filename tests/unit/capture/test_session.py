@@ -18,6 +18,7 @@ import pytest
 from tests.support import write_tree
 from tests.unit.capture.transplant import execute, find_global, installed, take, transplant
 from wardian.capture import runtime
+from wardian.capture.session import Capture
 from wardian.domain.names import ModuleName
 from wardian.errors import UnpicklableError
 from wardian.pickling.unpickler import find_unmade
@@ -209,6 +210,17 @@ def test_locks_and_read_only_mappings() -> None:
     copy = transplant({"lock": threading.Lock(), "view": types.MappingProxyType({"a": 1})})
     assert copy["lock"].acquire(blocking=False)
     assert isinstance(copy["view"], types.MappingProxyType)
+
+
+def test_what_comes_back_otherwise_is_told_once_by_its_shortest_place() -> None:
+    capture, lost, replaced = Capture(), [1], [2]
+    for places in ({1: "entries['oak'].a", 2: "entries['oak'].b"}, {1: "oak.a"}, {2: "oak.inside.it.all.b"}):
+        for part, note in ((lost, capture.note_loss), (replaced, capture.note_replaced)):
+            if part[0] in places:
+                note(part, "is another")
+        capture.name_places(lambda part, places=places: places[part[0]])  # type: ignore[misc]
+    assert capture.losses == capture.warnings([]) == ["oak.a is another"]
+    assert capture.replaced == ["entries['oak'].b is another"]
 
 
 def test_same_object_same_bytes() -> None:

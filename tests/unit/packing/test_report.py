@@ -66,11 +66,17 @@ def test_each_attempt_has_its_seconds_and_its_reason() -> None:
     assert "attempt" not in str(_report(attempts=attempts[1:]))
 
 
+def test_the_first_note_is_told_however_many_there_are() -> None:
+    assert "  note: dropout\n" in f"{_report(notes=('dropout',))}\n"
+    assert "  note: dropout (2 more in report.notes)\n" in f"{_report(notes=('dropout', 'b', 'c'))}\n"
+
+
 def test_it_fits_on_a_dozen_lines_whatever_happened() -> None:
     failed = Attempt(1.0, "Error: " + "long " * 99, "numpy needed")
     report = _report(
         attempts=(failed,) * 4,
         warnings=tuple(f"warning {number}\nin two lines" for number in range(9)),
+        notes=tuple(f"note {number}" for number in range(9)),
         left_out=tuple(f"thing {number}" for number in range(9)),
     )
     assert len(str(report).splitlines()) <= 12

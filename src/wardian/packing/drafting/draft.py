@@ -70,8 +70,6 @@ class Drafting:
         entries: The entry points, and groups of those that share something; when it is traced.
         tensors: The index of its tensors.
         capture: Code that no import leads to.
-        uncompared: Entry points that were not compared with what they do here, and why, as sentences; after
-            `doubts`.
 
     Raises:
         UnpicklableError: if something inside cannot be pickled.
@@ -111,7 +109,8 @@ class Drafting:
                 raise  # from itself it would hide what it came from
             raise whole from error
         self._observation: Observation | None = None
-        self.uncompared: list[str] = []
+        self._uncompared: list[str] = []
+        """Entry points that were not compared with what they do here, and why, as sentences."""
         self._compared: dict[str, Callable[[], Compared]] = {}
         """Functions that tell how each entry point differs, while that is compared."""
         self._attempts = Attempts(
@@ -254,7 +253,7 @@ class Drafting:
         for name, differences in self._compared.items():
             compared = differences()
             if compared.failure is not None:
-                self.uncompared.append(
+                self._uncompared.append(
                     f"{name} was not compared with what it does in this process: {compared.failure}"
                 )
             found = compared.differences
@@ -269,6 +268,12 @@ class Drafting:
             )
             told += [f"in a clean process, and so from the case, {what}: {why}" for what in found[:1]]
         return told
+
+    def notes(self) -> list[str]:
+        """Return what is good to know about the object and its run, as sentences; after `doubts`."""
+        reasons = {} if self._observation is None else self._observation.reasons
+        unkept = [f"{name}: its outputs were not compared: {why}" for name, why in reasons.items()]
+        return [*unkept, *self._uncompared, *self.capture.replaced]
 
     def pickles(self) -> dict[RecordName, bytes]:
         """Return the pickles of the entry points and of their self-tests, by record."""

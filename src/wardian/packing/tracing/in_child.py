@@ -7,22 +7,24 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from wardian.archive import FolderReader
 from wardian.archive.writer import ArchiveWriter
+from wardian.capture.homes import find_path_in, look_up
 from wardian.domain.live_names import original_name
 from wardian.domain.names import RecordName, top_level
-from wardian.environment.modules import is_module
+from wardian.environment.modules import is_module, variables_of
 from wardian.environment.native import mapped_libraries
 from wardian.environment.stamps import Stamps, any_changed, imported_places, stamps_of
 from wardian.errors import CaseError, PackError
 from wardian.packing.tracing.finders import LoadedFinder, SilencingFinder, SourceFinder
 from wardian.packing.tracing.recorder import Recorder, forget_packable
-from wardian.pickling.pickler import pickle_object
+from wardian.pickling.pickler import PickledObject, pickle_object
+from wardian.pickling.tape import named_global
 from wardian.pickling.unpickler import calling_importer, find_unmade, unpickle
 from wardian.processes.clean import OUTDATED, Start
 
@@ -133,11 +135,13 @@ def observe_in_child(request: dict[str, Any]) -> dict[str, Any]:
         ran=bool(results),
     )
     unimported = [name for name in request["submodules"] if name not in sys.modules]
-    offsets = _write_results(results, Path(request["folder"])) if results else None
+    reasons: dict[str, str] = {}
+    offsets = _write_results(results, Path(request["folder"]), reasons) if results else None
     return {
         "evidence": evidence.to_plain(),
         "outputs": offsets is not None,
         "offsets": offsets,
+        "reasons": reasons,
         "unimported": unimported,
     }
 
@@ -323,20 +327,36 @@ def _native_state() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
 
 
 def _write_results(
-    results: Mapping[str, tuple[Any, dict[str, Any]]], work: Path
+    results: Mapping[str, tuple[Any, dict[str, Any]]], work: Path, reasons: dict[str, str]
 ) -> dict[str, tuple[int, int]] | None:
-    """Write the outputs, and what changed, for the parent; return None if none can be pickled."""
+    """Write the outputs, and what changed, for the parent.
+
+    Args:
+        results: Both, by entry point.
+        work: The folder where they are written.
+        reasons: Given for each entry point whose outputs cannot be pickled the reason, as a sentence without
+            a full stop.
+
+    Returns:
+        Where the storages are; None if no outputs can be pickled.
+    """
     from wardian.tensors.storages import StorageWriter
 
     with ArchiveWriter(work / "outputs.case") as archive:
         storages = StorageWriter(archive)
+        pickle = partial(
+            pickle_object,
+            persistent_id=storages.persistent_id,
+            rename=original_name,
+            reduce_global=_by_other_name,
+        )
         try:
-            pickled = pickle_object(
-                dict(results), name="outputs", persistent_id=storages.persistent_id, rename=original_name
-            )
+            pickled = pickle(dict(results), name="outputs")
         except PackError:  # say, a generator: the run counts, the result cannot be compared
-            pickled = None
-        if pickled is not None:
+            if len(results) == 1:
+                ((name, (outputs, changes)),) = results.items()
+                reasons[name] = _why_not(pickle, outputs, changes)
+        else:
             (work / "outputs.pkl").write_bytes(pickled.data)
             archive.add(RecordName("outputs.pkl"), pickled.data)
             archive.finish(lambda digests: b"{}")
@@ -344,8 +364,38 @@ def _write_results(
             return storages.offsets
     if len(results) == 1:
         return None
-    kept = {name: found for name, found in results.items() if _write_results({name: found}, work) is not None}
-    return _write_results(kept, work) if kept else None
+    kept = {
+        name: found
+        for name, found in results.items()
+        if _write_results({name: found}, work, reasons) is not None
+    }
+    return _write_results(kept, work, reasons) if kept else None
+
+
+def _why_not(pickle: Callable[..., PickledObject], outputs: Any, changes: Any) -> str:
+    """Return why the results of one call cannot be pickled, with the place."""
+    for name, part in (("outputs", outputs), ("changes", changes)):
+        try:
+            pickle(part, name=name)
+        except PackError as error:
+            return error.problems[0].what if error.problems else str(error)
+    return "the outputs and the changes cannot be pickled together"
+
+
+def _by_other_name(obj: Any) -> Any:
+    """Return how a class or function is written that its module has in a class, or by another name.
+
+    So that the outputs of a call may be of a class that the object itself could hold: the pickle of that
+    names it so, too. NotImplemented for what Python writes rightly, and for what is nowhere.
+    """
+    module, qualname = original_name(obj.__module__ or ""), obj.__qualname__
+    try:
+        if look_up(obj.__module__, qualname) is obj:
+            return NotImplemented
+    except AttributeError:
+        pass
+    path = find_path_in(variables_of(sys.modules.get(obj.__module__)), obj)
+    return NotImplemented if path is None else (named_global, (module, path))
 
 
 def find_global(module: str, qualname: str) -> Any:

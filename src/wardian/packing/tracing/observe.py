@@ -86,6 +86,8 @@ class Observation:
     """The changes that each call has made, by their places."""
     unimported: tuple[str, ...] = ()
     """The submodules of the draft that nothing had imported by the end."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """The reasons why outputs cannot be kept, by entry point: sentences without a full stop."""
 
 
 def observe(
@@ -116,12 +118,13 @@ def observe(
                 )
         except ChildError as error:
             raise _did_not_run(draft, error) from None
-        results = _read_results(draft, work, answer["offsets"]) if answer["outputs"] else {}
+        results, reasons = _read_answer(draft, work, answer)
         return Observation(
             Evidence.from_plain(answer["evidence"]),
             {name: outputs for name, (outputs, _) in results.items()},
             {name: changes for name, (_, changes) in results.items()},
             tuple(answer["unimported"]),
+            reasons,
         )
 
 
@@ -150,10 +153,28 @@ def _write_request(draft: Draft, work: Path) -> dict[str, Any]:
     }
 
 
+def _read_answer(
+    draft: Draft, work: Path, answer: Mapping[str, Any]
+) -> tuple[Mapping[str, tuple[Any, Mapping[str, Any]]], Mapping[str, str]]:
+    """Return what each call gave and changed, and the reasons why that of others cannot be kept."""
+    reasons = answer["reasons"]
+    if not answer["outputs"]:
+        return {}, reasons
+    try:
+        return _read_results(draft, work, answer["offsets"]), reasons
+    except (AttributeError, ImportError) as error:
+        why = f"they hold something that only the clean process has: {error}"
+        return {}, dict.fromkeys(draft.calls, why) | reasons
+
+
 def _read_results(
     draft: Draft, work: Path, offsets: Mapping[str, tuple[int, int]]
 ) -> Mapping[str, tuple[Any, Mapping[str, Any]]]:
-    """Return what each call gave and changed; nothing if there is a class in it that this process has not."""
+    """Return what each call gave and changed.
+
+    Raises:
+        AttributeError, ImportError: if there is a class in it that this process has not.
+    """
     from wardian.tensors.host import copied
     from wardian.tensors.storages import StorageReader, restoring
 
@@ -167,13 +188,10 @@ def _read_results(
         return draft.find_global(module, qualname)
 
     data = (work / "outputs.pkl").read_bytes()
-    try:
-        with restoring():
-            results: dict[str, tuple[Any, Mapping[str, Any]]] = unpickle(
-                data, find_global=find_global, persistent_load=storages.persistent_load
-            )
-    except (AttributeError, ImportError):  # of a class that only the clean process has
-        return {}
+    with restoring():
+        results: dict[str, tuple[Any, Mapping[str, Any]]] = unpickle(
+            data, find_global=find_global, persistent_load=storages.persistent_load
+        )
     return results
 
 

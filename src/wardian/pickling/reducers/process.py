@@ -128,7 +128,26 @@ def _file(capture: Capture, file: Any) -> Any:
     if not file.closed and file.readable():
         return NotImplemented
     encoding = file.encoding if isinstance(file, io.TextIOWrapper) else None
+    if _is_of_system(file):
+        named = f" ({file.name})" if isinstance(file.name, str) else ""
+        what = f"is a file that is open for writing here{named}: the case drops what is written to it"
+        capture.note_replaced(file, what)
     return capture.helper("dropping"), (getattr(file, "name", None), encoding, file.closed)
+
+
+def _is_of_system(file: Any) -> bool:
+    """Tell whether somebody may read what is written to a file: it is open, and none that drops it anyway.
+
+    The standard streams are those of every process, by whatever object they are written to.
+    """
+    try:
+        return bool(file.fileno() > _STANDARD_ERROR and file.name != os.devnull)
+    except (OSError, ValueError):  # what an open case has in the place of one; it is closed
+        return False
+
+
+_STANDARD_ERROR = 2
+"""The last of the numbers that the standard streams have."""
 
 
 def _process(capture: Capture, process: Any) -> Any:

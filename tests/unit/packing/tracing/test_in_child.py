@@ -104,9 +104,27 @@ def test_what_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_results_that_cannot_be_pickled_are_left_out_alone(tmp_path: Path) -> None:
     letters = (letter for letter in "oak")
-    assert _write_results({"oak": (letters, {})}, tmp_path) is None
-    assert _write_results({"oak": (letters, {}), "elm": (1, {})}, tmp_path) == {}
+    reasons: dict[str, str] = {}
+    assert _write_results({"oak": ([1, letters], {})}, tmp_path, reasons) is None
+    assert reasons["oak"].startswith("outputs[1] is a generator and cannot be pickled: ")
+    results: dict[str, tuple[Any, dict[str, Any]]] = {"oak": (1, {"a": letters}), "elm": (1, {})}
+    assert _write_results(results, tmp_path, reasons := {}) == {}
+    assert reasons.keys() == {"oak"}
+    assert reasons["oak"].startswith("changes['a'] is a generator and cannot be pickled: ")
     assert pickle.loads((tmp_path / "outputs.pkl").read_bytes()) == {"elm": (1, {})}
+
+
+class Oak:
+    Step = type("Step", (tuple,), {"__module__": __name__})
+
+
+def test_results_may_be_of_a_class_that_only_a_class_leads_to(tmp_path: Path) -> None:
+    results: dict[str, tuple[Any, dict[str, Any]]] = {"oak": (Oak.Step((1, 2)), {"a": Oak})}
+    reasons: dict[str, str] = {}
+    assert _write_results(results, tmp_path, reasons) == {}
+    assert reasons == {}
+    (step, changes) = pickle.loads((tmp_path / "outputs.pkl").read_bytes())["oak"]
+    assert (type(step), changes) == (Oak.Step, {"a": Oak})
 
 
 def test_a_case_that_was_overwritten_since_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from wardian.packing.tracing.observe import (
     Draft,
     _beforehand,
     _did_not_run,
+    _read_answer,
     _read_results,
     _write_request,
     observe,
@@ -67,15 +68,18 @@ def test_files_and_modules_of_the_draft_are_laid_out_for_the_child(draft: Draft,
 
 
 def test_outputs_of_classes_that_only_the_child_has_are_left_out(draft: Draft, tmp_path: Path) -> None:
-    offsets = _write_results({"model": ([1, "oak"], {})}, tmp_path)
-    assert offsets is not None
-    assert _read_results(draft, tmp_path, offsets) == {"model": ([1, "oak"], {})}
+    offsets = _write_results({"model": ([1, "oak"], {})}, tmp_path, {})
+    answer = {"outputs": True, "offsets": offsets, "reasons": {"elm": "elm is a generator"}}
+    assert _read_answer(draft, tmp_path, answer) == ({"model": ([1, "oak"], {})}, answer["reasons"])
     (tmp_path / "outputs.pkl").write_bytes(b"\x80\x04cnobody\nNone\n.")
-    assert _read_results(draft, tmp_path, offsets) == {}
+    results, reasons = _read_answer(replace(draft, calls=("model", "elm")), tmp_path, answer)
+    why = "they hold something that only the clean process has: No module named 'nobody'"
+    assert (results, reasons) == ({}, {"model": why, "elm": "elm is a generator"})
+    assert _read_answer(draft, tmp_path, answer | {"outputs": False}) == ({}, answer["reasons"])
 
 
 def test_outputs_of_code_that_no_import_finds_are_of_the_live_classes(draft: Draft, tmp_path: Path) -> None:
-    offsets = _write_results({"model": (1, {})}, tmp_path)
+    offsets = _write_results({"model": (1, {})}, tmp_path, {})
     assert offsets is not None
     (tmp_path / "outputs.pkl").write_bytes(b"\x80\x04ccaptured.mill\nSaw\n.")
     module = CapturedModule(ModuleName("captured.mill"), "", False)

@@ -17,8 +17,10 @@ import random
 import secrets
 import selectors
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -220,6 +222,22 @@ def test_files_and_sockets_are_closed_or_go_nowhere() -> None:
     file.write("text")
     rows.writerow([1])
     file.close()
+
+
+def test_files_that_drop_what_they_are_given_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    with path.open("w", encoding="utf-8") as text, path.open("ab", buffering=0) as data:
+        copies, capture = transplant([text]), take([data, {"log": text}])[1]
+    told = f"is a file that is open for writing here ({path}): the case drops what is written to it"
+    assert capture.replaced == [f"obj[0] {told}", f"obj[1]['log'] {told}"]
+    assert capture.warnings([]) == []
+    assert take([text])[1].replaced == [], "it is closed"
+    assert take(copies)[1].replaced == [], "it has dropped all before"
+
+
+def test_streams_of_every_process_and_what_drops_all_are_not_told() -> None:
+    with open(os.devnull, "w", encoding="utf-8") as null, open(2, "w", closefd=False) as error:
+        assert take([null, error, sys.stderr])[1].replaced == []
 
 
 @pytest.mark.parametrize(
