@@ -138,8 +138,9 @@ class _Walk:
             if _has_values(value):
                 yield place, value
             return
-        if isinstance(value, list | tuple | deque | dict | set | frozenset):
-            yield f"len({place})", len(value)
+        if isinstance(value, _CONTAINERS):
+            kind = next(base for base in _CONTAINERS if isinstance(value, base))
+            yield f"len({place})", kind.__len__(value)
             parts = _items(value, place)
         elif isinstance(value, MethodType):
             parts = [(f"{place}.__self__", value.__self__)]
@@ -164,15 +165,20 @@ class _Walk:
         return self._clocks[cls]
 
 
+_CONTAINERS: tuple[Any, ...] = (list, tuple, deque, dict, set, frozenset)
+"""They are asked themselves for what they hold: a derived class may refuse, as `Irreps` of e3nn does."""
+
+
 def _items(container: Any, place: str) -> list[tuple[str, Any]]:
     if isinstance(container, dict):
         # Keys may be addresses, which are others in each run.
-        named = [(key, part) for key, part in container.items() if isinstance(key, str | int)]
+        named = [(key, part) for key, part in dict.items(container) if isinstance(key, str | int)]
         kept = [(key, part) for key, part in named if not _is_of_this_run(key, reads_clock=False)]
         return [(f"{place}[{key!r}]", part) for key, part in kept]
     if isinstance(container, set | frozenset):
         return []
-    return [(f"{place}[{number}]", part) for number, part in enumerate(container)]
+    kind = next(base for base in _CONTAINERS if isinstance(container, base))
+    return [(f"{place}[{number}]", part) for number, part in enumerate(kind.__iter__(container))]
 
 
 def _has_values(tensor: torch.Tensor) -> bool:

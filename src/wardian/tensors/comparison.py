@@ -95,14 +95,15 @@ def _compare_objects(expected: Any, actual: Any, where: str, above: set[int]) ->
         for key in keys:
             yield from _compare(expected[key], actual[key], f"{where}[{key!r}]", above)
         return
-    if isinstance(expected, list | tuple | deque) and isinstance(actual, list | tuple | deque):
-        if len(expected) != len(actual):
-            yield _other(where, f"has {len(actual)} items, not {len(expected)}")
-        elif len(expected) > 1 and {*map(type, expected), *map(type, actual)} == {float}:
+    if isinstance(expected, _SEQUENCES) and isinstance(actual, _SEQUENCES):
+        parts, others = _parts(expected), _parts(actual)
+        if len(parts) != len(others):
+            yield _other(where, f"has {len(others)} items, not {len(parts)}")
+        elif len(parts) > 1 and {*map(type, parts), *map(type, others)} == {float}:
             # The numbers of `tensor.tolist()` are as precise as the largest of them lets them be.
-            yield from _compare_numbers(list(expected), list(actual), where)
+            yield from _compare_numbers(parts, others, where)
         else:
-            for i, (e, a) in enumerate(zip(expected, actual, strict=True)):
+            for i, (e, a) in enumerate(zip(parts, others, strict=True)):
                 yield from _compare(e, a, f"{where}[{i}]", above)
         return
     if type(expected).__qualname__ != type(actual).__qualname__:
@@ -134,7 +135,14 @@ def _compare_objects(expected: Any, actual: Any, where: str, above: set[int]) ->
         yield from _compare_states(expected, actual, where, above)
 
 
-_CONTAINERS = (dict, list, tuple, deque)
+_SEQUENCES: tuple[Any, ...] = (list, tuple, deque)
+_CONTAINERS = (dict, *_SEQUENCES)
+
+
+def _parts(sequence: Any) -> list[Any]:
+    """Return what a sequence holds; a class derived from one may refuse `len`, as `Irreps` of e3nn does."""
+    kind = next(base for base in _SEQUENCES if isinstance(sequence, base))
+    return list(kind.__iter__(sequence))
 
 
 _VALUES = (NoneType, bool, int, str, bytes, bytearray, range, slice, set, frozenset)

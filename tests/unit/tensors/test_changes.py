@@ -114,3 +114,26 @@ def test_what_only_one_of_two_calls_changes_is_a_difference() -> None:
         "object.mode is changed by the call",
     ]
     assert differences_of_changes(one, one) == []
+
+
+class Shy(tuple[Any, ...]):
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> Any:
+        raise NotImplementedError
+
+
+def test_containers_are_asked_by_no_method_of_their_class() -> None:
+    class Holding(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held = Shy([[1], 2])
+
+        def forward(self) -> None:
+            self.held[0].append(3)
+
+    _, changes = run_noting_changes(Holding(), ())
+    assert changes == {"len(object.held[0])": 2, "object.held[0][1]": 3}

@@ -262,3 +262,15 @@ def test_what_a_path_keeps_of_its_text_is_no_difference() -> None:
     known = Path("oak") / "leaf"
     str(known), hash(known)
     assert find_differences(known, Path("oak", "leaf")) == []
+
+
+def test_sequences_are_asked_by_no_method_of_their_class() -> None:
+    class Shy(tuple[int, ...]):
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            raise NotImplementedError
+
+    assert list(find_differences(Shy([1, 2]), Shy([1, 2]))) == []
+    (difference,) = find_differences(Shy([1, 2]), Shy([1, 3]), "output")
+    assert str(difference) == "output[1] is 3, not 2"
