@@ -185,16 +185,16 @@ def _anew_if_stale(work: Callable[[], _T], processes: CleanProcesses, tell: Obse
         processes: How its clean processes are started.
         tell: Told why it is done once more.
     """
-    try:
-        return work()
-    except TimeLimitError:  # it would take as long
-        raise
-    except PackError as error:
-        if not processes.forget_reused():
-            raise
-        reason = str(error).partition("\n")[0]
-    tell.again(f"{reason}; now with nothing imported before")
-    return work()
+    while True:
+        try:
+            return work()
+        except PackError as error:
+            # What took too long would take as long again.
+            if isinstance(error, TimeLimitError) or not processes.forget_reused():
+                # The error tells what is wrong with the object. Frames of Wardian, twenty or more, do not.
+                raise error.with_traceback(None)  # noqa: B904  it is the same error
+            reason = str(error).partition("\n")[0]
+        tell.again(f"{reason}; now with nothing imported before")
 
 
 def _begin_proof(
