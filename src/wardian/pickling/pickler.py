@@ -328,8 +328,10 @@ def _pickled(
                     pickler = make(buffer, hooks)
                     pickler.dump(wanted)
                 capture.name_places(
-                    lambda lost: (
-                        find_path(obj, lost, name) or f"{with_article(type(lost).__qualname__)} in {name}"
+                    lambda part: (
+                        find_path(obj, part, name)
+                        or _place_in_globals(part, capture)
+                        or f"{with_article(type(part).__qualname__)} in {name}"
                     )
                 )
         except Exception as error:
@@ -417,9 +419,14 @@ def _place_of(culprit: Any, obj: Any, name: str, capture: Capture | None) -> str
     if found is None and isinstance(culprit, type):
         found = find_path(obj, culprit, name, instance=True)
     if found is None and capture is not None:
-        places = (find_path(value, culprit, label) for value, label in capture.effects.global_values())
-        found = next(filter(None, places), None)
+        found = _place_in_globals(culprit, capture)
     return found or f"something that {name} uses"
+
+
+def _place_in_globals(part: Any, capture: Capture) -> str | None:
+    """Return where something is in the globals of scripts that travel by value; None if it is not there."""
+    places = (find_path(value, part, label) for value, label in capture.effects.global_values())
+    return next(filter(None, places), None)
 
 
 def _path_of(culprit: Any, why: Exception, obj: Any, name: str) -> str:

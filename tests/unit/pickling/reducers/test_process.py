@@ -235,6 +235,13 @@ def test_files_that_drop_what_they_are_given_are_told(tmp_path: Path) -> None:
     assert take(copies)[1].replaced == [], "it has dropped all before"
 
 
+def test_a_file_that_a_script_holds_is_told_by_its_name(tmp_path: Path) -> None:
+    made = execute(f"log = open({str(tmp_path / 'a')!r}, 'w')\ndef cut(x):\n    log.write(x)\n")
+    with made["log"]:
+        (told,) = take(made["cut"])[1].replaced
+    assert told.startswith("notebook.log is a file that is open for writing here (")
+
+
 def test_streams_of_every_process_and_what_drops_all_are_not_told() -> None:
     with open(os.devnull, "w", encoding="utf-8") as null, open(2, "w", closefd=False) as error:
         assert take([null, error, sys.stderr])[1].replaced == []
