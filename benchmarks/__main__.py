@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", help="where the files lie, such as /dev/shm")
     options = parser.parse_args()
-    # As an installer does: where processes may write no bytecode, each would compile Wardian anew, for a second.
+    # As an installer does: where processes may write no bytecode, each would compile Wardian, for a second.
     compileall.compile_dir(Path(wardian.__file__).parent, quiet=2)
     rows: list[Row] = []
     side_by_side = elsewhere = ""

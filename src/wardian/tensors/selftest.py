@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import sys
 from contextlib import AbstractContextManager
@@ -26,9 +25,21 @@ def run(obj: Any, inputs: Any) -> Any:
         obj: A callable.
         inputs: A tuple of positional or a dictionary of keyword arguments.
     """
-    with contextlib.suppress(Exception):
+    try:
         return _run(obj, inputs, torch.no_grad())
+    except Exception as error:
+        # After a failed import the next one may fail otherwise, and tell less.
+        if _is_for_want_of_a_module(error):
+            raise
     return _run(obj, inputs, torch.enable_grad())
+
+
+def _is_for_want_of_a_module(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ImportError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _run(obj: Any, inputs: Any, gradients: AbstractContextManager[None]) -> Any:

@@ -81,6 +81,17 @@ def test_what_fails_without_gradients_is_called_once_more_with_them() -> None:
         run(fail, ())
 
 
+def test_what_lacks_a_module_is_not_called_once_more() -> None:
+    def fail() -> None:
+        try:
+            import windmill  # type: ignore[import-not-found]  # noqa: F401
+        except ImportError as error:
+            raise RuntimeError(torch.is_grad_enabled()) from error
+
+    with pytest.raises(RuntimeError, match="False"):
+        run(fail, ())
+
+
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
