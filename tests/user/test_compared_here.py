@@ -144,10 +144,32 @@ def test_what_cannot_be_compared_is_told_with_the_reason(
         report = wardian.pack(net, tmp_path / "net.case", inputs=(torch.ones(2),))
     (note,) = report.notes
     assert note == (
-        "model was not compared with what it does in this process: it writes to a file, in the copy of this"
-        " process that is made for that"
+        "model was not compared with what it does in this process: it writes to a file, which no copy of this"
+        " process may"
     )
     assert "note: model was not compared" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (LookupError("no leaf"), "in a copy of it, it raises LookupError: no leaf"),
+        # PyTorch says so where a device other than the processor has computed some before the fork.
+        (
+            RuntimeError("Unable, see https://github.com/pytorch/pytorch/wiki/Autograd-and-Fork"),
+            "it asks for gradients, which no copy of a process can that has computed some itself",
+        ),
+    ],
+)
+def test_the_reason_is_that_of_the_error(error: Exception, why: str) -> None:
+    from wardian.tensors import changes
+
+    def fail(x: torch.Tensor) -> torch.Tensor:
+        raise error
+
+    x = torch.ones(2)
+    with changes.comparing_in_fork(fail, (x,), x, {}, "output") as differences:
+        assert differences() == changes.Compared(failure=why)
 
 
 def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:

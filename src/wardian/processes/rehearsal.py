@@ -92,7 +92,8 @@ def _answer(work: Callable[[], str], writing: int, parent: int) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
-        be_apart(keep={*range(3), writing})
+        if sys.platform == "linux":  # only there can it be found out what is shared
+            be_apart(keep={*range(3), writing})
         # Files are those of the other: to write to one is an error.
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         with os.fdopen(writing, "wb") as pipe:

@@ -228,6 +228,20 @@ _PATIENCE = 60.0
 """Seconds after which a call in a copy of the process is given up: what it waits for may be in a thread."""
 
 
+_NOT_IN_A_COPY: tuple[tuple[Callable[[Exception], bool], str], ...] = (
+    (
+        lambda error: isinstance(error, OSError) and error.errno == errno.EFBIG,
+        "it writes to a file, which no copy of this process may",
+    ),
+    (
+        # https://github.com/pytorch/pytorch/wiki/Autograd-and-Fork
+        lambda error: "Autograd-and-Fork" in str(error),
+        "it asks for gradients, which no copy of a process can that has computed some itself",
+    ),
+)
+"""Errors by which a call fails in a copy of this process and not in it, and what they mean."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """How what an object does in a copy of this process differs from what it should do."""
@@ -259,9 +273,9 @@ def comparing_in_fork(
         try:
             result, changed = run_noting_changes(obj, inputs)
         except Exception as error:  # noqa: BLE001  whatever code of the user raises
-            writes = isinstance(error, OSError) and error.errno == errno.EFBIG
-            told = "it writes to a file" if writes else f"it raises {type(error).__name__}: {error}"
-            return json.dumps({"failure": f"{told}, in the copy of this process that is made for that"})
+            known = (why for is_so, why in _NOT_IN_A_COPY if is_so(error))
+            why = next(known, f"in a copy of it, it raises {type(error).__name__}: {error}")
+            return json.dumps({"failure": why})
         found = [*find_differences(result, expected, where), *differences_of_changes(changed, changes)]
         return json.dumps({"differences": [str(found) for found in found if not found.tolerated]})
 
