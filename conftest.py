@@ -138,13 +138,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is in the table of slow tests; say what examples, and the tools of others, may warn about."""
-    of_others = tuple(str(_ROOT / path) for path in _NEEDED)
+    of_others = frozenset(_ROOT / path for path in _NEEDED)
     # Who writes the table wants to know what others are marked.
     slow = frozenset[str]() if config.getoption("--write-slow") else _slow_ids
     for item in items:
         if item.nodeid in slow or item.nodeid.partition("::")[0] in slow:
             item.add_marker(_BY_TABLE)
-        if str(item.path).startswith(of_others):
+        if not of_others.isdisjoint((item.path, *item.path.parents)):
             item.add_marker(pytest.mark.filterwarnings("ignore", "error::wardian.WardianWarning"))
         if isinstance(item, SybilItem):
             # Classes of a page have no source that Python could find.

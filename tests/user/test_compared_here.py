@@ -12,6 +12,7 @@ import torch
 
 import wardian
 from tests.support import SOURCE, importable, write_tree
+from wardian.processes import apart
 
 PATCHED = """
 import torch, wardian, warnings
@@ -188,6 +189,17 @@ def test_what_waits_for_a_thread_of_this_process_is_not_compared(monkeypatch: py
     monkeypatch.undo()
     with changes.comparing_in_fork(lambda x: x, (torch.ones(2),), expected, {}, "output") as differences:
         assert differences() == changes.Compared(("output differs by up to 1, its largest value is 1",))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is shared")
+def test_what_shares_too_much_memory_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wardian.tensors import changes
+
+    monkeypatch.setattr(apart, "_MOST_SHARED", 0)
+    x = torch.ones(2).share_memory_()  # type: ignore[no-untyped-call]
+    with changes.comparing_in_fork(lambda x: x, (x,), x, {}, "output") as differences:
+        why = "it shares more than 1 GiB of memory with other processes"
+        assert differences() == changes.Compared(failure=why)
 
 
 FORGETFUL = """

@@ -477,7 +477,7 @@ def cache(is_cleared: bool, as_json: bool) -> None:
     import wardian
     from wardian.environment.cache import Bounds, find_cache_folder, sizes
 
-    folder, why = None, ""
+    folder, why = None, None
     try:
         folder = find_cache_folder()
     except OSError as error:
@@ -489,7 +489,8 @@ def cache(is_cleared: bool, as_json: bool) -> None:
         most, days = (None if value == math.inf else value for value in (bounds.max_bytes, bounds.max_days))
         known = {} if folder is None else sizes(folder)
         kept = {"max_bytes": most, "max_days": days}
-        echo_json({"path": folder and str(folder), "bytes": known, "removed": removed, "keeps": kept})
+        found = {"path": folder and str(folder), "problem": why}
+        echo_json({**found, "bytes": known, "removed": removed, "keeps": kept})
     elif folder is None:
         echo(f"there is no cache folder that can be used: {why}")
         echo("  fix: let WARDIAN_CACHE name a folder that you can write to")

@@ -60,7 +60,7 @@ def _own_descriptor(descriptor: int) -> None:
 def _own_memory() -> None:
     regions = list(_shared_memory())
     if sum(size for _, size in regions) > _MOST_SHARED:
-        raise OSError("too much memory is shared with other processes")
+        raise OSError("it shares more than 1 GiB of memory with other processes")
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = libc.mremap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]

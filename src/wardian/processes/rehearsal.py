@@ -23,10 +23,12 @@ class Rehearsal:
 
     Attributes:
         is_begun: Whether there is such a copy; there is none where it cannot be made.
+        obstacle: Why the copy could not begin to work, once it was asked.
     """
 
     def __init__(self, reading: int | None) -> None:
         self.is_begun = reading is not None
+        self.obstacle: str | None = None
         self._reading = reading
 
     def answer(self, seconds: float) -> str | None:
@@ -38,7 +40,13 @@ class Rehearsal:
         Returns:
             What it returned; None if it raised, died, takes longer, or the process could not be copied.
         """
-        return None if self._reading is None else _read_answer(self._reading, time.monotonic() + seconds)
+        if self._reading is None:
+            return None
+        answer = _read_answer(self._reading, time.monotonic() + seconds)
+        if answer is None or not answer.startswith(_OBSTACLE):
+            return answer
+        self.obstacle = answer.removeprefix(_OBSTACLE)
+        return None
 
 
 @contextlib.contextmanager
@@ -93,7 +101,11 @@ def _answer(work: Callable[[], str], writing: int, parent: int) -> NoReturn:
         for stream in range(3):
             os.dup2(nothing, stream)
         if sys.platform == "linux":  # only there can it be found out what is shared
-            be_apart(keep={*range(3), writing})
+            try:
+                be_apart(keep={*range(3), writing})
+            except OSError as error:
+                os.write(writing, f"{_OBSTACLE}{error}".encode() + _END)
+                raise
         # Files are those of the other: to write to one is an error.
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         with os.fdopen(writing, "wb") as pipe:
@@ -102,6 +114,8 @@ def _answer(work: Callable[[], str], writing: int, parent: int) -> NoReturn:
         os._exit(0)
 
 
+_OBSTACLE = "\1"
+"""Begins what is no answer of the work, but why it was not begun."""
 _END = b"\0"
 """Ends an answer: other copies, of other threads, may hold the pipe open."""
 

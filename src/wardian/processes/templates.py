@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.machinery
 import json
 import os
 import select
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from wardian.forks import after_fork, new_lock
+from wardian.processes.search_path import SearchPath
 from wardian.processes.starting import command, environment, inherited
 from wardian.processes.template_process import LARGEST
 
@@ -371,8 +371,7 @@ class _Template:
         self.is_further = is_further
         self.has_served = False
         self.start = start
-        # Before it looks: what changes meanwhile has another time.
-        self._entries = {entry: (_time_of(entry), _listing(entry)) for entry in path}
+        self._found_in = SearchPath(path)
         self._hello: dict[str, Any] | None = None
         self._waiting = new_lock()
         self.connection, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -418,26 +417,16 @@ class _Template:
         """Tell whether a process for this request would have been made ready just so, with that path."""
         if start.prepare != self.start.prepare:
             return False
-        times = {entry: _time_of(entry) for entry in path}
-        if start == self.start and times == {entry: time for entry, (time, _) in self._entries.items()}:
+        if start == self.start and self._found_in.is_untouched(path):
             return True
         if not self.is_ready(until):
             return False
         assert self._hello is not None
         asked, used = frozenset(self._hello["asked"]), self._hello["used"]
-        return (
-            (start == self.start or start.serves(self.start.arguments, self._hello["facts"]))
-            and [entry for entry in self._entries if entry in used]
-            == [entry for entry in times if entry in used]
-            # A fork of a further one looks by itself whether a file has changed that was imported.
-            and (self.is_further or all(self._entries[entry][0] == times[entry] for entry in used))
-            and not any(
-                _is_changed(before, _listing(entry), asked)
-                for entry, time in times.items()
-                for old, before in [self._entries.get(entry, (None, frozenset[str]()))]
-                if entry not in self._entries or old != time
-            )
-        )
+        if start != self.start and not start.serves(self.start.arguments, self._hello["facts"]):
+            return False
+        # A fork of a further one looks by itself whether a file has changed that was imported.
+        return self._found_in.finds_the_same(path, asked, used, by_name=self.is_further)
 
     def fork(
         self,
@@ -507,42 +496,6 @@ def _receive(connection: socket.socket, until: float | None) -> dict[str, Any] |
     except OSError:
         message = b""
     return dict(json.loads(message)) if message else {}
-
-
-def _time_of(entry: str) -> int | None:
-    """Return the time at which a folder last got or lost a file; None if it is none."""
-    try:
-        return os.stat(entry).st_mtime_ns
-    except OSError:
-        return None
-
-
-def _listing(entry: str) -> frozenset[str] | None:
-    """Return the names of what is in an entry of `sys.path`; None for an archive."""
-    try:
-        return frozenset(os.listdir(entry))
-    except NotADirectoryError:
-        return None
-    except OSError:
-        return frozenset()  # it is not there, or a hook: __editable__.mylib-1.0.finder.__path_hook__
-
-
-def _is_changed(before: frozenset[str] | None, now: frozenset[str] | None, names: frozenset[str]) -> bool:
-    """Tell whether an entry of `sys.path` has got or lost one of some names, or distributions.
-
-    Distributions may be plug-ins. An entry that has changed and is an archive may have anything.
-    """
-    if before is None or now is None:
-        return True
-    return any(
-        (file.partition(".")[0] in names and ("." not in file or file.endswith(_IMPORTED)))
-        or file.endswith((".dist-info", ".egg-info"))
-        for file in before ^ now
-    )
-
-
-_IMPORTED = tuple(importlib.machinery.all_suffixes())
-"""How files end that can be imported: `net.case` beside the package `net` is none."""
 
 
 @after_fork

@@ -20,7 +20,7 @@ from wardian.domain.names import top_level
 from wardian.environment.modules import known_attribute
 from wardian.processes.pools import revive_pools
 from wardian.processes.rehearsal import Rehearsal, rehearsing
-from wardian.tensors.comparison import Difference, find_differences
+from wardian.tensors.comparison import Difference, container_kind, find_differences
 from wardian.tensors.selftest import run
 
 __all__ = [
@@ -138,10 +138,9 @@ class _Walk:
             if _has_values(value):
                 yield place, value
             return
-        if isinstance(value, _CONTAINERS):
-            kind = next(base for base in _CONTAINERS if isinstance(value, base))
+        if kind := container_kind(value):
             yield f"len({place})", kind.__len__(value)
-            parts = _items(value, place)
+            parts = _items(value, kind, place)
         elif isinstance(value, MethodType):
             parts = [(f"{place}.__self__", value.__self__)]
         elif _is_looked_into(value):
@@ -165,19 +164,14 @@ class _Walk:
         return self._clocks[cls]
 
 
-_CONTAINERS: tuple[Any, ...] = (list, tuple, deque, dict, set, frozenset)
-"""They are asked themselves for what they hold: a derived class may refuse, as `Irreps` of e3nn does."""
-
-
-def _items(container: Any, place: str) -> list[tuple[str, Any]]:
-    if isinstance(container, dict):
+def _items(container: Any, kind: Any, place: str) -> list[tuple[str, Any]]:
+    if kind is dict:
         # Keys may be addresses, which are others in each run.
         named = [(key, part) for key, part in dict.items(container) if isinstance(key, str | int)]
         kept = [(key, part) for key, part in named if not _is_of_this_run(key, reads_clock=False)]
         return [(f"{place}[{key!r}]", part) for key, part in kept]
-    if isinstance(container, set | frozenset):
+    if kind in (set, frozenset):
         return []
-    kind = next(base for base in _CONTAINERS if isinstance(container, base))
     return [(f"{place}[{number}]", part) for number, part in enumerate(kind.__iter__(container))]
 
 
@@ -286,7 +280,9 @@ def comparing_in_fork(
                 return Compared(failure="CUDA is in use here, and no copy of this process can use it")
             answer = rehearsal.answer(_PATIENCE)
             if answer is None:
-                gone = f"a copy of this process gave no answer within {_PATIENCE:g} s, or ended"
+                gone = rehearsal.obstacle or (
+                    f"a copy of this process gave no answer within {_PATIENCE:g} s, or ended"
+                )
                 return Compared(failure=gone if rehearsal.is_begun else None)
             found: dict[str, Any] = json.loads(answer)
             return Compared(tuple(found.get("differences", ())), found.get("failure"))
@@ -342,8 +338,8 @@ def _find_loss(obj: Any, copy: Any, name: str) -> str:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, dict | list | tuple):
-            mine, theirs = dict(_items(one, place)), dict(_items(other, place))
+        if kind := container_kind(one):
+            mine, theirs = dict(_items(one, kind, place)), dict(_items(other, kind, place))
             inside = owner
         elif _is_looked_into(one):
             mine, theirs = ({f"{place}.{k}": part for k, part in _attributes(o)} for o in (one, other))

@@ -18,7 +18,7 @@ import torch
 from wardian.domain.names import top_level
 from wardian.wording import with_article
 
-__all__ = ["Difference", "find_differences", "tolerance"]
+__all__ = ["Difference", "container_kind", "find_differences", "tolerance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +139,23 @@ _SEQUENCES: tuple[Any, ...] = (list, tuple, deque)
 _CONTAINERS = (dict, *_SEQUENCES)
 
 
+def container_kind(value: Any) -> Any:
+    """Return the built-in container that a value is, or is derived from; None if it is none.
+
+    It is asked in place of the derived class, which may refuse `len`, as `Irreps` of e3nn does.
+
+    >>> from collections import OrderedDict
+    >>> container_kind(OrderedDict())
+    <class 'dict'>
+    """
+    return next((kind for kind in _KINDS if isinstance(value, kind)), None)
+
+
+_KINDS: tuple[Any, ...] = (list, tuple, deque, dict, set, frozenset)
+
+
 def _parts(sequence: Any) -> list[Any]:
-    """Return what a sequence holds; a class derived from one may refuse `len`, as `Irreps` of e3nn does."""
-    kind = next(base for base in _SEQUENCES if isinstance(sequence, base))
-    return list(kind.__iter__(sequence))
+    return list(container_kind(sequence).__iter__(sequence))
 
 
 _VALUES = (NoneType, bool, int, str, bytes, bytearray, range, slice, set, frozenset)

@@ -151,6 +151,7 @@ def test_the_cache_folder_is_shown_and_cleared(
     monkeypatch.setenv("WARDIAN_CACHE_MAX_DAYS", "inf")
     found = json.loads(wardian("cache", "--json")[1])
     assert (found["path"], found["removed"], found["keeps"]["max_days"]) == (str(cache), 0, None)
+    assert found["problem"] is None
     assert not math.isinf(found["keeps"]["max_bytes"])
     assert wardian("cache")[1].splitlines()[0] == str(cache)
     assert wardian("cache", "--clear")[1].startswith(f"{cache}: ")
@@ -158,4 +159,6 @@ def test_the_cache_folder_is_shown_and_cleared(
     first, fix = wardian("cache")[1].splitlines()
     assert first.startswith("there is no cache folder that can be used: other users can write to it (chmod")
     assert fix == "  fix: let WARDIAN_CACHE name a folder that you can write to"
-    assert json.loads(wardian("cache", "--clear", "--json")[1])["path"] is None
+    found = json.loads(wardian("cache", "--clear", "--json")[1])
+    assert found["path"] is None
+    assert found["problem"].startswith("other users can write to it (chmod")

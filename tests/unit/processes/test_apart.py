@@ -13,6 +13,7 @@ import pytest
 
 from wardian.processes import apart
 from wardian.processes.apart import be_apart
+from wardian.processes.rehearsal import rehearsing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is shared")
 
@@ -57,6 +58,9 @@ def test_too_much_shared_memory_is_not_copied(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(apart, "_MOST_SHARED", mmap.PAGESIZE)
     with mmap.mmap(-1, 2 * mmap.PAGESIZE, mmap.MAP_SHARED):
         assert in_fork(lambda: True) == 1
+        with rehearsing(lambda: "done") as copy:
+            assert copy.answer(30) is None
+        assert copy.obstacle == "it shares more than 1 GiB of memory with other processes"
 
 
 def test_a_file_that_is_read_there_stands_here_where_it_stood(tmp_path: Path) -> None:
