@@ -70,7 +70,6 @@ _COPIED = {
         "reading/opening.py:_temporary"
     },
     "its key is the number of the process": {"sandbox/launching.py:_lasting_thread"},
-    "it is a guess of what the next proof begins with": {"packing/proving/again.py:_last"},
     "it is of what was imported": {"packing/proving/in_child.py:_stamps"},
     "it is complete when its module is imported": {
         *("package/importer.py:sys_importer", "pickling/reducers/python.py:_ANSWERS"),
@@ -82,6 +81,7 @@ _MENDED = {
     *("archive/digests.py:_pool_lost", "archive/digests.py:_pool_made"),
     *("loading/registering/second_copies.py:_depth", "loading/registering/second_copies.py:_wrapped"),
     *("processes/templates.py:_templates", "processes/templates.py:_not_ready"),
+    "packing/proving/again.py:_last",
     *("forks.py:_acts", "forks.py:_locks"),
 }
 """State of modules that say what happens after a fork."""

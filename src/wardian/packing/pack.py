@@ -17,7 +17,7 @@ from wardian.domain.plan import Plan
 from wardian.domain.policy import Policy
 from wardian.domain.provenance import KEY as PROVENANCE
 from wardian.domain.provenance import Provenance
-from wardian.domain.trace import Evidence, Trace
+from wardian.domain.trace import Trace
 from wardian.errors import PackError, TimeLimitError, WardianWarning
 from wardian.keywords import knowing_keywords
 from wardian.packing.arguments import NOTHING, Asked, Resource
@@ -26,8 +26,7 @@ from wardian.packing.drafting.draft import Drafting
 from wardian.packing.finishing import finish
 from wardian.packing.planning.decide import make_plan
 from wardian.packing.provenance import find_provenance, own_modules
-from wardian.packing.proving.again import begun_as_last
-from wardian.packing.proving.beginnings import guess_after_run, guess_before_run
+from wardian.packing.proving.beginnings import EarlyProof
 from wardian.packing.remarks import Made
 from wardian.packing.report import PackReport
 from wardian.packing.tracing.ahead import keeping_facts
@@ -136,10 +135,12 @@ def _pack(asked: Asked, rules: Policy, processes: CleanProcesses, tell: Observer
             processes.start_early(BEGINNING)
         with stages("pickle"):
             draft = Drafting(asked.objects, asked.calls, archive, rules, processes, tell.again)
-        if asked.prove and (begin_proof := guess_before_run(draft.named_top_levels())) is not None:
-            processes.start_early(begin_proof)
+        early: EarlyProof | None = None
+        if asked.prove:
+            named, top_levels = draft.named_modules, draft.named_top_levels()
+            early = EarlyProof(processes, meanwhile, named, top_levels)
         with stages("trace"):
-            trace = draft.trace(clean=bool(asked.prove), when_run=partial(_begin_proof, processes, meanwhile))
+            trace = draft.trace(clean=bool(asked.prove), watcher=early)
         meanwhile.enter_context(draft.comparing())
         meanwhile.enter_context(keeping_facts())
         with stages("plan"):
@@ -154,6 +155,8 @@ def _pack(asked: Asked, rules: Policy, processes: CleanProcesses, tell: Observer
             bytecode_only=contents.bytecode_only,
             is_deep=case.is_deep,
         )
+        if early is not None:
+            early.when_proven(case.manifest)
         doubts = find_doubts(made, draft, trace, asked.contents, contents.metadata, origin, processes.refused)
         tell.done()
         for doubt in doubts:
@@ -195,24 +198,6 @@ def _anew_if_stale(work: Callable[[], _T], processes: CleanProcesses, tell: Obse
                 raise error.with_traceback(None)  # noqa: B904  it is the same error
             reason = str(error).partition("\n")[0]
         tell.again(f"{reason}; now with nothing imported before")
-
-
-def _begin_proof(
-    processes: CleanProcesses, meanwhile: ExitStack, evidence: Evidence, top_levels: Collection[str]
-) -> None:
-    """Begin with the proof when the object has run: before, no processor was free.
-
-    The threads of a call wait for each other busily (OpenMP). So beside another process on two processors a
-    call of 0.2 s takes ten times as long.
-
-    Args:
-        processes: How its process is started.
-        meanwhile: What ends when the proof has ended.
-        evidence: Of the run.
-        top_levels: Top-level names of modules that the pickle names.
-    """
-    processes.start_early(guess_after_run(evidence, top_levels))
-    meanwhile.enter_context(begun_as_last(processes))
 
 
 @knowing_keywords

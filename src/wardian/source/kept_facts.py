@@ -16,9 +16,7 @@ import functools
 import hashlib
 import json
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -28,7 +26,8 @@ import wardian.domain
 from wardian.domain.graph import Import, ImportContext
 from wardian.domain.names import ModuleName
 from wardian.domain.source_facts import SourceFacts
-from wardian.environment.cache import FACTS, cache_folder, make_private
+from wardian.environment.cache import FACTS, cache_folder
+from wardian.environment.kept import read_kept, write_kept
 from wardian.forks import new_lock
 
 __all__ = ["KeptFacts", "decode", "encode"]
@@ -96,9 +95,8 @@ class _Library:
         self._is_new = False
         self._lines: dict[bytes, bytes] = {}
         if file is not None:
-            with contextlib.suppress(OSError):
-                parts = (line.partition(b" ") for line in _read(file).splitlines())
-                self._lines = {key: rest for key, _, rest in parts}
+            parts = (line.partition(b" ") for line in read_kept(file, 2 * _MOST).splitlines())
+            self._lines = {key: rest for key, _, rest in parts}
 
     def find(self, key: bytes) -> bytes | None:
         self._used.add(key)
@@ -120,24 +118,7 @@ class _Library:
         if sum(map(len, self._lines.values())) > _MOST:
             self._lines = {key: rest for key, rest in self._lines.items() if key in self._used}
         # Without the file the next process scans again; that is all.
-        with contextlib.suppress(OSError):
-            make_private(self._file.parent)
-            descriptor, name = tempfile.mkstemp(dir=self._file.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.writelines(b"%s %s\n" % item for item in self._lines.items())
-                os.replace(name, self._file)
-            except OSError:  # a full disk
-                os.unlink(name)
-
-
-def _read(file: Path) -> bytes:
-    """Return the content of a file; nothing of what is none, or is larger than any that was written here."""
-    with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
-        status = os.fstat(opened.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > 2 * _MOST:
-            return b""
-        return opened.read()
+        write_kept(self._file, (b"%s %s\n" % item for item in self._lines.items()))
 
 
 def encode(facts: SourceFacts) -> bytes:

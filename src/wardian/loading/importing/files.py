@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from wardian.environment.cache import (
 from wardian.environment.native import mapped_libraries
 from wardian.source.mentions import Mentioned
 
-__all__ = ["CaseFiles", "FolderFiles"]
+__all__ = ["CaseFiles", "FolderFiles", "becomes_file"]
 
 _LOOKS_AT_FILES = frozenset(
     {"__file__", "__path__", "getfile", "getsourcefile", "getabsfile", "resources", "get_data"}
@@ -54,6 +54,19 @@ _libraries: dict[Path, Lock] = {}
 """Locks on what was placed: code may load it as long as the process runs."""
 
 
+def becomes_file(record: str, pickles: Container[str]) -> bool:
+    """Tell whether a record may lie in the folder of its case.
+
+    Args:
+        record: Its name.
+        pickles: The records that are pickles of entry points, which no code looks for beside itself.
+
+    >>> becomes_file("shop/till.py", ()), becomes_file(".data/model/0.storage", ())
+    (True, False)
+    """
+    return record not in pickles and (not record.startswith(".") or record.startswith(BYTECODE))
+
+
 class CaseFiles:
     """The tree of one case on disk: made when needed, a top-level name at a time.
 
@@ -63,12 +76,14 @@ class CaseFiles:
 
     Args:
         archive: Where the content comes from.
-        digest: Returns the name of the folder; another content must have another one.
+        digest: Returns the name of the folder: a digest of the records that may lie there. Cases of the same
+            code share it, as the checkpoints of one training do.
         records: The digests of the records, as far as they are known.
         libraries: The operator libraries of the case.
         link: Returns what takes the place of one: a path, "" for no file, None for the record itself.
         beside: Top-level names of data that code has looked at: they are made with those of any module that
             could look.
+        pickles: The records that are pickles of entry points, and become no files.
     """
 
     def __init__(
@@ -79,6 +94,7 @@ class CaseFiles:
         libraries: Iterable[RecordName],
         link: Callable[[RecordName], str | None],
         beside: Iterable[str] = (),
+        pickles: Collection[str] = (),
     ) -> None:
         self._archive = archive
         self._digest_of = digest
@@ -86,6 +102,7 @@ class CaseFiles:
         self._libraries = sorted(libraries)
         self._link = link
         self._beside = tuple(beside)
+        self._pickles = pickles
         self._made: set[str] = set()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         cache = cache_folder()
@@ -173,7 +190,7 @@ class CaseFiles:
         if self._by_top is None:
             self._by_top = {}
             for name in self._archive.names:
-                if not name.startswith(".") or name.startswith(BYTECODE):
+                if becomes_file(name, self._pickles):
                     self._by_top.setdefault(name.partition("/")[0].removesuffix(".py"), []).append(name)
         records = self._by_top.get(top, [])
         if records:

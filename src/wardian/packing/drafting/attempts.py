@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from wardian.archive.writer import ArchiveWriter
 from wardian.capture.homes import is_captured
@@ -32,10 +32,22 @@ from wardian.pickling.pickler import PickledObject
 from wardian.processes.clean import CleanProcesses
 from wardian.tensors.storages import StorageWriter
 
-__all__ = ["Attempted", "Attempts", "WhenRun"]
+__all__ = ["Attempted", "Attempts", "Watcher"]
 
-WhenRun = Callable[[Evidence, Collection[str]], None]
-"""Is told what a run in a clean process has shown, and the top-level names of the modules in the pickle."""
+
+class Watcher(Protocol):
+    """Who is told how far the runs in clean processes are."""
+
+    def when_idle(self) -> None:
+        """Take note, in another thread, that this process only waits for a run by now."""
+
+    def when_run(self, evidence: Evidence, top_levels: Collection[str]) -> None:
+        """Take note of a run.
+
+        Args:
+            evidence: What it has shown.
+            top_levels: Top-level names of the modules that the pickle names.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +90,30 @@ class Attempts:
         self._live, self._pickle, self._capture, self._origins = live, pickle, capture, origins
         self._reductions, self._archive, self._storages = reductions, archive, storages
         self._processes, self._again = processes, again
-        self._when_run: WhenRun = lambda evidence, top_levels: None
+        self._watcher: Watcher | None = None
         self._submodules: list[types.ModuleType] = []
         """Those that code takes from their package and does not import: `import scipy`, then `scipy.fft`.
         Whatever else had imported them in this process is not in a clean one."""
         self._found: tuple[PickledObject, dict[types.ModuleType, set[str]]] | None = None
 
-    def run(self, pickled: PickledObject, arguments: PickledObject | None, when_run: WhenRun) -> Attempted:
+    def run(
+        self,
+        pickled: PickledObject,
+        arguments: PickledObject | None,
+        watcher: Watcher | None = None,
+    ) -> Attempted:
         """Run the object where what was registered in this process is registered first.
 
         Args:
             pickled: The object, pickled with nothing beforehand.
             arguments: The pickled arguments of the calls; None if there are none.
-            when_run: Told of each run.
+            watcher: Told of each run.
 
         Raises:
             TimeLimitError: if an attempt takes longer than it may.
             PackError: if no attempt works.
         """
-        self._when_run = when_run
+        self._watcher = watcher
         if self._capture.side_effects.find_named_by_text(pickled.data):
             pickled = self._pickle(())
         first = self._attempt(pickled, (), arguments)
@@ -229,8 +246,9 @@ class Attempts:
         while True:
             try:
                 observation = self._observe(pickled, arguments, silenced)
-                tops = {top_level(original_name(module)) for module, _ in pickled.globals}
-                self._when_run(observation.evidence, tops)
+                if self._watcher is not None:
+                    tops = {top_level(original_name(module)) for module, _ in pickled.globals}
+                    self._watcher.when_run(observation.evidence, tops)
                 return Attempted(pickled, (*self._in_order(), *beforehand), observation)
             except TimeLimitError:  # the next attempt would take as long
                 raise
@@ -282,7 +300,11 @@ class Attempts:
                     tuple(module.__name__ for module in self.find_submodules(pickled)),
                 ),
                 self._processes,
-                partial(reading_ahead, {module for module, _ in pickled.globals}),
+                partial(
+                    reading_ahead,
+                    {module for module, _ in pickled.globals},
+                    None if self._watcher is None else self._watcher.when_idle,
+                ),
             )
 
     @contextmanager

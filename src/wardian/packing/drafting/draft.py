@@ -23,7 +23,7 @@ from wardian.domain.policy import Action, Policy
 from wardian.domain.trace import Trace
 from wardian.environment.modules import variables_of
 from wardian.errors import PlanError, UnpicklableError
-from wardian.packing.drafting.attempts import Attempts, WhenRun
+from wardian.packing.drafting.attempts import Attempts, Watcher
 from wardian.packing.drafting.entries import pickle_entries
 from wardian.packing.drafting.live_object import LiveObject
 from wardian.packing.drafting.origins import Origins
@@ -143,14 +143,18 @@ class Drafting:
         }
         return {top_level(name) for name in named | held}
 
-    def trace(self, *, clean: bool, when_run: WhenRun = lambda evidence, top_levels: None) -> Trace:
+    @property
+    def named_modules(self) -> frozenset[str]:
+        """The modules that the pickle of the object names, by their original names."""
+        return frozenset(original_name(module) for module, _ in self._pickled.globals)
+
+    def trace(self, *, clean: bool, watcher: Watcher | None = None) -> Trace:
         """Return what the object needs.
 
         Args:
             clean: Whether to load and call it in a clean process, which also gives the outputs of the
                 self-test. Otherwise what is loaded in this process is taken for what it needs.
-            when_run: Told what each run in a clean process has shown, and the top-level names of the modules
-                that the pickle names.
+            watcher: Told of each run in a clean process.
 
         Raises:
             PackError: if it cannot be loaded or called in a clean process.
@@ -158,7 +162,7 @@ class Drafting:
         arguments = self._pickling.pickle(self._inputs, "inputs") if clean and self._calls else None
         beforehand: tuple[Any, ...] = ()
         if clean:
-            attempted = self._attempts.run(self._pickled, arguments, when_run)
+            attempted = self._attempts.run(self._pickled, arguments, watcher)
             self._pickled, beforehand = attempted.pickled, attempted.beforehand
             self._observation = attempted.observation
         else:

@@ -1,19 +1,23 @@
 """The proof of the same code again, as of a checkpoint in every epoch: it begins with its externs imported.
 
-The first proof of some code imports all anew. If it passed, the next one of the same code, with other
-weights, forks from a process that has imported the modules of hard externs that the first one had
-imported, in the same order, and nothing that was packed: docs/design/templates.md.
+The first proof of some code imports all anew, and has the files that the code looks at made anew. If it
+passed, the next one of the same code, with other weights, forks from a process that has imported the modules
+of hard externs that the first one had imported, in the same order, and nothing that was packed; and it finds
+those files: docs/design/templates.md.
 """
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from wardian.domain.manifest import Manifest
 from wardian.domain.record_names import is_storage
+from wardian.forks import after_fork
 from wardian.processes.clean import CleanProcesses, Start
+from wardian.processes.folders import WorkFolder
 
 __all__ = ["beginning_as_last", "begun_as_last", "note_proven"]
 
@@ -27,13 +31,17 @@ class _Proven:
     allow: tuple[str, ...]
     start: Start
     externs: tuple[str, ...]
+    files: WorkFolder
+    """Where files of the case were made, for code that looks at them."""
 
 
 _last: list[_Proven] = []
 """The last proof that passed in this process, if one did."""
 
 
-def note_proven(manifest: Manifest, allow: tuple[str, ...], start: Start, externs: Iterable[str]) -> None:
+def note_proven(
+    manifest: Manifest, allow: tuple[str, ...], start: Start, externs: Iterable[str], files: WorkFolder
+) -> None:
     """Remember a proof that passed.
 
     Args:
@@ -41,15 +49,34 @@ def note_proven(manifest: Manifest, allow: tuple[str, ...], start: Start, extern
         allow: What its code was allowed to do.
         start: How the process of the proof began.
         externs: Names of the modules of hard externs that were imported, in the order of their import.
+        files: Where files of the case were made; closed when the proof is no more the last one.
     """
-    _last[:] = [_Proven(_code_of(manifest), allow, start, tuple(externs))]
+    before, _last[:] = _last[:], [_Proven(_code_of(manifest), allow, start, tuple(externs), files)]
+    for proven in before:
+        if proven.files is not files:
+            proven.files.close()
 
 
-def beginning_as_last(manifest: Manifest, allow: tuple[str, ...]) -> Start | None:
-    """Return how a proof begins that has the code of the last one; None if its code is another one."""
+@atexit.register
+def _forget() -> None:
+    for proven in _last[:]:
+        proven.files.close()
+    _last.clear()
+
+
+# The files are those of the process that this one is a copy of.
+after_fork(_last.clear)
+
+
+def beginning_as_last(manifest: Manifest, allow: tuple[str, ...]) -> tuple[Start, WorkFolder] | None:
+    """Return how a proof begins that has the code of the last one; None if its code is another one.
+
+    Returns:
+        How its process begins, and where the files of the last one are.
+    """
     for proven in _last[:]:
         if proven.externs and (proven.manifest, proven.allow) == (_code_of(manifest), allow):
-            return _further(proven)
+            return _further(proven), proven.files
     return None
 
 

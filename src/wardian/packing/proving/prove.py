@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,16 @@ from wardian.packing.proving.again import beginning_as_last, note_proven
 from wardian.packing.proving.beginnings import beginning
 from wardian.packing.proving.fence import allowed_distributions, spoken_of
 from wardian.processes.clean import ChildError, CleanProcesses, Start
-from wardian.processes.folders import work_folder
+from wardian.processes.folders import WorkFolder
 
 __all__ = ["PROOF_FAILED", "prove"]
 
 
 _WORK = "wardian.packing.proving.in_child.prove_in_child"
+
+_CACHE = "cache"
+_OF_ONE_FILE = ("open", "verified")
+"""Parts of a cache folder that say something of one file, which the next proof shall find out anew."""
 
 _USUAL_LIMIT = 1000
 """The recursion limit of a new interpreter, as CPython documents it."""
@@ -51,19 +57,22 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> bool:
     try:
         allowed = allowed_distributions(manifest.externs)
         start = beginning(allowed)
-        with work_folder() as folder:
-            request = {"path": str(path), "allowed": allowed, "externs": (), "cache": str(folder)}
-            # Who loads the case has not raised the limit.
-            usual, is_deep = replace(processes, as_deep=False), False
-            answer = _prove_again(request, manifest, usual, start)
-            if answer is None:
-                try:
-                    answer = usual.run(_WORK, request, start)
-                except ChildError as error:
-                    if "RecursionError" not in error.output or sys.getrecursionlimit() <= _USUAL_LIMIT:
-                        raise
-                    answer, is_deep = processes.run(_WORK, request, start), True
-        note_proven(manifest, processes.allow, start, answer["externs"])
+        request = {"path": str(path), "allowed": allowed, "externs": ()}
+        # Who loads the case has not raised the limit.
+        usual = replace(processes, as_deep=False)
+        if _proves_again(request, manifest, usual, start):
+            return False
+        with ExitStack() as unless_proven:
+            files = unless_proven.enter_context(closing(WorkFolder()))
+            request |= {"cache": str(files.path / _CACHE)}
+            try:
+                answer, is_deep = usual.run(_WORK, request, start), False
+            except ChildError as error:
+                if "RecursionError" not in error.output or sys.getrecursionlimit() <= _USUAL_LIMIT:
+                    raise
+                answer, is_deep = processes.run(_WORK, request, start), True
+            unless_proven.pop_all()
+        note_proven(manifest, processes.allow, start, answer["externs"], files)
         return is_deep
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))
@@ -81,21 +90,27 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> bool:
         ) from None
 
 
-def _prove_again(
+def _proves_again(
     request: Mapping[str, Any], manifest: Manifest, processes: CleanProcesses, start: Start
-) -> dict[str, Any] | None:
-    """Prove a case of the same code as the last one where its externs are imported already.
+) -> bool:
+    """Prove a case of the same code as the last one where its externs are imported, and its files made.
 
     Returns:
-        The answer; None if that was of other code, or if it failed: code that prepares for what it imports
-        may fail where that is imported before, which says nothing of the case.
+        Whether it passed; False, too, if that was of other code. Code that prepares for what it imports may
+        fail where that is imported before, which says nothing of the case.
     """
-    further = beginning_as_last(manifest, processes.allow)
-    if further is None:
-        return None
+    last = beginning_as_last(manifest, processes.allow)
+    if last is None:
+        return False
+    further, files = last
     externs = further.arguments["externs"]
     try:
-        answer = processes.run(_WORK, {**request, "externs": externs}, start, further)
+        cache = files.path / _CACHE
+        for level in _OF_ONE_FILE:
+            shutil.rmtree(cache / level, ignore_errors=True)
+        told = {**request, "externs": externs, "cache": str(cache)}
+        answer = processes.run(_WORK, told, start, further)
     except ChildError:
-        return None
-    return {"externs": (*externs, *answer["externs"])}
+        return False
+    note_proven(manifest, processes.allow, start, (*externs, *answer["externs"]), files)
+    return True

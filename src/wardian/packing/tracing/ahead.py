@@ -42,7 +42,7 @@ class _Source(NamedTuple):
 
 
 @contextmanager
-def reading_ahead(named: Iterable[str]) -> Iterator[None]:
+def reading_ahead(named: Iterable[str], then: Callable[[], None] | None = None) -> Iterator[None]:
     """Scan, compile and then deflate, while the context lasts, modules that are likely to be packed.
 
     It is a guess, of which nothing but time depends: what it reads is remembered by its content, and is asked
@@ -51,6 +51,7 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
 
     Args:
         named: Full names of modules that the pickle names.
+        then: Called, by another thread, when all is ready and the context still lasts.
     """
     sources, roots, libraries = _likely(named)
     stop = threading.Event()
@@ -70,6 +71,8 @@ def reading_ahead(named: Iterable[str]) -> Iterator[None]:
             if stop.is_set():
                 return
             _make_ready(path, pack_lasting)
+        if then is not None and not stop.is_set():
+            then()
 
     thread = threading.Thread(target=read, name="wardian-ahead", daemon=True)
     # The settings of `batch` are those of the process: this thread, which waits, makes and takes them back.

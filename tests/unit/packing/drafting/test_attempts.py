@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
 from functools import partial
@@ -76,10 +77,17 @@ class _Run:
         )
         self.pickled = pickling.pickle_with_effects(obj, "net")
         self.told: list[tuple[Evidence, Collection[str]]] = []
+        self.idle: list[str] = []
         self._arguments = pickling.pickle(calls["net"], "inputs") if calls else None
 
     def run(self) -> Attempted:
-        return self.attempts.run(self.pickled, self._arguments, lambda *told: self.told.append(told))
+        return self.attempts.run(self.pickled, self._arguments, self)
+
+    def when_idle(self) -> None:
+        self.idle.append(threading.current_thread().name)
+
+    def when_run(self, evidence: Evidence, top_levels: Collection[str]) -> None:
+        self.told.append((evidence, top_levels))
 
 
 @pytest.fixture
@@ -93,6 +101,7 @@ def test_an_object_that_works_at_once_is_tried_once(attempt: Callable[..., _Run]
     attempted = run.run()
     assert (attempted.pickled, attempted.beforehand, run.reasons) == (run.pickled, (), [])
     assert run.told == [(attempted.observation.evidence, {"fractions"})]
+    assert run.idle == ["wardian-ahead"]
 
 
 def test_submodules_that_code_takes_from_their_packages_are_found_with_whose_code(

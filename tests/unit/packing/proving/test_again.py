@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 
 from tests.support import MANIFEST, run_python, write_tree
 from wardian.domain.digests import RecordDigest
-from wardian.domain.manifest import Extern
+from wardian.domain.manifest import Extern, Manifest
 from wardian.domain.names import RecordName
 from wardian.packing.proving import again
 from wardian.packing.proving.again import beginning_as_last, note_proven
 from wardian.processes.clean import Start
+from wardian.processes.folders import WorkFolder
 
 START = Start("shed.prepare")
 CODE, WEIGHTS = RecordName("grove/oak.py"), RecordName(".data/0.storage")
@@ -33,7 +35,15 @@ def _nothing_before() -> Iterator[None]:
     before = again._last[:]
     again._last.clear()
     yield
+    again._forget()
     again._last[:] = before
+
+
+def proven(manifest: Manifest, allow: tuple[str, ...], start: Start, externs: list[str]) -> WorkFolder:
+    """Note a proof; return the folder of its files."""
+    files = WorkFolder()
+    note_proven(manifest, allow, start, externs, files)
+    return files
 
 
 def test_nothing_is_known_before_a_proof_has_passed() -> None:
@@ -50,10 +60,11 @@ def test_nothing_is_known_before_a_proof_has_passed() -> None:
     ],
 )
 def test_other_weights_and_notes_begin_with_the_same_externs(changes: dict[str, Any]) -> None:
-    note_proven(PROVEN, (), START, ["shop", "shop.till"])
+    files = proven(PROVEN, (), START, ["shop", "shop.till"])
     found = beginning_as_last(replace(PROVEN, **changes), ())
     assert found is not None
-    assert found.arguments["externs"] == ("shop", "shop.till")
+    assert found[0].arguments["externs"] == ("shop", "shop.till")
+    assert found[1] is files
 
 
 @pytest.mark.parametrize(
@@ -67,23 +78,46 @@ def test_other_weights_and_notes_begin_with_the_same_externs(changes: dict[str, 
     ],
 )
 def test_other_code_and_other_needs_are_proven_anew(changes: dict[str, Any]) -> None:
-    note_proven(PROVEN, (), START, ["shop"])
+    proven(PROVEN, (), START, ["shop"])
     assert beginning_as_last(replace(PROVEN, **changes), ()) is None
 
 
 def test_what_is_allowed_otherwise_is_proven_anew() -> None:
-    note_proven(PROVEN, (), START, ["shop"])
+    proven(PROVEN, (), START, ["shop"])
     assert beginning_as_last(PROVEN, ("processes",)) is None
 
 
 def test_only_the_last_proof_is_remembered() -> None:
-    note_proven(PROVEN, (), START, ["shop"])
-    note_proven(replace(PROVEN, deferred=("grove",)), (), START, ["shop"])
+    proven(PROVEN, (), START, ["shop"])
+    proven(replace(PROVEN, deferred=("grove",)), (), START, ["shop"])
     assert beginning_as_last(PROVEN, ()) is None
 
 
+def test_files_are_there_until_another_proof_is_the_last_one() -> None:
+    first = proven(PROVEN, (), START, ["shop"])
+    note_proven(PROVEN, (), START, ["shop"], first)  # of the next epoch
+    assert first.path.is_dir()
+    second = proven(replace(PROVEN, deferred=("grove",)), (), START, ["shop"])
+    assert not first.path.exists()
+    assert second.path.is_dir()
+    again._forget()  # when the process ends
+    assert not second.path.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_copy_of_the_process_leaves_the_files_alone() -> None:
+    files = proven(PROVEN, (), START, ["shop"])
+    child = os.fork()
+    if child == 0:
+        knows = beginning_as_last(PROVEN, ()) is not None
+        again._forget()
+        os._exit(knows)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert files.path.is_dir()
+
+
 def test_where_no_extern_was_imported_nothing_is_begun_with() -> None:
-    note_proven(PROVEN, (), START, [])
+    proven(PROVEN, (), START, [])
     assert beginning_as_last(PROVEN, ()) is None
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import importable, write_tree
+from tests.support import MANIFEST, importable, write_tree
+from wardian.domain.manifest import Extern, Manifest
 from wardian.domain.trace import Evidence, ObservedImport
-from wardian.packing.proving.beginnings import _serves, beginning, guess_after_run, guess_before_run
+from wardian.environment.cache import CACHE_VARIABLE
+from wardian.packing.proving.beginnings import (
+    EarlyProof,
+    _serves,
+    beginning,
+    guess_after_run,
+    guess_before_run,
+)
+from wardian.processes.clean import CleanProcesses, Start
 
 SITE = """
 --- bakery-1.0.dist-info/METADATA
@@ -134,3 +144,66 @@ def test_a_template_serves_that_met_what_this_proof_would_meet(met: dict[str, An
     facts = {"found": ["torch"], "hidden": [], "plugins": [], "hidden_plugins": [], **met}
     assert _serves(allowed, {}, facts) is serves
     assert beginning(allowed).serves({}, facts) is serves
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """Return a list that gets what may be imported in each process that is begun early."""
+    found: list[set[str]] = []
+
+    def note(_: CleanProcesses, start: Start) -> None:
+        found.append(SHOP.intersection(start.arguments["distributions"]))
+
+    monkeypatch.setattr(CleanProcesses, "start_early", note)
+    return found
+
+
+def needing(*distributions: str) -> Manifest:
+    externs = tuple(
+        Extern(distribution=name, version="1.0", modules=(name,), names=(), soft=False)
+        for name in distributions
+    )
+    return replace(MANIFEST, externs=externs)
+
+
+@pytest.fixture
+def early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: list[set[str]]
+) -> Iterator[Callable[..., EarlyProof]]:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    with ExitStack() as meanwhile:
+        yield lambda modules, tops: EarlyProof(CleanProcesses(), meanwhile, modules, tops)
+
+
+@pytest.mark.usefixtures("site")
+def test_a_proof_begins_as_the_last_of_its_kind_when_a_processor_is_free(
+    early: Callable[..., EarlyProof], begun: list[set[str]], evidence: Evidence
+) -> None:
+    kind = {"bakery.bread", "bakery"}, {"bakery"}
+    first = early(*kind)
+    first.when_idle()
+    assert begun == []  # nothing is known of it
+    first.when_run(replace(evidence, used=("mill",)), {"bakery"})
+    assert begun == [{"mill"}]
+    first.when_proven(needing("oven", "torch", "gone-since"))
+    begun.clear()
+    later = early(*kind)
+    later.when_idle()
+    later.when_run(replace(evidence, used=("mill",)), {"bakery"})
+    assert begun == [{"oven", "tray"}] * 2
+    begun.clear()
+    other = early({"bakery.cake"}, {"bakery"})
+    other.when_idle()
+    assert begun == []
+
+
+@pytest.mark.usefixtures("site")
+def test_what_is_known_before_the_run_is_begun_at_once_and_not_kept(
+    early: Callable[..., EarlyProof], begun: list[set[str]], tmp_path: Path
+) -> None:
+    sure = early({"mill.stones"}, {"mill"})
+    assert begun == [{"mill"}]
+    sure.when_idle()
+    sure.when_proven(needing("mill"))
+    assert begun == [{"mill"}]
+    assert not (tmp_path / "cache" / "facts").exists()

@@ -14,6 +14,7 @@ from wardian.archive import ArchiveReader
 from wardian.domain.manifest import Manifest
 from wardian.environment.distributions import Distributions
 from wardian.errors import ProofError
+from wardian.packing.proving import again
 from wardian.packing.proving.prove import prove
 from wardian.processes.clean import CleanProcesses
 
@@ -36,20 +37,32 @@ def test_a_case_that_needs_more_than_it_declares_is_refused(tmp_path: Path) -> N
     _prove(path)
 
 
-def test_files_that_a_proof_made_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_a_proof_made_serve_the_next_one_and_go_with_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("WARDIAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     source = """
 --- oak/__init__.py
-import os
+import os, colorsys
 assert os.path.isfile(__file__)  # so all was made
 class Acorn: pass
 """
     path = write_case(tmp_path / "oak.case", source, pickle=b"\x80\x04coak\nAcorn\n.")
     _prove(path)
-    assert not (tmp_path / "cache").exists()  # each epoch would leave another copy there
+    (made,) = temporary.rglob("oak/__init__.py")
+    inode = made.stat().st_ino
+    write_case(path, source, pickle=b"\x80\x04coak\nAcorn\n.", metadata={"epoch": "2"})
+    _prove(path)
+    assert made.stat().st_ino == inode
+    assert list(temporary.rglob("oak/__init__.py")) == [made]
+    write_case(path, f"{source}CUPS = 1\n", pickle=b"\x80\x04coak\nAcorn\n.")
+    _prove(path)
+    assert not made.exists()
+    assert not (tmp_path / "cache").exists()  # nor does the next process find what nobody proved there
+    again._forget()
     assert list(temporary.iterdir()) == []
 
 

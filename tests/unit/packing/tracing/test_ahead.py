@@ -180,11 +180,25 @@ def test_nothing_is_read_for_an_object_of_torch_alone(monkeypatch: pytest.Monkey
     assert before == remembered._facts._values
 
 
+def test_who_waits_is_told_when_all_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(ahead, "pack_lasting", told.append)
+    with importable(write_tree(tmp_path, "--- sorrel/__init__.py\n--- sorrel/root.py\nDEPTH = 3\n")) as load:
+        load("sorrel.root")
+        with reading_ahead({"sorrel.root"}, lambda: told.append("ready")):
+            _wait_for_the_thread()
+    assert told[-1] == "ready"
+    assert told.count("ready") == 1
+    assert b"DEPTH = 3\n" in told
+
+
 def test_the_thread_ends_with_the_context(tmp_path: Path) -> None:
     modules = "".join(f"--- reed/m{number}.py\nx = {number}\n" for number in range(200))
     with importable(write_tree(tmp_path, f"--- reed/__init__.py\n{modules}")) as load:
         for number in range(200):
             load(f"reed.m{number}")
-        with pytest.raises(KeyError), reading_ahead({"reed.m1"}):
+        told: list[object] = []
+        with pytest.raises(KeyError), reading_ahead({"reed.m1"}, lambda: told.append("ready")):
             raise KeyError("the process failed")
+        assert told == []
         assert not any(thread.name == "wardian-ahead" for thread in threading.enumerate())
