@@ -366,4 +366,5 @@ def release(mount: Mount) -> None:
             mount.name,
             {other.name for other in _mounts.values()},
             lambda: any(True for _ in loaded.values()),
+            has_run=mount.has_run,
         )

@@ -65,7 +65,9 @@ class _Entry:
         self.table, self.handle, self.value = table, handle, value
 
 
-def take_out_leftovers(mount: str, open_mounts: Collection[str], in_use: Callable[[], bool]) -> None:
+def take_out_leftovers(
+    mount: str, open_mounts: Collection[str], in_use: Callable[[], bool], *, has_run: bool = True
+) -> None:
     """Take out of the tables what nothing that lives on can need.
 
     Another thread could find the tables without what it needs for a moment. So while there are other threads,
@@ -75,9 +77,11 @@ def take_out_leftovers(mount: str, open_mounts: Collection[str], in_use: Callabl
         mount: Full name of a mount that was closed, whose modules are gone from `sys.modules`.
         open_mounts: Full names of the open mounts.
         in_use: Whether an object that was loaded is still there. It must not hold the mount.
+        has_run: Whether code of the mount has run; what has not has left nothing.
     """
     global _put_off  # noqa: PLW0603  the tables are global, too
-    _left[mount] = in_use
+    if has_run:
+        _left[mount] = in_use
     for name in open_mounts:
         _left.pop(name, None)
     for forget in getattr(typing, "_cleanups", ()):  # `Union[...]` of packed classes, 128 of each kind
@@ -86,7 +90,7 @@ def take_out_leftovers(mount: str, open_mounts: Collection[str], in_use: Callabl
     alone = threading.active_count() == 1
     looked_at = [name for name, is_used in list(_left.items()) if alone or not is_used()]
     prefixes = tuple(f"{name}." for name in looked_at)
-    if not any(True for _ in _find(prefixes)):
+    if not prefixes or not any(True for _ in _find(prefixes)):
         _forget(looked_at, open_mounts)
         return
     if alone and in_use():

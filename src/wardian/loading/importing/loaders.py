@@ -182,6 +182,7 @@ class CaseLoader(importlib.abc.SourceLoader):
         code = code or self.get_code(module.__name__)
         assert code is not None
         mentioned = mentioned_by(code)
+        self.mount.has_run = True
         self.mount.files.prepare(self.module.name, mentioned)
         self.mount.operators.declare()
         module.__dict__.update(self.mount.attributes)

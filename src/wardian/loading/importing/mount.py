@@ -72,6 +72,8 @@ class Mount:
         """Objects that were loaded and are still there."""
         self.aliases: set[str] = set()
         """Further full names, under which pickles know it that were made when its file had another name."""
+        self.has_run = False
+        """Whether any code of the case has run."""
         self.registers = False
         """Whether a module that ran mentions tables of PyTorch that others may have filled."""
         self.builtins: dict[str, Any] | None = None

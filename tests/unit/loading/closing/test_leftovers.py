@@ -83,6 +83,25 @@ def test_entries_of_open_cases_and_of_others_are_left() -> None:
     assert entries() == ["Tree"]
 
 
+def test_for_what_has_not_run_nothing_is_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[tuple[str, ...]] = []
+    find = leftovers._find
+
+    def noting(prefixes: tuple[str, ...]) -> object:
+        looked.append(prefixes)
+        return find(prefixes)
+
+    monkeypatch.setattr(leftovers, "_find", noting)
+    take_out_leftovers("wardian.live.other_0123abcd", [], unused, has_run=False)
+    assert looked == []
+    tree = registered().Tree()
+    take_out_leftovers(MOUNT, [], unused)
+    del tree
+    take_out_leftovers("wardian.live.other_0123abcd", [], unused, has_run=False)  # any later closing
+    assert set(looked) == {(f"{MOUNT}.",)}
+    assert entries() == []
+
+
 def test_while_an_object_is_used_only_some_closings_look() -> None:
     if threading.active_count() > 1:
         pytest.skip("other threads could look into the tables meanwhile")

@@ -52,7 +52,9 @@ def test_a_module_has_an_ordinary_name_below_the_root(fern: Path) -> None:
 
 def test_a_module_has_a_file_a_spec_and_a_source(fern: Path) -> None:
     with wardian.open(fern) as case:
+        assert not case.mount.has_run
         tip = case.import_module("fern.fronds.tip")
+        assert case.mount.has_run
         assert tip.__spec__ is not None
         assert tip.__spec__.origin == tip.__file__
         assert str(tip.__file__).endswith(f"{case.mount.files.folder.name}/fern/fronds/tip.py")
