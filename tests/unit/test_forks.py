@@ -31,7 +31,10 @@ _COPIED = {
         *("loading/registering/second_copies.py:_" + name for name in ("before", "implemented", "warned")),
         "tensors/operators.py:_declared",
     },
-    "the copy has the same objects": {"capture/runtime.py:_whole", "capture/runtime.py:changed"},
+    "the copy has the same objects": {
+        *("capture/runtime.py:_whole", "capture/runtime.py:changed"),
+        "loading/closing/leftovers.py:_of_torch_alone",
+    },
     "what is remembered follows from its key": {
         *("archive/batches.py:_lasting", "archive/descriptors.py:_function", "archive/digests.py:_blake3"),
         *("capture/homes.py:_importable", "capture/usage.py:find_usage"),

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
+from wardian.domain.live_names import LIVE_PREFIX
 from wardian.environment.modules import variables_of
 from wardian.loading.closing.tables import OPERATORS, TABLES, Table, forget_hooks
 from wardian.loading.registering.lifetimes import libraries, modules_of
@@ -142,6 +143,26 @@ def _find(prefixes: tuple[str, ...]) -> Iterator[tuple[Table, object, object]]:
         for handle, value in table.entries():
             if any(True for _ in _places(value, prefixes)):
                 yield table, handle, value
+            elif isinstance(value, tuple) and isinstance(value[-1], types.FunctionType):
+                _note_of_torch_alone(value[-1])
+
+
+_of_torch_alone: dict[int, weakref.ref[types.FunctionType]] = {}
+"""Functions, by id, that PyTorch's own modules made and that hold nothing of any case. Its tables of
+operators have two thousand, wrapped by its decorators, which each closing would take apart."""
+
+
+def _is_of_torch_alone(function: types.FunctionType) -> bool:
+    known = _of_torch_alone.get(id(function))
+    return known is not None and known() is function
+
+
+def _note_of_torch_alone(function: types.FunctionType) -> None:
+    if _is_of_torch_alone(function) or not str(function.__globals__.get("__name__")).startswith("torch."):
+        return
+    # What it wraps may be of a case, of this one or another.
+    if not any(True for _ in _places(function, (LIVE_PREFIX,))):
+        _of_torch_alone[id(function)] = weakref.ref(function)
 
 
 def _places(value: object, prefixes: tuple[str, ...], depth: int = 0) -> Iterator[dict[str, Any] | type]:
@@ -158,6 +179,8 @@ def _places(value: object, prefixes: tuple[str, ...], depth: int = 0) -> Iterato
             for part in list(value.values()):
                 yield from _places(part, prefixes, depth + 1)
     elif isinstance(value, types.FunctionType):
+        if _is_of_torch_alone(value):
+            return
         own = list(_places(value.__globals__, prefixes))
         yield from own
         if not own and depth < _DEPTH:  # a decorator has made it

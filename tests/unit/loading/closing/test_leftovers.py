@@ -102,6 +102,30 @@ def test_for_what_has_not_run_nothing_is_looked_through(monkeypatch: pytest.Monk
     assert entries() == []
 
 
+_TORCHS = """
+def wrap(held):
+    def wrapped():
+        return held
+    return wrapped
+"""
+
+
+def test_what_torch_wraps_is_looked_at_again_only_if_it_is_of_a_case() -> None:
+    of_torch: dict[str, Any] = {"__name__": "torch.made_up"}
+    exec(_TORCHS, of_torch)
+    plain, packed = of_torch["wrap"](len), of_torch["wrap"](registered().reduce_tree)
+    elsewhere = types.FunctionType(plain.__code__, {"__name__": "bark"}, closure=plain.__closure__)
+    for function in (plain, packed, elsewhere):
+        leftovers._note_of_torch_alone(function)
+    assert [leftovers._is_of_torch_alone(f) for f in (plain, packed, elsewhere)] == [True, False, False]
+    assert list(leftovers._places(plain, (f"{MOUNT}.",))) == []
+    assert [place["__name__"] for place in leftovers._places(packed, (f"{MOUNT}.",))] == [f"{MOUNT}.yew"]  # type: ignore[index]
+    number = id(plain)
+    del plain
+    leftovers._of_torch_alone[id(packed)] = leftovers._of_torch_alone.pop(number)  # which may be given again
+    assert not leftovers._is_of_torch_alone(packed)
+
+
 def test_while_an_object_is_used_only_some_closings_look() -> None:
     if threading.active_count() > 1:
         pytest.skip("other threads could look into the tables meanwhile")
