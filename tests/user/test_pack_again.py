@@ -257,3 +257,46 @@ def test_code_that_prepares_for_what_it_imports_is_proven_alike_each_time(tmp_pa
     )
     may_not, may = ("['shop', 'torch'] 1 True", "['shop', 'torch'] 1 False")
     assert told.splitlines() == [may_not] * 3 + [may] * 2 + [may_not] * 2
+
+
+_LEAVING = """
+--- cart.py
+import colorsys, os
+import torch
+
+STATE = os.path.join(os.path.dirname(__file__), "state.bin")
+
+class Cart(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(2, 1)
+        self.register_buffer("looks", torch.zeros(()))
+
+    def forward(self, x):
+        if __name__ != "cart":  # where it runs from a case
+            if not self.looks.item():
+                open(STATE, "w").close()
+            elif not os.path.exists(STATE):
+                raise RuntimeError("nothing was left beside me")
+        return super().forward(x)
+"""
+
+_PACK_LEAVING = """
+import tempfile, torch, wardian
+from cart import Cart
+
+def pack(looks):
+    cart = Cart()
+    cart.looks.fill_(looks)
+    try:
+        wardian.pack(cart, "epoch.case", inputs=(torch.ones(1, 2),))
+    except wardian.ProofError as error:
+        return "nothing was left beside me" in str(error)
+
+print(pack(1), pack(0), pack(0), pack(1), pack(0))
+"""
+
+
+def test_what_code_leaves_beside_itself_in_a_proof_is_gone_in_the_next_one(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path, _LEAVING)
+    told = run_python(_PACK_LEAVING, folder=folder, paths=(folder,), PYTHONWARNINGS="ignore")
+    assert told.split() == ["True", "None", "None", "True", "None"]

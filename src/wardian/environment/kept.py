@@ -46,5 +46,6 @@ def write_kept(file: Path, lines: Iterable[bytes]) -> None:
             with os.fdopen(descriptor, "wb") as opened:
                 opened.writelines(lines)
             os.replace(name, file)
-        except OSError:  # a full disk
+        except BaseException:  # a full disk, an interrupt
             os.unlink(name)
+            raise

@@ -32,6 +32,15 @@ class WorkFolder:
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock = _lock(self.path)
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether it is still there, with its lock."""
+        try:
+            there = os.stat(self.path / _LOCK)
+        except OSError:
+            return False
+        return self._lock is not None and os.path.samestat(there, os.fstat(self._lock))
+
     def close(self) -> None:
         """Remove the folder; calling it again does nothing."""
         _remove(str(self.path))

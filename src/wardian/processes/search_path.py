@@ -1,4 +1,4 @@
-"""What lay on `sys.path` when a template imported, to tell whether it would import the same now."""
+"""The entries of `sys.path` when a template imported, to tell whether it would import the same now."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,18 @@ def test_what_is_too_large_or_no_file_is_nothing(tmp_path: Path) -> None:
     os.mkfifo(file)  # whoever opens it to read waits for a writer
     assert read_kept(file, 10) == b""
     assert read_kept(tmp_path, 10) == b""
+
+
+def test_a_write_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    def lines() -> Iterator[bytes]:
+        yield b"bark"
+        raise KeyboardInterrupt
+
+    write_kept(tmp_path / "oak", [b"leaf"])
+    with pytest.raises(KeyboardInterrupt):
+        write_kept(tmp_path / "oak", lines())
+    assert os.listdir(tmp_path) == ["oak"]
+    assert read_kept(tmp_path / "oak", 10) == b"leaf"
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

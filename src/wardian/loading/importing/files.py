@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from wardian.environment.cache import (
 from wardian.environment.native import mapped_libraries
 from wardian.source.mentions import Mentioned
 
-__all__ = ["CaseFiles", "FolderFiles", "becomes_file"]
+__all__ = ["CaseFiles", "FolderFiles"]
 
 _LOOKS_AT_FILES = frozenset(
     {"__file__", "__path__", "getfile", "getsourcefile", "getabsfile", "resources", "get_data"}
@@ -54,19 +54,6 @@ _libraries: dict[Path, Lock] = {}
 """Locks on what was placed: code may load it as long as the process runs."""
 
 
-def becomes_file(record: str, pickles: Container[str]) -> bool:
-    """Tell whether a record may lie in the folder of its case.
-
-    Args:
-        record: Its name.
-        pickles: The records that are pickles of entry points, which no code looks for beside itself.
-
-    >>> becomes_file("shop/till.py", ()), becomes_file(".data/model/0.storage", ())
-    (True, False)
-    """
-    return record not in pickles and (not record.startswith(".") or record.startswith(BYTECODE))
-
-
 class CaseFiles:
     """The tree of one case on disk: made when needed, a top-level name at a time.
 
@@ -76,14 +63,12 @@ class CaseFiles:
 
     Args:
         archive: Where the content comes from.
-        digest: Returns the name of the folder: a digest of the records that may lie there. Cases of the same
-            code share it, as the checkpoints of one training do.
+        digest: Returns the name of the folder; another content must have another one.
         records: The digests of the records, as far as they are known.
         libraries: The operator libraries of the case.
         link: Returns what takes the place of one: a path, "" for no file, None for the record itself.
         beside: Top-level names of data that code has looked at: they are made with those of any module that
             could look.
-        pickles: The records that are pickles of entry points, and become no files.
     """
 
     def __init__(
@@ -94,7 +79,6 @@ class CaseFiles:
         libraries: Iterable[RecordName],
         link: Callable[[RecordName], str | None],
         beside: Iterable[str] = (),
-        pickles: Collection[str] = (),
     ) -> None:
         self._archive = archive
         self._digest_of = digest
@@ -102,7 +86,6 @@ class CaseFiles:
         self._libraries = sorted(libraries)
         self._link = link
         self._beside = tuple(beside)
-        self._pickles = pickles
         self._made: set[str] = set()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         cache = cache_folder()
@@ -115,7 +98,6 @@ class CaseFiles:
                 cache = _NOWHERE
         self._cache = cache
         self._lock: Lock | None = None
-        self._by_top: dict[str, list[RecordName]] | None = None
 
     @cached_property
     def _digest(self) -> str:
@@ -187,15 +169,55 @@ class CaseFiles:
         """
         if top in self._made:
             return
-        if self._by_top is None:
-            self._by_top = {}
-            for name in self._archive.names:
-                if becomes_file(name, self._pickles):
-                    self._by_top.setdefault(name.partition("/")[0].removesuffix(".py"), []).append(name)
         records = self._by_top.get(top, [])
         if records:
             self._make(top, records)
         self._made.add(top)
+
+    @cached_property
+    def _by_top(self) -> dict[str, list[RecordName]]:
+        """The records that may become files, by their top-level names."""
+        found: dict[str, list[RecordName]] = {}
+        for name in self._archive.names:
+            if not name.startswith(".") or name.startswith(BYTECODE):
+                found.setdefault(name.partition("/")[0].removesuffix(".py"), []).append(name)
+        return found
+
+    def adopt(self, digest: str) -> None:
+        """Take over the files of an earlier case of the same code, which nobody has open any more.
+
+        What is no record of this case, or another one, goes: code may have written it, for the earlier case.
+
+        Args:
+            digest: The name of its folder.
+
+        Raises:
+            OSError: if something in it cannot be removed.
+        """
+        mine = self._cache / "cases" / self._digest
+        with contextlib.suppress(OSError):
+            os.rename(mine.with_name(digest), mine)
+        if not os.path.isdir(mine):
+            return
+        folder = str(self.folder)
+        libraries = (str(link) for link in self._links.values() if link is not None)
+        wanted = {f"{folder}/{name}": name for names in self._by_top.values() for name in names}
+        found: set[RecordName] = set()
+
+        def is_right(path: str) -> bool:
+            name = wanted.get(path)
+            if name is None:
+                return False
+            if name not in self._links:
+                return self._is_right(Path(path), name)
+            return os.path.islink(path) and os.readlink(path) == str(self._links[name])
+
+        for path in _keep_only(str(mine), is_right, _folders_above([folder, *wanted])):
+            found.add(wanted[path])
+        placed = frozenset(libraries)
+        for _ in _keep_only(str(self._cache / "libraries"), placed.__contains__, _folders_above(placed)):
+            pass
+        self._made |= {top for top, names in self._by_top.items() if found.issuperset(names)}
 
     def _make(self, top: str, records: list[RecordName]) -> None:
         if self._cache is _NOWHERE:
@@ -303,6 +325,35 @@ def _make_folders(folder: Path, name: str, sound: set[str] | None = None) -> Non
             os.mkdir(path, 0o700)
             os.chmod(path, 0o700)
     sound.add(above)
+
+
+def _folders_above(paths: Iterable[str]) -> set[str]:
+    """Return the paths of all folders that paths are in, and of those that are named."""
+    found: set[str] = set()
+    for path in paths:
+        above = path
+        while above not in found and above != (above := os.path.dirname(above)):
+            found.add(above)
+    return found
+
+
+def _keep_only(folder: str, is_right: Callable[[str], bool], folders: Container[str]) -> Iterator[str]:
+    """Remove what is below a folder but files that are right, and the folders that they are to be in.
+
+    Yields:
+        The paths of these files.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in list(entries):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder and entry.path in folders:
+                yield from _keep_only(entry.path, is_right, folders)
+            elif is_folder:
+                shutil.rmtree(entry.path)
+            elif is_right(entry.path):
+                yield entry.path
+            else:
+                os.unlink(entry.path)
 
 
 def _write(path: Path, content: bytes) -> None:

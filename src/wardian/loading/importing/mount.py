@@ -10,7 +10,6 @@ import sys
 import types
 import weakref
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any
 
 from wardian.archive import ArchiveReader, FolderReader
@@ -19,7 +18,7 @@ from wardian.domain.names import RecordName, top_level
 from wardian.environment.modules import is_module, variables_of
 from wardian.errors import ModuleNotInCaseError
 from wardian.loading.importing.contents import Contents
-from wardian.loading.importing.files import CaseFiles, FolderFiles, becomes_file
+from wardian.loading.importing.files import CaseFiles, FolderFiles
 from wardian.loading.importing.libraries import link_for
 from wardian.loading.importing.operators import DeclaredOperators
 from wardian.loading.stand_ins.externs import LackingExterns
@@ -89,26 +88,17 @@ class Mount:
             return link_for(libraries[record], manifest.records[record])
 
         whole = sorted({*manifest.materialised} - self.contents.top_levels)
-        return CaseFiles(
-            archive, self._digest_of_files, manifest.records, libraries, link, whole, self._pickles
-        )
-
-    @cached_property
-    def _pickles(self) -> frozenset[str]:
-        if self.archive.digest is None:  # of torch.package, whose pickles lie where the user wants them
-            return frozenset()
-        return frozenset(entry.record for entry in self.manifest.entries)
+        return CaseFiles(archive, self._digest_of_files, manifest.records, libraries, link, whole)
 
     def _digest_of_files(self) -> str:
-        """Return a digest of all records that may become files: the next epoch has other weights only."""
+        """Return the digest of the case; of torch.package of all records that may become files."""
+        if self.archive.digest is not None:
+            return self.archive.digest
         digest = hashlib.sha256()
-        for name in sorted(name for name in self.archive.names if becomes_file(name, self._pickles)):
-            known = self.manifest.records.get(name)
-            if known is None:  # of torch.package
+        for name in sorted(self.archive.names):
+            if not name.startswith("."):
                 content = hashlib.sha256(self.archive.read(name)).hexdigest()
-            else:
-                content = f"{known.algorithm}:{known.hex}"
-            digest.update(f"{name}\0{content}\n".encode())
+                digest.update(f"{name}\0{content}\n".encode())
         return digest.hexdigest()
 
     def show_sources(self) -> None:

@@ -76,10 +76,13 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
     before = set(sys.modules)
 
     from wardian.loading.case import Case
+    from wardian.loading.importing.files import CaseFiles
     from wardian.loading.stand_ins.externs import used_externs
 
     case = Case.open(request["path"])
     case.mount.gate.vouch()  # the user packs it: no policy is asked about it
+    if request["files_of"] is not None and isinstance(case.mount.files, CaseFiles):
+        case.mount.files.adopt(request["files_of"])
     try:
         for entry in case.entries:
             if entry.test is None or entry.name in case.manifest.groups:
@@ -109,7 +112,8 @@ def prove_in_child(request: dict[str, Any]) -> dict[str, Any]:
         }
         error.child_facts = facts  # type: ignore[attr-defined]
         raise
-    return {"externs": [name for name in list(sys.modules) if name not in before and _is_of_extern(name)]}
+    externs = [name for name in list(sys.modules) if name not in before and _is_of_extern(name)]
+    return {"externs": externs, "digest": case.digest}
 
 
 _MESSAGE = 10_000

@@ -52,7 +52,9 @@ def keep_needs(modules: Iterable[str], manifest: Manifest) -> None:
     if known.get(key) != needs:
         known.pop(key, None)
         rows = [*list(known.items())[1 - _MANY :], (key, needs)]
-        write_kept(file, [json.dumps(dict(rows), separators=(",", ":")).encode()])
+        while len(data := json.dumps(dict(rows), separators=(",", ":")).encode()) > _MOST:
+            rows = rows[len(rows) // 2 :] if len(rows) > 1 else []
+        write_kept(file, [data])
 
 
 def _read(file: Path) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from wardian.packing.proving.advice import (
     _required_with,
     advice_on,
 )
-from wardian.packing.proving.again import beginning_as_last, note_proven
+from wardian.packing.proving.again import find_last, note_proven
 from wardian.packing.proving.beginnings import beginning
 from wardian.packing.proving.fence import allowed_distributions, spoken_of
 from wardian.processes.clean import ChildError, CleanProcesses, Start
@@ -57,7 +57,7 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> bool:
     try:
         allowed = allowed_distributions(manifest.externs)
         start = beginning(allowed)
-        request = {"path": str(path), "allowed": allowed, "externs": ()}
+        request = {"path": str(path), "allowed": allowed, "externs": (), "files_of": None}
         # Who loads the case has not raised the limit.
         usual = replace(processes, as_deep=False)
         if _proves_again(request, manifest, usual, start):
@@ -72,7 +72,7 @@ def prove(path: Path, manifest: Manifest, processes: CleanProcesses) -> bool:
                     raise
                 answer, is_deep = processes.run(_WORK, request, start), True
             unless_proven.pop_all()
-        note_proven(manifest, processes.allow, start, answer["externs"], files)
+        note_proven(manifest, processes.allow, start, answer["externs"], files, answer["digest"])
         return is_deep
     except ChildError as error:
         used = frozenset(error.facts.get("used", ()))
@@ -99,18 +99,22 @@ def _proves_again(
         Whether it passed; False, too, if that was of other code. Code that prepares for what it imports may
         fail where that is imported before, which says nothing of the case.
     """
-    last = beginning_as_last(manifest, processes.allow)
+    last = find_last(manifest, processes.allow)
     if last is None:
         return False
-    further, files = last
-    externs = further.arguments["externs"]
-    try:
+    with ExitStack() as unless_proven:
+        files = last.take_files()
+        told = {**request, "externs": last.externs, "files_of": None if files is None else last.digest}
+        if files is None:
+            files = unless_proven.enter_context(closing(WorkFolder()))
         cache = files.path / _CACHE
         for level in _OF_ONE_FILE:
             shutil.rmtree(cache / level, ignore_errors=True)
-        told = {**request, "externs": externs, "cache": str(cache)}
-        answer = processes.run(_WORK, told, start, further)
-    except ChildError:
-        return False
-    note_proven(manifest, processes.allow, start, (*externs, *answer["externs"]), files)
+        try:
+            answer = processes.run(_WORK, {**told, "cache": str(cache)}, start, last.further)
+        except ChildError:
+            return False
+        unless_proven.pop_all()
+    externs = (*last.externs, *answer["externs"])
+    note_proven(manifest, processes.allow, start, externs, files, answer["digest"])
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import tempfile
 import threading
@@ -11,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import wardian
-from tests.support import files_of, finish, start_python, write_case
+from tests.support import finish, start_python, write_case
 from wardian.domain.manifest import PackedDistribution
 from wardian.environment.cache import CACHE_VARIABLE, cache_folder
+from wardian.loading.importing.files import CaseFiles
 
 IVY = """
 --- ivy/__init__.py
@@ -31,13 +31,6 @@ PLACE = __file__
 """
 
 
-def folder_of(case: wardian.Case, cache: Path) -> Path:
-    """Return the folder of the files of a case."""
-    folder = case.mount.files.folder
-    assert folder.parent == cache / "cases"
-    return folder
-
-
 @pytest.fixture
 def ivy(tmp_path: Path) -> Path:
     return write_case(tmp_path / "ivy.case", IVY)
@@ -46,7 +39,7 @@ def ivy(tmp_path: Path) -> Path:
 def test_only_what_looks_at_files_has_files(ivy: Path, cache: Path) -> None:
     with wardian.open(ivy) as case:
         case.import_module("holly")
-        folder = folder_of(case, cache)
+        folder = cache / "cases" / case.digest
         assert not folder.exists()
         assert case.import_module("ivy").here() == ["__init__.py", "leaf"]
         assert (folder / "ivy" / "leaf" / "shape.txt").read_text() == "lobed\n"
@@ -63,7 +56,7 @@ def test_data_beside_a_package_is_made_with_it(tmp_path: Path, cache: Path) -> N
     )
     with wardian.open(target) as case:
         case.import_module("ivy")
-        folder = folder_of(case, cache)
+        folder = cache / "cases" / case.digest
         assert sorted(path.name for path in folder.iterdir()) == ["climate", "ivy", "notes.md"]
         assert (folder / "climate" / "rain.txt").read_text() == "much\n"
 
@@ -71,44 +64,57 @@ def test_data_beside_a_package_is_made_with_it(tmp_path: Path, cache: Path) -> N
 def test_the_files_are_made_once_and_found_again(ivy: Path, cache: Path) -> None:
     with wardian.open(ivy) as case:
         case.import_module("ivy").here()
-        shape = folder_of(case, cache) / "ivy" / "leaf" / "shape.txt"
+        shape = cache / "cases" / case.digest / "ivy" / "leaf" / "shape.txt"
         made = shape.stat()
     with wardian.open(ivy) as case:
         case.import_module("ivy").here()
     assert (shape.stat().st_ino, shape.stat().st_mtime_ns) == (made.st_ino, made.st_mtime_ns)
 
 
-def test_the_next_epoch_finds_the_files_of_the_last_one(ivy: Path, cache: Path, tmp_path: Path) -> None:
-    later = write_case(tmp_path / "later.case", IVY, pickle=b"\x80\x04K\x01.", storages=(b"weights",))
-    with wardian.open(ivy) as case, wardian.open(later) as other:
-        assert case.digest != other.digest
-        assert folder_of(case, cache) == folder_of(other, cache)
-        assert case.import_module("ivy").here() == other.import_module("ivy").here()
-        assert other.import_module("alone").PLACE == case.import_module("alone").PLACE
-        shape = folder_of(case, cache) / "ivy" / "leaf" / "shape.txt"
-        made = shape.stat().st_ino
-        assert not (shape.parents[2] / "model").exists()
-    with wardian.open(later) as case:  # what another one has released is there
-        case.import_module("ivy").here()
-        assert shape.stat().st_ino == made
-        assert linecache.getline(case.import_module("alone").PLACE, 1) == "PLACE = __file__\n"
-
-
-@pytest.mark.parametrize(
-    "changed", [{"ivy/leaf/shape.txt": "round\n"}, {"notes.md": "new"}, {".wardian/bytecode/ivy.pyc": "x"}]
-)
-def test_other_files_have_another_folder(
-    ivy: Path, cache: Path, tmp_path: Path, changed: dict[str, str]
+def test_a_case_takes_over_the_files_of_another_one_but_for_what_is_no_record_of_its_own(
+    ivy: Path, cache: Path, tmp_path: Path
 ) -> None:
-    other = write_case(tmp_path / "other.case", {**files_of(IVY), **changed})
-    with wardian.open(ivy) as one, wardian.open(other) as two:
-        assert folder_of(one, cache) != folder_of(two, cache)
+    with wardian.open(ivy) as case:
+        case.import_module("ivy").here()
+        _ = case.import_module("alone").PLACE
+        digest = case.digest
+    old = cache / "cases" / digest
+    before = {path.relative_to(old): path.stat().st_ino for path in old.rglob("*") if path.is_file()}
+    (old / "ivy" / "state.bin").write_text("made by its code")
+    (old / "ivy" / "__pycache__").mkdir()
+    (old / "ivy" / "__pycache__" / "x.pyc").write_text("")
+    (old / "made" / "deep").mkdir(parents=True)
+    (old / "ivy" / "link").symlink_to(tmp_path)
+    (old / "alone.py").write_text("PLACE = 2")
+    library = cache / "libraries" / ("0" * 64)
+    library.mkdir(parents=True)
+    (library / "oak.so").write_text("of nobody")
+    later = write_case(tmp_path / "later.case", IVY, pickle=b"\x80\x04K\x01.")
+    with wardian.open(later) as case:
+        assert isinstance(case.mount.files, CaseFiles)
+        case.mount.files.adopt(digest)
+        assert not old.exists()
+        new = cache / "cases" / case.digest
+        kept = {path.relative_to(new): path.stat().st_ino for path in new.rglob("*") if not path.is_dir()}
+        assert kept == {path: inode for path, inode in before.items() if path.name != "alone.py"}
+        assert sorted(path.name for path in new.iterdir()) == ["ivy"]
+        assert not library.exists()
+        assert case.import_module("ivy").here() == ["__init__.py", "leaf"]
+        assert Path(case.import_module("alone").PLACE).read_text() == "PLACE = __file__\n"
+
+
+def test_there_may_be_nothing_to_take_over(ivy: Path, cache: Path) -> None:
+    with wardian.open(ivy) as case:
+        assert isinstance(case.mount.files, CaseFiles)
+        case.mount.files.adopt("0" * 64)
+        assert not (cache / "cases").exists()
+        assert case.import_module("ivy").here() == ["__init__.py", "leaf"]
 
 
 def test_a_file_on_disk_does_not_change_what_runs(ivy: Path, cache: Path) -> None:
     with wardian.open(ivy) as case:
         assert Path(case.import_module("alone").PLACE).exists()
-        path = folder_of(case, cache) / "alone.py"
+        path = cache / "cases" / case.digest / "alone.py"
     path.write_text("PLACE = 'somebody changed it'")
     with wardian.open(ivy) as case:
         assert str(path) == case.import_module("alone").PLACE
@@ -148,7 +154,7 @@ def test_a_link_in_the_way_is_not_followed(ivy: Path, cache: Path, tmp_path: Pat
     outside = tmp_path / "outside"
     outside.mkdir()
     with wardian.open(ivy) as case:
-        folder = folder_of(case, cache)
+        folder = cache / "cases" / case.digest
         folder.mkdir(parents=True)
         (folder / "ivy").symlink_to(outside)
         case.import_module("ivy")

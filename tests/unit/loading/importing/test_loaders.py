@@ -57,7 +57,7 @@ def test_a_module_has_a_file_a_spec_and_a_source(fern: Path) -> None:
         assert case.mount.has_run
         assert tip.__spec__ is not None
         assert tip.__spec__.origin == tip.__file__
-        assert str(tip.__file__).endswith(f"{case.mount.files.folder.name}/fern/fronds/tip.py")
+        assert str(tip.__file__).endswith(f"{case.digest}/fern/fronds/tip.py")
         assert inspect.getsource(tip).startswith("import fern\n")
         assert importlib.util.find_spec(tip.__name__) is tip.__spec__
         package = case.import_module("fern")

@@ -22,7 +22,8 @@ ALLOWED = allowed_distributions(MANIFEST.externs)
 
 def _prove(path: Path) -> dict[str, Any]:
     start = Start("wardian.packing.proving.in_child.prepare", ALLOWED)
-    request = {"path": str(path), "allowed": ALLOWED, "cache": str(path.parent / "cache")}
+    cache = str(path.parent / "cache")
+    request = {"path": str(path), "allowed": ALLOWED, "cache": cache, "files_of": None}
     return CleanProcesses().run("wardian.packing.proving.in_child.prove_in_child", request, start)
 
 

@@ -53,6 +53,19 @@ def test_the_last_ones_are_remembered(cache: Path, monkeypatch: pytest.MonkeyPat
     assert [find_needs({name}) is None for name in ("oak", "ash", "elm")] == [True, False, False]
 
 
+def test_what_would_be_too_large_to_be_read_is_not_written(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_needs, "_MOST", 300)
+    for number in range(20):
+        keep_needs({str(number)}, SHOP)
+        assert find_needs({str(number)}) == ["bell", "till"]
+    monkeypatch.setattr(kept_needs, "_MOST", 30)
+    keep_needs({"shop"}, SHOP)
+    assert find_needs({"shop"}) is None
+    assert (cache / "facts" / "needs-1.json").read_text() == "{}"
+
+
 def test_what_nobody_here_wrote_is_nothing(cache: Path) -> None:
     keep_needs({"shop"}, SHOP)
     (file,) = (cache / "facts").iterdir()
