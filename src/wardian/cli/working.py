@@ -493,7 +493,7 @@ def cache(is_cleared: bool, as_json: bool) -> None:
         echo_json({**found, "bytes": known, "removed": removed, "keeps": kept})
     elif folder is None:
         echo(f"there is no cache folder that can be used: {why}")
-        echo("  fix: let WARDIAN_CACHE name a folder that you can write to")
+        echo("  fix: mend that, or let WARDIAN_CACHE name another folder")
     elif is_cleared:
         echo(f"{folder}: {size_text(removed)} removed")
     else:

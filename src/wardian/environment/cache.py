@@ -43,6 +43,7 @@ __all__ = [
     "find_cache_folder",
     "keep_within_bounds",
     "make_private",
+    "remove_old_notes",
     "sizes",
 ]
 
@@ -343,6 +344,8 @@ def clear(
     oldest = time.time() - (max_days * _DAY if max_days is not None else float("inf"))
     entries = []
     freed = 0
+    if everything:
+        remove_old_notes(folder / "open")
     for level in _LEVELS:
         for path in _members(folder / level) if level not in spared else ():
             try:
@@ -361,6 +364,27 @@ def clear(
             left -= size
             freed += size
     return freed
+
+
+def remove_old_notes(folder: Path) -> None:
+    """Remove notes about open cases whose processes have ended; their names begin with the number of one."""
+    for note in _members(folder):
+        process = note.name.partition(".")[0]
+        if process.isdigit() and not _is_alive(int(process)):
+            with contextlib.suppress(OSError):
+                os.unlink(note.path)
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # where the signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def sizes(folder: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
-from wardian.environment.cache import cache_folder, make_private
+from wardian.environment.cache import cache_folder, make_private, remove_old_notes
 from wardian.processes.starting import MARKER_VARIABLE, OPEN_CASES_VARIABLE
 
 __all__ = ["Announced", "announce", "announced", "find_held", "withdraw"]
@@ -46,7 +46,7 @@ def announce(name: str, case: Announced) -> None:
     if note is not None:
         with contextlib.suppress(OSError):  # children that exist already are all that need it
             make_private(note.parent)
-            _remove_old(note.parent)
+            remove_old_notes(note.parent)
             facts = {
                 "path": str(case.path),
                 "outline": case.outline,
@@ -132,24 +132,6 @@ def _entries() -> list[str]:
 def _note(process: int, name: str) -> Path | None:
     cache = cache_folder()
     return None if cache is None else cache / "open" / f"{process}.{name}.json"
-
-
-def _remove_old(folder: Path) -> None:
-    """Remove the notes of processes that were killed."""
-    for note in folder.iterdir():
-        process = note.name.partition(".")[0]
-        if process.isdigit() and not _is_alive(int(process)):
-            note.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # of another user
-        return True
-    return True
 
 
 def _processes_above() -> Iterator[int]:

@@ -158,7 +158,7 @@ def test_the_cache_folder_is_shown_and_cleared(
     cache.chmod(0o770)
     first, fix = wardian("cache")[1].splitlines()
     assert first.startswith("there is no cache folder that can be used: other users can write to it (chmod")
-    assert fix == "  fix: let WARDIAN_CACHE name a folder that you can write to"
+    assert fix == "  fix: mend that, or let WARDIAN_CACHE name another folder"
     found = json.loads(wardian("cache", "--clear", "--json")[1])
     assert found["path"] is None
     assert found["problem"].startswith("other users can write to it (chmod")

@@ -6,6 +6,8 @@ import os
 import platform
 import pwd
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -23,8 +25,10 @@ from wardian.environment.cache import (
     SIZE_VARIABLE,
     Bounds,
     cache_folder,
+    clear,
     find_cache_folder,
     keep_within_bounds,
+    make_private,
 )
 
 PINE = """
@@ -325,3 +329,17 @@ def test_a_setting_that_is_none_is_told_once(
     with pytest.warns(wardian.WardianWarning, match=f"{variable} is '{value}' and must be a"):
         assert Bounds.current() == Bounds()
     assert Bounds.current() == Bounds(), "a second warning would be an error"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody asks there whether a process has ended")
+def test_notes_about_open_cases_go_with_everything_once_their_process_has_ended(cache: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE, check=True
+    )
+    make_private(cache / "open")
+    for process in (int(ended.stdout), os.getpid()):
+        (cache / "open" / f"{process}.oak_0123abcd.json").write_text("{}")
+    clear(cache, max_days=30)
+    assert len(list((cache / "open").iterdir())) == 2
+    clear(cache)
+    assert [path.name for path in (cache / "open").iterdir()] == [f"{os.getpid()}.oak_0123abcd.json"]
