@@ -96,11 +96,11 @@ def _proves_again(
     """Prove a case of the same code as the last one where its externs are imported, and its files made.
 
     Returns:
-        Whether it passed; False, too, if that was of other code. Code that prepares for what it imports may
-        fail where that is imported before, which says nothing of the case.
+        Whether it passed; False, too, if that was of other code, or all shall be made anew. Code that
+        prepares for what it imports may fail where that is imported before, which says nothing of the case.
     """
     last = find_last(manifest, processes.allow)
-    if last is None:
+    if last is None or processes.isolated:
         return False
     with ExitStack() as unless_proven:
         files = last.take_files()

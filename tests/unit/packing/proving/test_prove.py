@@ -19,10 +19,10 @@ from wardian.packing.proving.prove import prove
 from wardian.processes.clean import CleanProcesses
 
 
-def _prove(path: Path) -> None:
+def _prove(path: Path, *, isolated: bool = False) -> None:
     with ArchiveReader.open(path) as archive:
         manifest = Manifest.from_json(archive.manifest, path=None)
-    prove(path, manifest, CleanProcesses())
+    prove(path, manifest, CleanProcesses(isolated=isolated))
 
 
 def test_a_case_that_needs_more_than_it_declares_is_refused(tmp_path: Path) -> None:
@@ -58,6 +58,10 @@ class Acorn: pass
     _prove(path)
     (made,) = temporary.rglob("oak/__init__.py")
     assert made.stat().st_ino == inode
+    (before,) = temporary.iterdir()
+    _prove(path, isolated=True)
+    assert not before.exists()
+    (made,) = temporary.rglob("oak/__init__.py")
     write_case(path, f"{source}CUPS = 1\n", pickle=b"\x80\x04coak\nAcorn\n.")
     _prove(path)
     assert not made.exists()
