@@ -300,3 +300,31 @@ def test_what_code_leaves_beside_itself_in_a_proof_is_gone_in_the_next_one(tmp_p
     folder = write_tree(tmp_path, _LEAVING)
     told = run_python(_PACK_LEAVING, folder=folder, paths=(folder,), PYTHONWARNINGS="ignore")
     assert told.split() == ["True", "None", "None", "True", "None"]
+
+
+_PACK_OPERATORS = """
+import torch, wardian
+from torchvision.models import resnet18
+from wardian.processes.clean import CleanProcesses
+
+proofs = []
+run = CleanProcesses.run
+
+def noting(self, work, *more, **named):
+    if work.endswith("prove_in_child"):
+        proofs.append(work)
+    return run(self, work, *more, **named)
+
+CleanProcesses.run = noting
+model = resnet18().eval()
+for _ in range(2):
+    wardian.pack(model, "epoch.case", inputs=(torch.zeros(1, 3, 32, 32),))
+print(len(proofs))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has templates")
+def test_a_later_proof_of_a_library_with_operators_passes_with_the_files_of_the_first(tmp_path: Path) -> None:
+    told = run_python(_PACK_OPERATORS, folder=tmp_path, PYTHONWARNINGS="ignore")
+    assert told.split() == ["2"]  # one that fails there is made anew, and counts as a third

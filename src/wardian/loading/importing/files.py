@@ -200,7 +200,6 @@ class CaseFiles:
         if not os.path.isdir(mine):
             return
         folder = str(self.folder)
-        libraries = (str(link) for link in self._links.values() if link is not None)
         wanted = {f"{folder}/{name}": name for names in self._by_top.values() for name in names}
         found: set[RecordName] = set()
 
@@ -214,9 +213,6 @@ class CaseFiles:
 
         for path in _keep_only(str(mine), is_right, _folders_above([folder, *wanted])):
             found.add(wanted[path])
-        placed = frozenset(libraries)
-        for _ in _keep_only(str(self._cache / "libraries"), placed.__contains__, _folders_above(placed)):
-            pass
         self._made |= {top for top, names in self._by_top.items() if found.issuperset(names)}
 
     def _make(self, top: str, records: list[RecordName]) -> None:

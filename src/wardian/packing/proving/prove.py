@@ -28,8 +28,9 @@ __all__ = ["PROOF_FAILED", "prove"]
 _WORK = "wardian.packing.proving.in_child.prove_in_child"
 
 _CACHE = "cache"
-_OF_ONE_FILE = ("open", "verified")
-"""Parts of a cache folder that say something of one file, which the next proof shall find out anew."""
+_MADE_ANEW = ("libraries", "open", "verified")
+"""Parts of a cache folder that the next proof shall make anew: what is noted of one file, and shared libraries
+with what they are linked with."""
 
 _USUAL_LIMIT = 1000
 """The recursion limit of a new interpreter, as CPython documents it."""
@@ -108,7 +109,7 @@ def _proves_again(
         if files is None:
             files = unless_proven.enter_context(closing(WorkFolder()))
         cache = files.path / _CACHE
-        for level in _OF_ONE_FILE:
+        for level in _MADE_ANEW:
             shutil.rmtree(cache / level, ignore_errors=True)
         try:
             answer = processes.run(_WORK, {**told, "cache": str(cache)}, start, last.further)
