@@ -84,7 +84,7 @@ def note_proven(
 
 
 def _ends_with_python() -> bool:
-    """Tell whether this process calls at its end what asked for it; forks and children of others need not."""
+    """Tell whether `atexit` runs when this process ends: forks and children of multiprocessing go without."""
     processes: Any = sys.modules.get("multiprocessing.process")
     return os.getpid() == _IMPORTED_IN and (processes is None or processes.parent_process() is None)
 
