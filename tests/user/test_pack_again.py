@@ -303,8 +303,7 @@ def test_what_code_leaves_beside_itself_in_a_proof_is_gone_in_the_next_one(tmp_p
 
 
 _PACK_OPERATORS = """
-import torch, wardian
-from torchvision.models import resnet18
+import timm, torch, wardian
 from wardian.processes.clean import CleanProcesses
 
 proofs = []
@@ -316,7 +315,7 @@ def noting(self, work, *more, **named):
     return run(self, work, *more, **named)
 
 CleanProcesses.run = noting
-model = resnet18().eval()
+model = timm.create_model("resnet18").eval()
 for _ in range(2):
     wardian.pack(model, "epoch.case", inputs=(torch.zeros(1, 3, 32, 32),))
 print(len(proofs))

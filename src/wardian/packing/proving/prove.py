@@ -29,7 +29,7 @@ _WORK = "wardian.packing.proving.in_child.prove_in_child"
 
 _CACHE = "cache"
 _MADE_ANEW = ("libraries", "open", "verified")
-"""Parts of a cache folder that the next proof makes anew: what is noted of one file, and shared libraries with
+"""Parts of a cache folder that the next proof makes anew: notes about one file, and shared libraries with
 those that they are linked with."""
 
 _USUAL_LIMIT = 1000
